@@ -1,0 +1,1 @@
+"""The one public interface: HTTP and WebSocket."""

@@ -1,0 +1,1 @@
+"""Coalescing of concurrent calls into batches, with no timer."""

@@ -1,0 +1,1 @@
+"""The error types every part raises and understands."""

@@ -1,0 +1,1 @@
+"""Events over RabbitMQ: envelope, topology, outbox relay, consumer."""

@@ -1,0 +1,1 @@
+"""The quote cache: a live local copy of instruments, sessions and quotes."""

@@ -1,0 +1,1 @@
+"""Decimal money and quantity: parsing, scale, rounding."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: pool with deadlines, transactions, migrations, advisory locks."""

@@ -1,0 +1,1 @@
+"""gRPC servers and channels: mTLS, call table, deadlines, errors, breakers, spans."""

@@ -1,0 +1,1 @@
+"""A process: settings, logs, traces, metrics, admin endpoint, life cycle."""

@@ -1,0 +1,1 @@
+"""Instruments, trading calendars, bars and live quotes."""

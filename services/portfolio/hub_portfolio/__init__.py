@@ -1,0 +1,1 @@
+"""What a user owns, at current prices."""

@@ -1,0 +1,1 @@
+"""Accounts, cash ledger, holds, positions and trades."""

@@ -1,0 +1,1 @@
+"""Live quotes and account updates, encoded once."""
