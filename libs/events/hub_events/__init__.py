@@ -1,1 +1,37 @@
-"""Events over RabbitMQ: envelope, topology, outbox relay, consumer."""
+"""Events over RabbitMQ: envelope, topology, outbox, relay, consumer. Knows no event's meaning."""
+
+from hub_events.amqp import Amqp, Link, Publisher
+from hub_events.consumer import Handle, consume
+from hub_events.envelope import Payload, envelope, pack
+from hub_events.failures import Poison, UnknownEvent
+from hub_events.fanout import fanout
+from hub_events.outbox import CHANNEL, OUTBOX_SQL, OutboxRow, enqueue
+from hub_events.relay import Relay
+from hub_events.topology import ORDERS, POSITIONS, SHARDS, TOPOLOGY, Family, Topology, declare, shard_of
+
+__all__ = [
+    "CHANNEL",
+    "ORDERS",
+    "OUTBOX_SQL",
+    "POSITIONS",
+    "SHARDS",
+    "TOPOLOGY",
+    "Amqp",
+    "Family",
+    "Handle",
+    "Link",
+    "OutboxRow",
+    "Payload",
+    "Poison",
+    "Publisher",
+    "Relay",
+    "Topology",
+    "UnknownEvent",
+    "consume",
+    "declare",
+    "enqueue",
+    "envelope",
+    "fanout",
+    "pack",
+    "shard_of",
+]

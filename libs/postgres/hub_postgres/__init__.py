@@ -1,1 +1,25 @@
 """PostgreSQL: pool with deadlines, transactions, migrations, advisory locks."""
+
+from hub_postgres.faults import database_faults
+from hub_postgres.locks import HeldLock, holding_lock
+from hub_postgres.migrations import Migration, migrate, read_migrations
+from hub_postgres.pool import Connection, Pool, acquire, connect_pool, transaction
+from hub_postgres.probe import DatabaseProbe
+from hub_postgres.wakeup import Wakeup, listen
+
+__all__ = [
+    "Connection",
+    "DatabaseProbe",
+    "HeldLock",
+    "Migration",
+    "Pool",
+    "Wakeup",
+    "acquire",
+    "connect_pool",
+    "database_faults",
+    "holding_lock",
+    "listen",
+    "migrate",
+    "read_migrations",
+    "transaction",
+]

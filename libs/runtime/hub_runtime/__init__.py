@@ -1,1 +1,82 @@
 """A process: settings, logs, traces, metrics, admin endpoint, life cycle."""
+
+from hub_runtime.admin import AdminServer
+from hub_runtime.backoff import Backoff
+from hub_runtime.clock import Clock, utc_now
+from hub_runtime.common_settings import (
+    AmqpSettings,
+    DatabaseSettings,
+    GrpcSettings,
+    ProcessSettings,
+    RedisSettings,
+    TlsFiles,
+    TlsSettings,
+    secret,
+)
+from hub_runtime.ids import uuid7
+from hub_runtime.log import get_logger, set_up_logging
+from hub_runtime.metrics import FAST_BUCKETS, SIZE_BUCKETS, counter, gauge, histogram
+from hub_runtime.process import Process, main
+from hub_runtime.settings import (
+    Address,
+    Settings,
+    SettingsError,
+    describe,
+    load,
+    one_of,
+    ratio,
+    setting,
+    url,
+)
+from hub_runtime.tasks import supervised
+from hub_runtime.tracing import (
+    Tracing,
+    current_traceparent,
+    parse_traceparent,
+    set_up_tracing,
+    span,
+    tracer,
+    use_traceparent,
+)
+
+__all__ = [
+    "FAST_BUCKETS",
+    "SIZE_BUCKETS",
+    "Address",
+    "AdminServer",
+    "AmqpSettings",
+    "Backoff",
+    "Clock",
+    "DatabaseSettings",
+    "GrpcSettings",
+    "Process",
+    "ProcessSettings",
+    "RedisSettings",
+    "Settings",
+    "SettingsError",
+    "TlsFiles",
+    "TlsSettings",
+    "Tracing",
+    "counter",
+    "current_traceparent",
+    "describe",
+    "gauge",
+    "get_logger",
+    "histogram",
+    "load",
+    "main",
+    "one_of",
+    "parse_traceparent",
+    "ratio",
+    "secret",
+    "set_up_logging",
+    "set_up_tracing",
+    "setting",
+    "span",
+    "supervised",
+    "tracer",
+    "url",
+    "use_traceparent",
+    "utc_now",
+    "uuid7",
+]

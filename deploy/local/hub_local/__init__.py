@@ -1,0 +1,1 @@
+"""The local stack: servers, certificates, supervisor, demonstration."""

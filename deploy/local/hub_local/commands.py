@@ -1,0 +1,131 @@
+"""Commands for a stack that runs in another terminal, or no more: stop, status, logs, reset, demo."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hub_local import probe
+from hub_local.layout import SERVICES, Layout, state_directory
+from hub_local.ports import Ports
+from hub_local.processes import end_leftovers, leftovers
+from hub_local.report import Follower, Report, highlight
+from hub_local.running import CHECKOUT, demonstration, short
+from hub_local.stack import running_pid
+
+STOP_PATIENCE = 15.0
+LOG_TAIL = 20
+
+
+@dataclass(frozen=True)
+class Row:
+    """A process as the supervisor noted it."""
+
+    name: str
+    pid: int | None
+    state: str
+    deaths: int
+
+
+async def stop(*, report: Report) -> int:
+    """Stops the stack of this checkout, and what a killed supervisor left."""
+    layout = _layout()
+    pid = running_pid(layout)
+    if pid is None:
+        left = await end_leftovers(layout.state)
+        report.say(f"ended {left} left processes" if left else "nothing runs")
+        return 0
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_PATIENCE
+    while running_pid(layout) is not None:
+        if time.monotonic() > deadline:
+            report.failure(f"process {pid} does not stop")
+            return 1
+        await asyncio.sleep(0.1)
+    report.say("stopped")
+    return 0
+
+
+async def status(*, report: Report) -> int:
+    """One line per process; exit code 0 when all are ready, 3 when nothing runs."""
+    layout = _layout()
+    pid = running_pid(layout)
+    if pid is None:
+        left = leftovers(layout.state)
+        report.say(
+            "nothing runs"
+            + (f", but {len(left)} processes of a killed run are left (make stop)" if left else "")
+        )
+        return 3
+    ports = Ports.local(tuple(SERVICES))
+    report.say(f"process {pid} supervises:")
+    code = 0
+    for row in _rows(layout):
+        health = row.state
+        if row.name in SERVICES and row.pid is not None:
+            health = await probe.not_ready(ports.admin[row.name]) or "ready"
+        code = code if health in ("ready", "running") else 1
+        again = f", started again {row.deaths} times" if row.deaths else ""
+        report.say(f"  {row.name:<13} {row.pid or '-':>7}  {health}{again}")
+    return code
+
+
+async def logs(names: Sequence[str], *, report: Report) -> int:
+    """Follows logs: of the named processes, or the events of all."""
+    layout = _layout()
+    paths = [layout.log(name) for name in names or SERVICES]
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        known = ", ".join(sorted(path.stem for path in layout.logs.glob("*.log"))) or "none"
+        report.failure(f"no log {short(missing[0])}; there are: {known}")
+        return 1
+    for path in paths if names else []:
+        for line in path.read_text(errors="replace").splitlines()[-LOG_TAIL:]:
+            report.say(line)
+    follower = Follower(paths)
+    while True:
+        for _, line in follower.lines():
+            found = highlight(line)
+            if names:
+                report.say(line)
+            elif found:
+                report.event(*found)
+        await asyncio.sleep(0.2)
+
+
+async def reset(*, report: Report) -> int:
+    """Deletes data, secrets, certificates and logs of the stack of this checkout."""
+    layout = _layout()
+    if (pid := running_pid(layout)) is not None:
+        report.failure(f"it runs (process {pid}); `make stop` first")
+        return 1
+    await end_leftovers(layout.state)
+    if layout.state.exists():
+        shutil.rmtree(layout.state)
+    report.say(f"deleted {short(layout.state)}")
+    return 0
+
+
+async def demo(*, http_port: int, report: Report) -> int:
+    """The demonstration against the stack that runs."""
+    layout = _layout()
+    if running_pid(layout) is None:
+        report.failure("nothing runs; `make run` starts the stack (and shows the demonstration)")
+        return 1
+    return await demonstration(layout, f"http://127.0.0.1:{http_port}")
+
+
+def _layout() -> Layout:
+    return Layout(state_directory(CHECKOUT))
+
+
+def _rows(layout: Layout) -> list[Row]:
+    try:
+        noted = json.loads(layout.processes.read_text())
+    except FileNotFoundError:
+        return []
+    return [Row(**row) for row in noted]

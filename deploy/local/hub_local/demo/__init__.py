@@ -1,0 +1,1 @@
+"""The demonstration: one order all the way, through the public interface only."""

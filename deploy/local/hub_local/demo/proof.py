@@ -1,0 +1,40 @@
+"""The books balance, or they do not: cash + cost of positions = paid in + gross realised P&L - fees."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hub_local.demo.client import Client, DemoError
+from hub_local.demo.screen import Screen, money
+
+CENT = Decimal("0.01")
+
+
+async def prove(client: Client, screen: Screen) -> None:
+    """Cash is the account's, cost the positions', the right side is added up from the ledger's postings."""
+    balance = await client.get("/api/v1/balance")
+    positions = (await client.get("/api/v1/positions?include_closed=true"))["positions"]
+    totals = (await client.get("/api/v1/activities"))["totals"]
+
+    cash = Decimal(balance["cash"])
+    cost = sum((Decimal(position["total_cost"]) for position in positions), Decimal(0))
+    # In the ledger, money that came in from outside and profit are negative.
+    paid_in = -Decimal(totals.get("external", "0"))
+    realised = -Decimal(totals.get("realised_pnl", "0"))
+    fees = Decimal(totals.get("fees", "0"))
+
+    left, right = cash + cost, paid_in + realised - fees
+    rows = [
+        ["cash", money(cash), "/balance"],
+        ["+ cost of positions", money(cost), "/positions"],
+        ["=", money(left), ""],
+        ["", "", ""],
+        ["paid in", money(paid_in), "/activities"],
+        ["+ gross realised P&L", money(realised), "/activities"],
+        ["- fees", money(fees), "/activities"],
+        ["=", money(right), ""],
+    ]
+    for name, amount, route in rows:
+        screen.value(name, f"{'':<4}{amount:>12}   {route}" if name else "")
+    if left.quantize(CENT) != right.quantize(CENT):
+        raise DemoError(f"the books do not balance: {left} and {right}")

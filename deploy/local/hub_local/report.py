@@ -1,0 +1,124 @@
+"""What a person sees on the terminal: steps with their progress, and one tidy line per event that matters."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+# Without a terminal there is no line to redraw: a long step says so now and then.
+TICK_SECONDS = 0.2
+QUIET_SECONDS = 10.0
+LOG_LIMIT = 64 * 1024 * 1024
+
+
+class Report:
+    """Writes to one stream; redraws a line only where the stream is a terminal."""
+
+    def __init__(self, stream: TextIO = sys.stdout) -> None:
+        self._stream = stream
+        self._terminal = stream.isatty()
+        self._colour = self._terminal and "NO_COLOR" not in os.environ
+        self._drawn = False
+
+    def say(self, text: str = "") -> None:
+        """One whole line."""
+        self._erase()
+        print(text, file=self._stream, flush=True)
+
+    def title(self, text: str) -> None:
+        self.say(self._paint("1", text))
+
+    def event(self, name: str, text: str) -> None:
+        """A line with the time and who it is from."""
+        clock = self._paint("2", time.strftime("%H:%M:%S"))
+        self.say(f"  {clock}  {self._paint('36', f'{name:<13}')} {text}")
+
+    def failure(self, text: str) -> None:
+        self.say(self._paint("31", f"  ✗ {text}"))
+
+    @contextlib.asynccontextmanager
+    async def step(self, title: str, waiting: Callable[[], str]) -> AsyncIterator[list[str]]:
+        """Shows a step and what it waits for, then how long it took and what the block put in the list."""
+        began = time.monotonic()
+        details: list[str] = []
+        ticker = asyncio.create_task(self._tick(title, waiting, began))
+        try:
+            yield details
+        finally:
+            ticker.cancel()
+            await asyncio.wait({ticker})
+            self._erase()
+        mark = self._paint("32", "✓")
+        took = self._paint("2", f"{time.monotonic() - began:5.1f} s")
+        self.say(f"  {mark} {title:<11} {took}  {', '.join(details)}")
+
+    async def _tick(self, title: str, waiting: Callable[[], str], began: float) -> None:
+        said = began
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = time.monotonic()
+            text = f"  … {title:<11} {now - began:5.1f} s  {waiting()}"
+            if self._terminal:
+                self._redraw(text)
+            elif now - said > QUIET_SECONDS:
+                said = now
+                self.say(text)
+
+    def _redraw(self, text: str) -> None:
+        width = os.get_terminal_size(self._stream.fileno()).columns or 80
+        print(f"\r\x1b[2K{text[: width - 1]}", end="", file=self._stream, flush=True)
+        self._drawn = True
+
+    def _erase(self) -> None:
+        if self._drawn:
+            print("\r\x1b[2K", end="", file=self._stream, flush=True)
+            self._drawn = False
+
+    def _paint(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text
+
+
+class Follower:
+    """Reads what is appended to log files from now on, and keeps them from growing without end."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._places = {path: path.stat().st_size if path.exists() else 0 for path in paths}
+
+    def lines(self) -> Iterator[tuple[Path, str]]:
+        """The whole lines that are new since the last call."""
+        for path, place in self._places.items():
+            if not path.exists() or (size := path.stat().st_size) == place:
+                continue
+            with path.open("rb") as file:
+                file.seek(place if size > place else 0)
+                chunk = file.read()
+                whole = chunk.rfind(b"\n") + 1
+                self._places[path] = file.tell() - len(chunk) + whole
+            for line in chunk[:whole].decode(errors="replace").splitlines():
+                yield path, line
+
+    def trim(self) -> None:
+        """Writers append, so a log can be cut while it is written; the last part is kept beside it."""
+        for path in self._places:
+            if path.exists() and path.stat().st_size > LOG_LIMIT:
+                path.with_suffix(".log.1").write_bytes(path.read_bytes())
+                os.truncate(path, 0)
+                self._places[path] = 0
+
+
+def highlight(line: str) -> tuple[str, str] | None:
+    """Service and text of a log line that was written for a person."""
+    if '"highlight"' not in line:
+        return None
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(entry, dict) or entry.get("highlight") is not True or "text" not in entry:
+        return None
+    return str(entry.get("service", "?")), str(entry["text"])

@@ -1,0 +1,78 @@
+"""The gateway as a process: builds everything, and is the only module that does."""
+
+from __future__ import annotations
+
+from hub_identity import Trust
+from hub_rpc import connect
+from hub_runtime.log import get_logger
+from hub_runtime.process import Process, main
+from redis.asyncio import Redis
+
+from hub_gateway.account import Account
+from hub_gateway.app import application, resources
+from hub_gateway.frames import Frames
+from hub_gateway.gate import Gate
+from hub_gateway.limits import REDIS_TIME_S, Limits
+from hub_gateway.peers import Peers
+from hub_gateway.quotes import Quotes
+from hub_gateway.server import HttpServer
+from hub_gateway.settings import GatewaySettings
+from hub_gateway.submissions import Submissions
+from hub_gateway.upstream import Upstream
+
+log = get_logger("gateway")
+
+JOBS = {"serve": "HTTP and WebSocket for apps, bots and browsers"}
+
+
+async def run(settings: GatewaySettings, _jobs: frozenset[str], process: Process) -> None:
+    stack = process.stack
+    channels = {
+        peer: await stack.enter_async_context(connect(target, settings.tls, peer))
+        for peer, target in settings.targets.items()
+    }
+    peers = Peers.over(channels)
+    redis = Redis.from_url(
+        settings.redis_url,
+        password=settings.redis_password,
+        socket_timeout=REDIS_TIME_S,
+        socket_connect_timeout=REDIS_TIME_S,
+    )
+    stack.push_async_callback(redis.aclose)
+
+    trust, frames = Trust(), Frames()
+    gate = Gate(trust=trust, limits=Limits(redis), reads=settings.reads_rule)
+    sockets = Quotes(frames=frames, trust=trust, account=Account(peers), limits=settings.socket_limits)
+    submissions = await stack.enter_async_context(
+        Submissions(peers.order, timeout_s=settings.submit_timeout.total_seconds())
+    )
+    process.spawn(trust.watch(channels["auth"]), "trust")
+    process.spawn(Upstream(peers.quote_stream, frames).follow(), "frames")
+    process.spawn(sockets.watch(), "sockets")
+    process.spawn(sockets.drain(process.stopping, settings.drain_s), "drain")
+    process.ready("keys", trust.state)
+
+    app = application(
+        resources(
+            peers=peers,
+            gate=gate,
+            submissions=submissions,
+            sockets=sockets,
+            pace=settings.orders_rule,
+            visits=settings.visits_rule,
+        ),
+        sockets=sockets,
+        request_timeout_s=settings.request_timeout.total_seconds(),
+    )
+    server = HttpServer(app, settings.http_address, trusted_proxies=settings.trusted_proxies)
+    await stack.enter_async_context(server)
+    log.info("serving", port=server.port)
+    await process.drained()
+
+
+def start() -> None:
+    main("gateway", "The one public interface: HTTP and WebSocket.", JOBS, GatewaySettings, run)
+
+
+if __name__ == "__main__":
+    start()

@@ -1,0 +1,82 @@
+"""JSON in, checked and typed; an error names the field. Numbers are read from their text, never as float."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+from hub_errors import Invalid
+from hub_money import parse_decimal
+
+T = TypeVar("T")
+
+NULL: Final = msgspec.Raw(b"null")
+
+_WHERE: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_NAMED: Final = re.compile(r"(?P<kind>missing required|unknown) field `(?P<name>[^`]*)`")
+_CODES: Final = {"missing required": "missing_field", "unknown": "unknown_field"}
+_PLURAL: Final = {"missing required": "is missing.", "unknown": "is not known here."}
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What every request body is: unknown fields are refused."""
+
+
+class Schema(Generic[T]):
+    """Reads one type of body."""
+
+    def __init__(self, kind: Any) -> None:
+        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
+
+    def read(self, body: bytes | str) -> T:
+        try:
+            return self._decoder.decode(body)
+        except msgspec.ValidationError as error:
+            raise _misfit(str(error)) from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Invalid("The body is not valid JSON.", code="malformed_json") from error
+
+
+def _misfit(text: str) -> Invalid:
+    """An error of msgspec's, as a code, a sentence and a field."""
+    where = _WHERE.search(text)
+    path = where["path"] if where else ""
+    what = _WHERE.sub("", text)
+    named = _NAMED.search(what)
+    if named:
+        field = f"{path}.{named['name']}" if path else named["name"]
+        return Invalid(
+            f"{field[:100]} {_PLURAL[named['kind']]}", code=_CODES[named["kind"]], field=field[:100]
+        )
+    if what.startswith("Invalid enum value") or " of length " in what or " matching " in what:
+        return Invalid(f"{path}: {what}.", code="invalid_value", field=path)
+    return Invalid(f"{path or 'The body'}: {what}.", code="wrong_type", field=path)
+
+
+def decimal(raw: msgspec.Raw, *, field: str) -> Decimal:
+    """A positive decimal that came as a JSON string or a JSON number."""
+    data = bytes(raw)
+    if data.startswith(b'"'):
+        try:
+            return parse_decimal(msgspec.json.decode(data, type=str), field=field)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Invalid("The body is not valid JSON.", code="malformed_json") from error
+    if data[:1] in b"-0123456789":
+        return parse_decimal(data.decode("ascii"), field=field)
+    raise Invalid(f"{field} must be a decimal string or a number.", code="wrong_type", field=field)
+
+
+def optional_decimal(raw: msgspec.Raw, *, field: str) -> Decimal | None:
+    return None if bytes(raw) == b"null" else decimal(raw, field=field)
+
+
+def printable(text: str, *, field: str, shortest: int = 0, longest: int) -> str:
+    """A text a person can read: no control characters, and neither too short nor too long."""
+    if not shortest <= len(text) <= longest:
+        sentence = f"{field} must have {shortest} to {longest} characters."
+        raise Invalid(sentence, code="invalid_length", field=field)
+    if not text.isprintable():
+        raise Invalid(f"{field} must not contain control characters.", code="invalid_characters", field=field)
+    return text

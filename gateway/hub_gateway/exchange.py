@@ -1,0 +1,158 @@
+"""One HTTP request and its answer, and the resource that joins a path with what its methods do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import parse_qsl
+
+import msgspec
+from hub_errors import Invalid
+from starlette.types import Receive, Scope, Send
+
+from hub_gateway.problems import Header, HttpError
+
+CLOSE: Final[Header] = (b"connection", b"close")
+JSON: Final[Header] = (b"content-type", b"application/json")
+BODY_LIMIT: Final = 65_536
+BODY_TIME_S: Final = 5.0
+
+# What the scope carries for the layers around: the path pattern, and the trace.
+ROUTE: Final = "hub_gateway.route"
+TRACE_ID: Final = "hub_gateway.trace_id"
+STARTED: Final = "hub_gateway.started"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer."""
+
+    status: int
+    body: bytes = b""
+    headers: Sequence[Header] = ()
+
+    async def send(self, send: Send, *, head: bool = False) -> None:
+        length = (b"content-length", str(len(self.body)).encode())
+        sized = () if self.status == HTTPStatus.NO_CONTENT else (length,)
+        await send({"type": "http.response.start", "status": self.status, "headers": [*self.headers, *sized]})
+        await send({"type": "http.response.body", "body": b"" if head else self.body})
+
+
+def answer(document: object, *, status: int = 200, headers: Sequence[Header] = ()) -> Response:
+    return Response(status, msgspec.json.encode(document), (JSON, *headers))
+
+
+class Request:
+    """What handlers read. The body is read once, up to the limit."""
+
+    __slots__ = ("_headers", "_receive", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self._receive = receive
+        self._headers: Sequence[Header] = scope["headers"]
+
+    @property
+    def client(self) -> str:
+        """The caller's address."""
+        return self.scope["client"][0] if self.scope.get("client") else "unknown"
+
+    def parameter(self, name: str) -> str:
+        """A part of the path."""
+        return str(self.scope["path_params"][name])
+
+    def header(self, name: str) -> str | None:
+        """A header that may be there once."""
+        found = [value for key, value in self._headers if key == name.encode()]
+        if len(found) > 1:
+            raise Invalid(f"The header {name} is there more than once.", code="repeated_header", field=name)
+        return found[0].decode("latin-1") if found else None
+
+    def query(self, *names: str) -> dict[str, str]:
+        """The query, which may hold these names, each once."""
+        try:
+            pairs = parse_qsl(
+                self.scope["query_string"].decode("ascii"),
+                keep_blank_values=True,
+                max_num_fields=50,
+                errors="strict",
+            )
+        except ValueError as error:
+            raise Invalid("The query cannot be read.", code="malformed_query") from error
+        found: dict[str, str] = {}
+        for name, value in pairs:
+            if name not in names:
+                raise Invalid(f"There is no query parameter {name[:50]!r}.", code="unknown_parameter")
+            if name in found:
+                raise Invalid(f"{name} is there more than once.", code="repeated_parameter", field=name)
+            found[name] = value
+        return found
+
+    async def json(self) -> bytes:
+        """The body of a request that must bring JSON."""
+        media = (self.header("content-type") or "").partition(";")[0].strip().lower()
+        if media != "application/json":
+            raise HttpError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "The body must be JSON, and Content-Type must say application/json.",
+                code="unsupported_media_type",
+            )
+        try:
+            async with asyncio.timeout(BODY_TIME_S):
+                return await self._body()
+        except TimeoutError as error:
+            late = "The body did not arrive in time."
+            raise HttpError(HTTPStatus.REQUEST_TIMEOUT, late, code="body_timeout", headers=[CLOSE]) from error
+
+    async def _body(self) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Invalid("The body did not arrive.", code="incomplete_body")
+            chunk: bytes = message.get("body", b"")
+            size += len(chunk)
+            if size > BODY_LIMIT:
+                raise too_large()
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+
+
+def too_large() -> HttpError:
+    message = f"The body must not be larger than {BODY_LIMIT} bytes."
+    return HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, code="body_too_large", headers=[CLOSE])
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Resource:
+    """A path and its methods. HEAD is answered like GET without the body, OPTIONS with what is allowed."""
+
+    def __init__(self, path: str, **handlers: Handler) -> None:
+        self.path = path
+        self.handlers: Mapping[str, Handler] = handlers
+        names = [*handlers, "OPTIONS", *(["HEAD"] if "GET" in handlers else [])]
+        self._allow: Header = (b"allow", ", ".join(sorted(names)).encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ROUTE] = self.path
+        method = scope["method"]
+        handler = self.handlers.get("GET" if method == "HEAD" else method)
+        if handler is not None:
+            response = await handler(Request(scope, receive))
+        elif method == "OPTIONS":
+            response = Response(HTTPStatus.NO_CONTENT, headers=[self._allow])
+        else:
+            raise HttpError(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                f"{method} is not possible here.",
+                code="method_not_allowed",
+                headers=[self._allow],
+            )
+        await response.send(send, head=method == "HEAD")

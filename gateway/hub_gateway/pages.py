@@ -1,0 +1,29 @@
+"""The query parameters that lists share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from hub_errors import Invalid
+
+from hub_gateway.codec import printable
+
+MOST_ROWS: Final = 100
+USUAL_ROWS: Final = 50
+
+
+def page(query: Mapping[str, str]) -> tuple[int, str]:
+    """page_size and page_token."""
+    size = query.get("page_size", str(USUAL_ROWS))
+    if not (size.isascii() and size.isdigit() and len(size) <= 3 and 1 <= int(size) <= MOST_ROWS):
+        sentence = f"page_size must be a number from 1 to {MOST_ROWS}."
+        raise Invalid(sentence, code="invalid_value", field="page_size")
+    return int(size), printable(query.get("page_token", ""), field="page_token", longest=512)
+
+
+def flag(query: Mapping[str, str], name: str) -> bool:
+    value = query.get(name, "false")
+    if value not in {"true", "false"}:
+        raise Invalid(f"{name} must be true or false.", code="invalid_value", field=name)
+    return value == "true"

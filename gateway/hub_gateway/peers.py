@@ -1,0 +1,35 @@
+"""The services behind the gateway, as typed stubs. Builds nothing: channels come from `__main__`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import grpc
+from hub.auth.v1 import auth_pb2_grpc
+from hub.market_data.v1 import market_data_pb2_grpc
+from hub.order.v1 import order_pb2_grpc
+from hub.portfolio.v1 import portfolio_pb2_grpc
+from hub.position.v1 import position_pb2_grpc
+from hub.quote_stream.v1 import quote_stream_pb2_grpc
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peers:
+    auth: auth_pb2_grpc.AuthServiceStub
+    market_data: market_data_pb2_grpc.MarketDataServiceStub
+    order: order_pb2_grpc.OrderServiceStub
+    position: position_pb2_grpc.PositionServiceStub
+    portfolio: portfolio_pb2_grpc.PortfolioServiceStub
+    quote_stream: quote_stream_pb2_grpc.QuoteStreamServiceStub
+
+    @classmethod
+    def over(cls, channels: Mapping[str, grpc.aio.Channel]) -> Peers:
+        return cls(
+            auth=auth_pb2_grpc.AuthServiceStub(channels["auth"]),
+            market_data=market_data_pb2_grpc.MarketDataServiceStub(channels["market-data"]),
+            order=order_pb2_grpc.OrderServiceStub(channels["order"]),
+            position=position_pb2_grpc.PositionServiceStub(channels["position"]),
+            portfolio=portfolio_pb2_grpc.PortfolioServiceStub(channels["portfolio"]),
+            quote_stream=quote_stream_pb2_grpc.QuoteStreamServiceStub(channels["quote-stream"]),
+        )

@@ -1,0 +1,67 @@
+"""/positions, /balance, /activities and /portfolio: what the caller owns, and the ledger behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hub.portfolio.v1 import portfolio_pb2
+from hub.position.v1 import position_pb2
+from hub_rpc import calling_as
+
+from hub_gateway import render
+from hub_gateway.exchange import Request, Resource, Response, answer
+from hub_gateway.gate import Gate
+from hub_gateway.pages import flag, page
+from hub_gateway.peers import Peers
+
+
+class Portfolio:
+    def __init__(self, *, peers: Peers, gate: Gate) -> None:
+        self._portfolio = peers.portfolio
+        self._position = peers.position
+        self._gate = gate
+
+    def resources(self) -> Sequence[Resource]:
+        return [
+            Resource("/api/v1/positions", GET=self.positions),
+            Resource("/api/v1/balance", GET=self.balance),
+            Resource("/api/v1/activities", GET=self.activities),
+            Resource("/api/v1/portfolio/summary", GET=self.summary),
+        ]
+
+    async def positions(self, request: Request) -> Response:
+        closed = flag(request.query("include_closed"), "include_closed")
+        caller = await self._gate.user(request)
+        wanted = portfolio_pb2.ListValuedPositionsRequest(include_closed=closed)
+        with calling_as(caller.token):
+            found = await self._portfolio.ListValuedPositions(wanted)
+        positions = [render.valued_position(position) for position in found.positions]
+        return answer({"positions": positions, "as_of": render.when(found.as_of)})
+
+    async def balance(self, request: Request) -> Response:
+        request.query()
+        caller = await self._gate.user(request)
+        with calling_as(caller.token):
+            found = await self._position.GetBalance(position_pb2.GetBalanceRequest())
+        return answer(render.balance(found))
+
+    async def activities(self, request: Request) -> Response:
+        size, token = page(request.query("page_size", "page_token"))
+        caller = await self._gate.user(request)
+        with calling_as(caller.token):
+            wanted = position_pb2.ListPostingsRequest(page_size=size, page_token=token)
+            found = await self._position.ListPostings(wanted)
+        return answer(
+            {
+                "totals": {total.ledger_account: total.amount for total in found.totals},
+                "postings": [render.posting(posting) for posting in found.postings],
+                "next_page_token": found.next_page_token or None,
+            }
+        )
+
+    async def summary(self, request: Request) -> Response:
+        request.query()
+        caller = await self._gate.user(request)
+        with calling_as(caller.token):
+            found = await self._portfolio.GetSummary(portfolio_pb2.GetSummaryRequest())
+        return answer(render.summary(found))

@@ -1,0 +1,104 @@
+"""Errors become problem+json (RFC 9457) here only. An unknown error shows an id, never its text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from hub_errors import (
+    Conflict,
+    Denied,
+    Exhausted,
+    HubError,
+    Invalid,
+    NotFound,
+    Refused,
+    Timeout,
+    Unauthenticated,
+    Unavailable,
+)
+
+Header = tuple[bytes, bytes]
+
+CONTENT_TYPE: Header = (b"content-type", b"application/problem+json")
+
+
+class HttpError(HubError):
+    """A fault of the HTTP request itself, with the status that names it."""
+
+    def __init__(
+        self, status: HTTPStatus, message: str, *, code: str, headers: Sequence[Header] = ()
+    ) -> None:
+        super().__init__(message, code=code)
+        self.status = status
+        self.headers = tuple(headers)
+
+
+class InDoubt(Unavailable):
+    """Nobody can say now whether the order was accepted; its id tells later."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(
+            "It is not known whether the order was accepted. Read it by its id before sending another.",
+            code="in_doubt",
+        )
+        self.order_id = order_id
+
+
+STATUS: Final[Mapping[type[HubError], HTTPStatus]] = {
+    Invalid: HTTPStatus.BAD_REQUEST,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    Denied: HTTPStatus.FORBIDDEN,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    Refused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Exhausted: HTTPStatus.TOO_MANY_REQUESTS,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    Timeout: HTTPStatus.GATEWAY_TIMEOUT,
+}
+
+
+def status_of(error: HubError) -> int:
+    if isinstance(error, HttpError):
+        return int(error.status)
+    found = (STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return int(next(found, HTTPStatus.INTERNAL_SERVER_ERROR))
+
+
+def problem(error: HubError, *, trace_id: str) -> bytes:
+    """The document."""
+    status = status_of(error)
+    document: dict[str, Any] = {
+        "type": f"urn:hub:problem:{error.code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": error.message,
+        "code": error.code,
+    }
+    if error.field:
+        document["field"] = error.field
+    if isinstance(error, InDoubt):
+        document["order_id"] = error.order_id
+    document["trace_id"] = trace_id
+    return msgspec.json.encode(document)
+
+
+def headers(error: HubError) -> list[Header]:
+    """What the status asks for beside the document."""
+    found = [CONTENT_TYPE]
+    if isinstance(error, HttpError):
+        found.extend(error.headers)
+    if isinstance(error, Unauthenticated):
+        found.append((b"www-authenticate", b'Bearer realm="hub"'))
+    if isinstance(error, Exhausted):
+        found.append((b"retry-after", str(max(1, round(error.retry_after_s))).encode()))
+    if isinstance(error, Unavailable):
+        found.append((b"retry-after", b"1"))
+    return found
+
+
+def unknown(error_id: str) -> HubError:
+    """What the world sees of an error nobody expected."""
+    return HubError(f"Something went wrong here. Mention {error_id} when you report it.", code="internal")

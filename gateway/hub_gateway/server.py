@@ -1,0 +1,123 @@
+"""uvicorn as a part of our process: it leaves signals alone, and ends when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Final
+
+import uvicorn
+from hub_runtime.settings import Address
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEADER_TIME_S: Final = 10.0
+STOP_S: Final = 3
+MESSAGE_SIZE: Final = 16_384
+
+
+class ImpatientProtocol(HttpToolsProtocol):
+    """Closes a connection whose next request does not get as far as the end of its headers in time."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_waiting()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._start_waiting()
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._stop_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _start_waiting(self) -> None:
+        self._stop_waiting()
+        self._patience = self.loop.call_later(HEADER_TIME_S, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The process has its own handlers."""
+        yield
+
+
+class HttpServer:
+    """Serves while entered. Leaving it stops accepting, then waits for what is under way, but not long."""
+
+    def __init__(
+        self, app: ASGIApp, address: Address, *, trusted_proxies: Sequence[str] = (), **options: Any
+    ) -> None:
+        self._address = address
+        config = uvicorn.Config(
+            app,
+            **{
+                "http": ImpatientProtocol,
+                "ws": "websockets-sansio",
+                "ws_max_size": MESSAGE_SIZE,
+                "ws_per_message_deflate": False,
+                "ws_ping_interval": 20.0,
+                "ws_ping_timeout": 20.0,
+                "lifespan": "off",
+                "log_config": None,
+                "access_log": False,
+                "server_header": False,
+                "proxy_headers": bool(trusted_proxies),
+                "forwarded_allow_ips": list(trusted_proxies),
+                "timeout_keep_alive": 60,
+                "timeout_graceful_shutdown": STOP_S,
+                # A connection's tasks must not inherit the trace of whatever opened the server.
+                "reset_contextvars": True,
+                **options,
+            },
+        )
+        self._server = _Server(config)
+        self._group = asyncio.TaskGroup()
+        self.port = address.port
+
+    async def __aenter__(self) -> HttpServer:
+        listening = _listen(self._address)
+        self.port = listening.getsockname()[1]
+        await self._group.__aenter__()
+        self._group.create_task(self._server.serve(sockets=[listening]), name="http")
+        await self._server.up.wait()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        await self._group.__aexit__(None, None, None)
+
+
+def _listen(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setblocking(False)
+    listening.bind((address.host, address.port))
+    listening.listen(2048)
+    return listening

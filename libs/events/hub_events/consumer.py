@@ -1,0 +1,190 @@
+"""Consumes queues in batches: what has arrived meanwhile is handled together and acknowledged afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from aio_pika.abc import AbstractIncomingMessage
+from google.protobuf.message import DecodeError
+from hub.event.v1 import event_pb2
+from hub_runtime import SIZE_BUCKETS, Backoff, counter, gauge, get_logger, histogram
+
+from hub_events.amqp import Amqp, Link
+from hub_events.envelope import unpack
+from hub_events.failures import UnknownEvent, Verdict, bury, put_aside, reason_of, verdict
+from hub_events.topology import Family
+
+MOST_EVENTS = 512
+CONSUME_TIMEOUT_S = 5.0
+
+Handle = Callable[[Sequence[event_pb2.Envelope]], Awaitable[None]]
+"""Handles a batch as a whole, or raises and has changed nothing. It may get an event more than once."""
+
+log = get_logger("consumer")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    queue: str
+    message: AbstractIncomingMessage
+
+
+@dataclass(frozen=True)
+class Arrived:
+    queue: str
+    event: event_pb2.Envelope
+
+
+class LinkLostError(ConnectionError):
+    """What was delivered and not acknowledged will be delivered again."""
+
+
+async def consume(
+    amqp: Amqp,
+    queues: Sequence[str],
+    handle: Handle,
+    *,
+    prefetch: int = 64,
+    linger_s: float = 0.01,
+    family: str = "orders",
+    most_events: int = MOST_EVENTS,
+) -> None:
+    """A forever-job. `prefetch` counts messages per queue; a batch ends at about `most_events`."""
+
+    async def use(link: Link) -> None:
+        inbox = Inbox(link, room=prefetch * len(queues))
+        await inbox.open(queues, prefetch)
+        worker = _Worker(link, amqp.topology.family(family), handle)
+        while True:
+            await worker.work(await inbox.take(linger_s, most_events))
+
+    await amqp.keep(f"consume {queues[0]}", use)
+
+
+class Inbox:
+    """What the broker has delivered, bounded by the prefetch."""
+
+    def __init__(self, link: Link, room: int) -> None:
+        self._link = link
+        self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue(room + 1)
+        link.on_lost.append(self._wake)
+
+    async def open(self, queues: Sequence[str], prefetch: int) -> None:
+        await self._link.channel.set_qos(prefetch_count=prefetch, timeout=CONSUME_TIMEOUT_S)
+        for name in queues:
+            queue = await self._link.channel.get_queue(name, ensure=False)
+            await queue.consume(partial(self._put, name), timeout=CONSUME_TIMEOUT_S)
+
+    async def take(
+        self, linger_s: float, most_events: int
+    ) -> list[tuple[Delivery, list[event_pb2.Envelope]]]:
+        """Waits for a delivery, lingers for company, and answers deliveries with their events."""
+        taken = [self._read(await self._arrived.get())]
+        if linger_s:
+            await asyncio.sleep(linger_s)
+        count = len(taken[0][1])
+        while count < most_events and not self._arrived.empty():
+            taken.append(self._read(self._arrived.get_nowait()))
+            count += len(taken[-1][1])
+        return taken
+
+    def _read(self, delivery: Delivery | None) -> tuple[Delivery, list[event_pb2.Envelope]]:
+        if delivery is None or self._link.lost.is_set():
+            raise LinkLostError
+        try:
+            return delivery, unpack(delivery.message.body)
+        except DecodeError:
+            return delivery, []
+
+    async def _put(self, queue: str, message: AbstractIncomingMessage) -> None:
+        await self._arrived.put(Delivery(queue, message))
+
+    def _wake(self) -> None:
+        if self._arrived.empty():
+            self._arrived.put_nowait(None)
+
+
+class _Worker:
+    def __init__(self, link: Link, family: Family, handle: Handle) -> None:
+        self._link = link
+        self._family = family
+        self._handle = handle
+        self._in_flight = gauge("hub_events_in_flight", "Events being handled", ("family",)).labels(
+            family.name
+        )
+        self._paused = gauge("hub_events_paused", "1 while a dependency is waited for", ("family",)).labels(
+            family.name
+        )
+
+    async def work(self, taken: Sequence[tuple[Delivery, list[event_pb2.Envelope]]]) -> None:
+        """Handles, then acknowledges; if the link breaks before, everything comes again."""
+        known: list[Arrived] = []
+        for delivery, events in taken:
+            if not events:
+                await self._bury(delivery)
+            for event in events:
+                if event.WhichOneof("payload") is None:
+                    unknown = UnknownEvent(f"this release does not know {event.type}")
+                    await put_aside(self._link, self._family, delivery.queue, event, unknown)
+                else:
+                    known.append(Arrived(delivery.queue, event))
+        self._in_flight.set(len(known))
+        try:
+            if known:
+                histogram("hub_events_batch_size", "Events handled together", (), SIZE_BUCKETS).observe(
+                    len(known)
+                )
+                await self._settle(known)
+        finally:
+            self._in_flight.set(0)
+            self._paused.set(0)
+        for delivery, _ in taken:
+            await delivery.message.ack()
+
+    async def _settle(self, batch: Sequence[Arrived]) -> None:
+        """Tries all at once, and what fails in halves, down to the single event at fault."""
+        error = await self._attempt(batch)
+        if error is None:
+            for each in batch:
+                counter("hub_events_consumed_total", "Events handled", ("queue", "type")).labels(
+                    each.queue, each.event.type
+                ).inc()
+        elif len(batch) == 1:
+            await put_aside(self._link, self._family, batch[0].queue, batch[0].event, error)
+        else:
+            middle = len(batch) // 2
+            await self._settle(batch[:middle])
+            await self._settle(batch[middle:])
+
+    async def _attempt(self, batch: Sequence[Arrived]) -> Exception | None:
+        """The error of the events themselves. A dependency that is down is waited for, batch in hand."""
+        backoff = Backoff(0.1, 5.0)
+        while not self._link.lost.is_set():
+            try:
+                await self._handle([each.event for each in batch])
+            except Exception as error:  # noqa: BLE001 - here it is decided what becomes of it
+                if verdict(error) is not Verdict.WAIT:
+                    return error
+                self._paused.set(1)
+                log.warning("consumer_paused", family=self._family.name, reason=reason_of(error))
+                await self._pause(backoff.next_s())
+            else:
+                self._paused.set(0)
+                return None
+        raise LinkLostError
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._link.lost.wait()
+        except TimeoutError:
+            pass
+
+    async def _bury(self, delivery: Delivery) -> None:
+        await bury(
+            self._link, self._family, delivery.queue, delivery.message.body, "cannot be read as events"
+        )
+        log.error("message_unreadable", queue=delivery.queue)

@@ -1,0 +1,84 @@
+"""What to do with an event whose handling failed: wait, try later, or put it aside with the reason."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from hub.event.v1 import event_pb2
+from hub_errors import Exhausted, HubError, Invalid, Timeout, Unavailable
+from hub_runtime import counter, get_logger
+
+from hub_events.amqp import Link
+from hub_events.envelope import pack
+from hub_events.topology import Family
+
+REASON_LIMIT: Final = 500
+
+log = get_logger("consumer")
+
+
+class Poison(Exception):  # noqa: N818 - what it is called
+    """Raised by a handler: this event can never be handled. The text is the reason."""
+
+
+class UnknownEvent(Exception):  # noqa: N818 - what it is called
+    """Raised by a handler: this event comes from a newer release; it waits, however long, for ours."""
+
+
+class Verdict(Enum):
+    WAIT = "wait"
+    LATER = "later"
+    NEWER = "newer"
+    NEVER = "never"
+
+
+def verdict(error: Exception) -> Verdict:
+    """A dependency that is down is waited for; time may mend what is not understood; the wrong stays wrong."""
+    if isinstance(error, Unavailable | Timeout | Exhausted | OSError | TimeoutError):
+        return Verdict.WAIT
+    if isinstance(error, UnknownEvent):
+        return Verdict.NEWER
+    if isinstance(error, Poison | Invalid):
+        return Verdict.NEVER
+    return Verdict.LATER
+
+
+def reason_of(error: Exception) -> str:
+    text = (
+        f"{error.code}: {error.message}"
+        if isinstance(error, HubError)
+        else f"{type(error).__name__}: {error}"
+    )
+    return text[:REASON_LIMIT]
+
+
+async def put_aside(
+    link: Link, family: Family, queue: str, event: event_pb2.Envelope, error: Exception
+) -> None:
+    """Confirmed by the broker before it returns, so that the event can be acknowledged where it came from."""
+    decided, reason = verdict(error), reason_of(error)
+    event.failure = reason
+    if decided is Verdict.NEWER:
+        await _retry(link, family, queue, event, len(family.retries) - 1)
+        log.error("event_unknown", type=event.type, event_id=event.event_id, reason=reason)
+    elif decided is Verdict.NEVER or event.attempt >= len(family.retries):
+        await bury(link, family, queue, pack([event.SerializeToString()]), reason)
+        log.error("event_dead", type=event.type, event_id=event.event_id, reason=reason, exc_info=error)
+    else:
+        step = event.attempt
+        event.attempt += 1
+        await _retry(link, family, queue, event, step)
+        log.warning("event_retried", type=event.type, event_id=event.event_id, reason=reason, exc_info=error)
+
+
+async def bury(link: Link, family: Family, queue: str, body: bytes, reason: str) -> None:
+    await link.publish("", family.dlq, body, headers={"reason": reason, "queue": queue})
+    counter("hub_events_dead_lettered_total", "Events put aside for good", ("queue",)).labels(queue).inc()
+
+
+async def _retry(link: Link, family: Family, queue: str, event: event_pb2.Envelope, step: int) -> None:
+    exchange = family.retries[step]
+    key = queue.removeprefix(f"{family.name}.")
+    await link.publish(exchange, key, pack([event.SerializeToString()]))
+    counter("hub_events_retried_total", "Events sent through a retry step", ("step",)).labels(exchange).inc()

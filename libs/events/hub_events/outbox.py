@@ -1,0 +1,65 @@
+"""The outbox: an event is a row of the transaction that causes it. Never speaks to the broker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from hub.event.v1 import event_pb2
+from hub_postgres import Connection
+
+from hub_events.topology import shard_of
+
+CHANNEL: Final = "outbox"
+
+OUTBOX_SQL: Final = """
+CREATE TABLE outbox (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    shard smallint NOT NULL,
+    exchange text NOT NULL,
+    routing_key text NOT NULL,
+    event_id uuid NOT NULL,
+    envelope bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+"""
+
+_ENQUEUE: Final = """
+WITH added AS (
+    INSERT INTO outbox (shard, exchange, routing_key, event_id, envelope)
+    SELECT shard, exchange, routing_key, event_id, envelope
+    FROM unnest($1::smallint[], $2::text[], $3::text[], $4::uuid[], $5::bytea[])
+        WITH ORDINALITY AS new (shard, exchange, routing_key, event_id, envelope, position)
+    ORDER BY position
+)
+SELECT pg_notify('outbox', '')
+"""
+
+
+@dataclass(frozen=True)
+class OutboxRow:
+    """One event for one exchange; an event that goes to two is two rows."""
+
+    exchange: str
+    routing_key: str
+    envelope: event_pb2.Envelope
+
+    @property
+    def shard(self) -> int:
+        return shard_of(self.envelope.account_id)
+
+
+async def enqueue(connection: Connection, rows: Sequence[OutboxRow]) -> None:
+    """One statement inside the caller's transaction; the relay is woken by its commit."""
+    if not rows:
+        return
+    await connection.execute(
+        _ENQUEUE,
+        [row.shard for row in rows],
+        [row.exchange for row in rows],
+        [row.routing_key for row in rows],
+        [UUID(row.envelope.event_id) for row in rows],
+        [row.envelope.SerializeToString() for row in rows],
+    )

@@ -1,0 +1,112 @@
+"""Moves the outbox to the broker: at least once, in order within a shard. Never decides what is said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from hub_postgres import Connection, Pool, Wakeup
+from hub_runtime import SIZE_BUCKETS, counter, gauge, get_logger, histogram, utc_now
+
+from hub_events.amqp import Amqp, Link
+from hub_events.envelope import pack
+
+EVENTS_PER_MESSAGE: Final = 256
+ROWS_PER_ROUND: Final = 2048
+ACQUIRE_TIMEOUT_S: Final = 2.0
+POLL_S: Final = 1.0
+LOCK_POLL_S: Final = 0.5
+
+_TRY_LOCK: Final = "SELECT pg_try_advisory_lock(hashtextextended('outbox relay', 0))"
+_UNLOCK: Final = "SELECT pg_advisory_unlock(hashtextextended('outbox relay', 0))"
+# No cursor: ids are drawn in another order than transactions commit, so what is there is what is left to do.
+_SELECT: Final = """
+SELECT id, exchange, routing_key, envelope, created_at FROM outbox ORDER BY id LIMIT $1
+"""
+_DELETE: Final = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
+
+log = get_logger("relay")
+
+
+class Row(NamedTuple):
+    id: int
+    exchange: str
+    routing_key: str
+    envelope: bytes
+    created_at: datetime
+
+
+class Relay:
+    """`run` is a forever-job; of many instances one works, the one with the lock of its database."""
+
+    def __init__(self, pool: Pool, wakeup: Wakeup, amqp: Amqp, name: str) -> None:
+        self._pool = pool
+        self._wakeup = wakeup
+        self._amqp = amqp
+        self._name = name
+        self._lag = gauge("hub_events_outbox_lag_seconds", "Age of the oldest event not yet relayed")
+        self._fanouts = {family.status for family in amqp.topology.families}
+
+    async def run(self) -> None:
+        await self._amqp.keep(f"relay {self._name}", self._relay)
+
+    async def _relay(self, link: Link) -> None:
+        async with self._leading(link) as connection:
+            log.info("relay_leads", relay=self._name)
+            while not link.lost.is_set():
+                if not await self._round(connection, link):
+                    await self._wakeup.wait(POLL_S)
+
+    @asynccontextmanager
+    async def _leading(self, link: Link) -> AsyncIterator[Connection]:
+        """The session that has the lock also does the work: whoever loses one cannot do the other."""
+        connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        try:
+            while not await connection.fetchval(_TRY_LOCK):
+                if link.lost.is_set():
+                    raise ConnectionError("the broker went away")
+                await asyncio.sleep(LOCK_POLL_S)
+            yield connection
+            await connection.execute(_UNLOCK)
+        except BaseException:
+            connection.terminate()  # a session whose lock is in doubt must not go back to the pool
+            raise
+        finally:
+            await self._pool.release(connection)
+
+    async def _round(self, connection: Connection, link: Link) -> int:
+        """How many rows there were. One message at a time is unconfirmed per shard, so that order is kept."""
+        rows = [Row(*record) for record in await connection.fetch(_SELECT, ROWS_PER_ROUND)]
+        self._lag.set((utc_now() - rows[0].created_at).total_seconds() if rows else 0)
+        groups: dict[tuple[str, str], list[Row]] = {}
+        for row in rows:
+            groups.setdefault((row.exchange, row.routing_key), []).append(row)
+        confirmed: list[int] = []
+        faults = await asyncio.gather(*(self._publish(link, group, confirmed) for group in groups.values()))
+        if confirmed:
+            await connection.execute(_DELETE, confirmed)
+        for fault in faults:
+            if fault is not None:
+                raise fault
+        return len(rows)
+
+    async def _publish(self, link: Link, group: Sequence[Row], confirmed: list[int]) -> Exception | None:
+        """A group that fails leaves its rows and does not keep the others from going."""
+        exchange, routing_key = group[0].exchange, group[0].routing_key
+        for start in range(0, len(group), EVENTS_PER_MESSAGE):
+            rows = group[start : start + EVENTS_PER_MESSAGE]
+            try:
+                body = pack(row.envelope for row in rows)
+                await link.publish(exchange, routing_key, body, mandatory=exchange not in self._fanouts)
+            except Exception as error:  # noqa: BLE001 - raised by the round, after the others are done
+                log.warning("relay_failed", exchange=exchange, routing_key=routing_key, error=repr(error))
+                return error
+            confirmed.extend(row.id for row in rows)
+            counter("hub_events_relayed_total", "Events the broker has confirmed", ("exchange",)).labels(
+                exchange
+            ).inc(len(rows))
+            histogram("hub_events_message_size", "Events per message", (), SIZE_BUCKETS).observe(len(rows))
+        return None

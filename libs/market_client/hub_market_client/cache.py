@@ -1,0 +1,141 @@
+"""The quote cache: what market-data knows, followed live, read without a call. Never invents and never goes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime, timedelta
+
+from grpc import aio
+from hub.market_data.v1 import market_data_pb2, market_data_pb2_grpc
+from hub_rpc import reading
+from hub_runtime import Backoff, Clock, get_logger, utc_now
+
+from hub_market_client.model import Instrument, Quote, Session, read_instrument, read_quote, read_session
+from hub_market_client.readers import Reader
+
+log = get_logger("quotes")
+
+
+class QuoteCache:
+    """`follow` is its forever-job. `loaded` is set when a first snapshot has come."""
+
+    def __init__(self, clock: Clock = utc_now) -> None:
+        self._clock = clock
+        self._instruments: dict[str, Instrument] = {}
+        self._sessions: dict[str, list[Session]] = {}
+        self._quotes: dict[str, Quote] = {}
+        self._epoch = 0
+        self._market_time: datetime | None = None
+        self._connected = False
+        self._readers: set[Reader] = set()
+        self.loaded = asyncio.Event()
+
+    def state(self) -> str:
+        """For readiness. Once loaded it answers; how old a quote is, `fresh` tells."""
+        return "ok" if self.loaded.is_set() else "no quotes from market-data yet"
+
+    @property
+    def connected(self) -> bool:
+        """Whether quotes are coming in now."""
+        return self._connected
+
+    def instrument(self, symbol: str) -> Instrument | None:
+        return self._instruments.get(symbol)
+
+    def quote(self, symbol: str) -> Quote | None:
+        return self._quotes.get(symbol)
+
+    def symbols(self) -> list[str]:
+        return sorted(self._instruments)
+
+    def instruments(self) -> list[Instrument]:
+        return [self._instruments[symbol] for symbol in self.symbols()]
+
+    def market_time(self) -> datetime:
+        """The market's own clock as last heard; wall time before anything was."""
+        return self._market_time or self._clock()
+
+    def session_open(self, symbol: str) -> bool:
+        """Whether the instrument's calendar has a session now, in market time."""
+        return self.session(symbol) is not None
+
+    def session(self, symbol: str) -> Session | None:
+        """The session that is running."""
+        instrument, now = self._instruments.get(symbol), self._market_time
+        if instrument is None or now is None:
+            return None
+        sessions = self._sessions.get(instrument.calendar, ())
+        return next((each for each in sessions if each.opens_at <= now < each.closes_at), None)
+
+    def fresh(self, quote: Quote | None, max_age_s: float) -> bool:
+        """Whether it was received not longer ago than that, in wall time."""
+        return quote is not None and self._clock() - quote.received_at <= timedelta(seconds=max_age_s)
+
+    async def updates(self) -> AsyncIterator[Quote]:
+        """Every symbol's quote as it is, then as it changes, for this reader alone. Use `contextlib.aclosing`."""
+        reader = Reader()
+        for quote in self._quotes.values():
+            reader.put(quote)
+        self._readers.add(reader)
+        try:
+            async for quote in reader.read():
+                yield quote
+        finally:
+            self._readers.discard(reader)
+
+    async def follow(self, channel: aio.Channel) -> None:
+        """Follows market-data for ever; every new stream starts with a snapshot."""
+        stub = market_data_pb2_grpc.MarketDataServiceStub(channel)
+        backoff = Backoff(0.1, 2.0)
+        while True:
+            try:
+                async with reading(stub.StreamQuotes(market_data_pb2.StreamQuotesRequest())) as messages:
+                    async for message in messages:
+                        self.apply(message)
+                        self._connected = True
+                        backoff.reset()
+            except Exception as error:  # noqa: BLE001 - what is known stays, and grows stale
+                log.warning("quote_stream_lost", error=repr(error))
+            finally:
+                self._connected = False
+            await backoff.wait()
+
+    def apply(self, message: market_data_pb2.StreamQuotesResponse) -> None:
+        if message.HasField("snapshot"):
+            self._replace(message.snapshot)
+        if message.HasField("market_time"):
+            self._advance(message.market_time.ToDatetime(tzinfo=UTC))
+        self._take(read_quote(quote) for quote in message.quotes)
+
+    def _replace(self, snapshot: market_data_pb2.Snapshot) -> None:
+        if snapshot.epoch < self._epoch:
+            log.warning("old_snapshot_dropped", epoch=snapshot.epoch, known=self._epoch)
+            return
+        self._epoch = snapshot.epoch
+        self._instruments = {each.symbol: read_instrument(each) for each in snapshot.instruments}
+        sessions: dict[str, list[Session]] = {}
+        for session in map(read_session, snapshot.sessions):
+            sessions.setdefault(session.calendar, []).append(session)
+        self._sessions = sessions
+        self._quotes = {each: quote for each, quote in self._quotes.items() if each in self._instruments}
+        if snapshot.HasField("market_time"):
+            self._advance(snapshot.market_time.ToDatetime(tzinfo=UTC))
+        self._take(read_quote(quote) for quote in snapshot.quotes)
+        self.loaded.set()
+
+    def _advance(self, market_time: datetime) -> None:
+        """Market time never goes back."""
+        if self._market_time is None or market_time > self._market_time:
+            self._market_time = market_time
+
+    def _take(self, quotes: Iterable[Quote]) -> None:
+        for quote in quotes:
+            known = self._quotes.get(quote.symbol)
+            # Within an epoch the sequence counts; a feeder that was replaced may still be talking.
+            if quote.epoch < self._epoch or (known is not None and quote.position <= known.position):
+                continue
+            self._epoch = max(self._epoch, quote.epoch)
+            self._quotes[quote.symbol] = quote
+            for reader in self._readers:
+                reader.put(quote)

@@ -1,0 +1,115 @@
+"""Instruments, sessions and quotes as values, and how they are read from messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from hub.market_data.v1 import market_data_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    symbol: str
+    name: str
+    asset_class: str
+    exchange: str
+    currency: str
+    tick_size: Decimal
+    lot_size: Decimal
+    fractionable: bool
+    tradable: bool
+    halted: bool
+    calendar: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    calendar: str
+    opens_at: datetime
+    closes_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """`low_ask` and `high_bid` are the extremes since the quote that was read before."""
+
+    symbol: str
+    epoch: int
+    seq: int
+    bid: Decimal
+    bid_size: Decimal
+    ask: Decimal
+    ask_size: Decimal
+    last: Decimal
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    previous_close: Decimal
+    volume: Decimal
+    market_time: datetime
+    received_at: datetime
+    low_ask: Decimal
+    high_bid: Decimal
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Where it stands among the quotes of its symbol."""
+        return self.epoch, self.seq
+
+    def absorbing(self, earlier: Quote) -> Quote:
+        """This quote for a reader who has not seen the earlier one."""
+        return replace(
+            self,
+            low_ask=min(self.low_ask, earlier.low_ask),
+            high_bid=max(self.high_bid, earlier.high_bid),
+        )
+
+
+def read_instrument(message: market_data_pb2.Instrument) -> Instrument:
+    asset_class = market_data_pb2.AssetClass.Name(message.asset_class).removeprefix("ASSET_CLASS_")
+    return Instrument(
+        symbol=message.symbol,
+        name=message.name,
+        asset_class=asset_class,
+        exchange=message.exchange,
+        currency=message.currency,
+        tick_size=Decimal(message.tick_size or 0),
+        lot_size=Decimal(message.lot_size or 0),
+        fractionable=message.fractionable,
+        tradable=message.tradable,
+        halted=message.halted,
+        calendar=message.calendar,
+    )
+
+
+def read_session(message: market_data_pb2.Session) -> Session:
+    return Session(
+        calendar=message.calendar,
+        opens_at=message.opens_at.ToDatetime(tzinfo=UTC),
+        closes_at=message.closes_at.ToDatetime(tzinfo=UTC),
+    )
+
+
+def read_quote(message: market_data_pb2.Quote) -> Quote:
+    bid, ask = Decimal(message.bid), Decimal(message.ask)
+    return Quote(
+        symbol=message.symbol,
+        epoch=message.epoch,
+        seq=message.seq,
+        bid=bid,
+        bid_size=Decimal(message.bid_size or 0),
+        ask=ask,
+        ask_size=Decimal(message.ask_size or 0),
+        last=Decimal(message.last or 0),
+        open=Decimal(message.open or 0),
+        high=Decimal(message.high or 0),
+        low=Decimal(message.low or 0),
+        previous_close=Decimal(message.previous_close or 0),
+        volume=Decimal(message.volume or 0),
+        market_time=message.market_time.ToDatetime(tzinfo=UTC),
+        received_at=message.received_at.ToDatetime(tzinfo=UTC),
+        low_ask=Decimal(message.low_ask) if message.low_ask else ask,
+        high_bid=Decimal(message.high_bid) if message.high_bid else bid,
+    )

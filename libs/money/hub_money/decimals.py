@@ -1,0 +1,50 @@
+"""Numbers as they are stored (NUMERIC(20,8)) and sent (plain decimal strings)."""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Final
+
+from hub_errors import Invalid
+
+PLACES: Final = 8
+LIMIT: Final = Decimal(10) ** 12  # NUMERIC(20,8) has twelve digits before the point
+
+_QUANTUM: Final = Decimal(1).scaleb(-PLACES)
+# Wide enough for the product of any two storable numbers, so that nothing is rounded before it is asked for.
+_WIDE: Final = Context(prec=64, rounding=ROUND_HALF_EVEN)
+_PLAIN: Final = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{1,30})?")
+
+
+def parse_decimal(text: str, *, field: str, positive: bool = True, places: int = PLACES) -> Decimal:
+    """Reads a plain decimal (no exponent); with `positive`, zero and below are refused."""
+    if not _PLAIN.fullmatch(text):
+        raise Invalid(f"{field} must be a plain decimal number.", code="invalid_decimal", field=field)
+    value = Decimal(text)
+    if positive and value <= 0:
+        raise Invalid(f"{field} must be greater than zero.", code="not_positive", field=field)
+    if abs(value) >= LIMIT:
+        raise Invalid(f"{field} is too large.", code="too_large", field=field)
+    scaled = value.quantize(Decimal(1).scaleb(-places), context=_WIDE)
+    if scaled != value:
+        raise Invalid(f"{field} has more than {places} decimal places.", code="too_precise", field=field)
+    return scaled + 0  # makes -0 a 0
+
+
+def to_text(value: Decimal) -> str:
+    """Plain notation without an exponent and without trailing zeros."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text
+
+
+def money(value: Decimal) -> Decimal:
+    """Rounded to the stored scale, half to even."""
+    return value.quantize(_QUANTUM, context=_WIDE)
+
+
+def multiple_of(value: Decimal, step: Decimal) -> bool:
+    """Whether a price fits its tick, or a quantity its lot."""
+    return _WIDE.remainder(value, step) == 0

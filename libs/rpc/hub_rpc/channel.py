@@ -1,0 +1,50 @@
+"""Channels to other services, all alike: all healthy replicas in turn, one breaker each."""
+
+from __future__ import annotations
+
+import json
+
+from grpc import aio
+from hub_runtime.common_settings import TlsFiles
+
+from hub_rpc.breaker import Breaker
+from hub_rpc.client_interceptors import Outgoing, interceptors
+from hub_rpc.tls import channel_credentials
+
+DEFAULT_TIMEOUT_S = 2.0
+MESSAGE_LIMIT = 4 * 1024 * 1024
+
+_SERVICE_CONFIG = json.dumps(
+    # The empty name is the health of the whole server: a replica that is not well gets no calls.
+    {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}
+)
+
+
+def connect(
+    target: str,
+    tls: TlsFiles,
+    peer: str,
+    *,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    breaker: Breaker | None = None,
+) -> aio.Channel:
+    """To be called inside the running loop and closed there (`async with`). `peer` is the name the peer's
+    certificate must have. Calls raise hub_errors and take `timeout_s` at most unless told otherwise."""
+    outgoing = Outgoing(peer=peer, breaker=breaker or Breaker(peer), timeout_s=timeout_s)
+    return aio.secure_channel(
+        target,
+        channel_credentials(tls),
+        options=[
+            ("grpc.ssl_target_name_override", peer),
+            ("grpc.service_config", _SERVICE_CONFIG),
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.keepalive_time_ms", 60_000),  # never more often than the server allows
+            ("grpc.keepalive_timeout_ms", 10_000),
+            ("grpc.keepalive_permit_without_calls", 0),
+            ("grpc.initial_reconnect_backoff_ms", 200),
+            ("grpc.min_reconnect_backoff_ms", 2_000),  # bounds an attempt, not the wait
+            ("grpc.max_reconnect_backoff_ms", 5_000),
+            ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+        ],
+        interceptors=interceptors(outgoing),
+    )

@@ -1,0 +1,67 @@
+"""What `python -m hub_x ...` takes: names of jobs, `migrate`, `--help`. Faults end with exit code 2."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, NoReturn, TypeVar
+
+from hub_runtime.settings import Settings, SettingsError, describe, load
+
+S = TypeVar("S", bound=Settings)
+
+MIGRATE = "migrate"
+
+
+@dataclass(frozen=True)
+class CommandLine(Generic[S]):
+    jobs: frozenset[str]
+    migrate: bool
+    settings: S
+
+
+def parse_command_line(
+    name: str, description: str, jobs: Mapping[str, str], settings_type: type[S], *, can_migrate: bool
+) -> CommandLine[S]:
+    """Answers help and faults itself, by leaving."""
+    words = sys.argv[1:]
+    if any(word in {"-h", "--help", "help"} for word in words):
+        sys.stdout.write(help_text(name, description, jobs, settings_type, can_migrate=can_migrate))
+        raise SystemExit(0)
+    known = [*jobs, MIGRATE] if can_migrate else [*jobs]
+    unknown = [word for word in words if word not in known]
+    if unknown:
+        _leave([f"{word}: no such job; there are {', '.join(known)} (see --help)" for word in unknown])
+    if MIGRATE in words and len(words) > 1:
+        _leave([f"{MIGRATE}: goes alone"])
+    try:
+        settings = load(settings_type)
+    except SettingsError as error:
+        _leave(error.faults)
+    chosen = frozenset(words) - {MIGRATE}
+    return CommandLine(jobs=chosen or frozenset(jobs), migrate=MIGRATE in words, settings=settings)
+
+
+def help_text(
+    name: str, description: str, jobs: Mapping[str, str], settings_type: type[Settings], *, can_migrate: bool
+) -> str:
+    rows = dict(jobs)
+    if can_migrate:
+        rows[MIGRATE] = "bring the database up to date, then exit (with the owner's role in HUB_DATABASE_URL)"
+    width = max(len(row) for row in rows)
+    listed = "\n".join(f"  {row:<{width}}  {meaning}" for row, meaning in rows.items())
+    command = f"python -m hub_{name.replace('-', '_')}"
+    default = " and ".join(filter(None, [", ".join([*jobs][:-1]), [*jobs][-1]]))
+    return (
+        f"{name}: {description}\n\n"
+        f"Usage: {command} [job ...]\n\n"
+        f"Jobs (without any: {default}):\n{listed}\n\n"
+        f"Settings (environment variables, with their defaults):\n{describe(settings_type)}\n\n"
+        f"Stop it with SIGTERM or Ctrl-C. Exit codes: 0 stopped, 1 failed, 2 wrong arguments or settings.\n"
+    )
+
+
+def _leave(faults: list[str]) -> NoReturn:
+    sys.stderr.write("".join(f"{fault}\n" for fault in faults))
+    raise SystemExit(2)

@@ -1,0 +1,145 @@
+"""The process's live copy of the market, and the streams that follow it. No input or output.
+
+A stream that reads slowly holds at most one quote of each symbol: a newer one takes the place of the older
+and keeps its best prices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from hub_market_data.domain import Instrument, Quote, Session, conflated
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """All there is to know."""
+
+    instruments: Sequence[Instrument]
+    sessions: Sequence[Session]
+    quotes: Sequence[Quote]
+    epoch: int
+    market_time: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """What is new; nothing, when it is only a sign of life."""
+
+    quotes: Sequence[Quote]
+    market_time: datetime | None
+
+
+class Subscription:
+    """One stream's view. The first message is a snapshot."""
+
+    def __init__(self, board: Board, symbols: frozenset[str]) -> None:
+        self._board = board
+        self._symbols = symbols
+        self._unread: dict[str, Quote] = {}
+        self._snapshot_due = True
+        self._news = asyncio.Event()
+        self._news.set()
+
+    def offer(self, quote: Quote) -> None:
+        if not self._symbols or quote.symbol in self._symbols:
+            self._unread[quote.symbol] = conflated(self._unread.get(quote.symbol), quote)
+            self._news.set()
+
+    def start_over(self) -> None:
+        self._snapshot_due = True
+        self._news.set()
+
+    async def next(self, *, timeout_s: float) -> Snapshot | Update:
+        """The next message, an empty one when nothing has happened for so long."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+        self._news.clear()
+        unread, self._unread = self._unread, {}
+        if not self._snapshot_due:
+            return Update(quotes=tuple(unread.values()), market_time=self._board.market_time)
+        self._snapshot_due = False
+        return self._board.snapshot(self._symbols, unread)
+
+
+class Board:
+    def __init__(self) -> None:
+        self.instruments: Mapping[str, Instrument] = {}
+        self.sessions: Sequence[Session] = ()
+        self.quotes: dict[str, Quote] = {}
+        self.epoch = 0
+        self.market_time: datetime | None = None
+        self.loaded = asyncio.Event()
+        self._subscriptions: set[Subscription] = set()
+
+    @property
+    def streams(self) -> int:
+        return len(self._subscriptions)
+
+    def state(self) -> str:
+        return "ok" if self.loaded.is_set() else "not loaded yet"
+
+    def catalogue(self, instruments: Iterable[Instrument], sessions: Sequence[Session]) -> None:
+        """What is traded and when."""
+        by_symbol = {instrument.symbol: instrument for instrument in instruments}
+        if by_symbol != self.instruments or tuple(sessions) != self.sessions:
+            self.instruments = dict(sorted(by_symbol.items()))
+            self.sessions = tuple(sessions)
+            self._start_over()
+
+    def begin(self, epoch: int, market_time: datetime | None) -> None:
+        """Another feeder has taken over."""
+        self._tell(market_time)
+        if epoch > self.epoch:
+            self.epoch = epoch
+            self._start_over()
+
+    def publish(self, quotes: Iterable[Quote], market_time: datetime | None) -> None:
+        """Takes what is newer than what is known."""
+        self._tell(market_time)
+        for quote in quotes:
+            known = self.quotes.get(quote.symbol)
+            if quote.symbol not in self.instruments or (known and known.position >= quote.position):
+                continue
+            self.quotes[quote.symbol] = quote
+            for subscription in self._subscriptions:
+                subscription.offer(quote)
+
+    def snapshot(self, symbols: frozenset[str], unread: Mapping[str, Quote]) -> Snapshot:
+        """For a stream that has not read `unread` yet."""
+        return Snapshot(
+            instruments=tuple(self.instruments.values()),
+            sessions=self.sessions,
+            quotes=tuple(
+                unread.get(symbol) or replace(quote, low_ask=quote.ask, high_bid=quote.bid)
+                for symbol, quote in self.quotes.items()
+                if not symbols or symbol in symbols
+            ),
+            epoch=self.epoch,
+            market_time=self.market_time,
+        )
+
+    @contextmanager
+    def subscribed(self, symbols: Iterable[str] = ()) -> Iterator[Subscription]:
+        """Follows some symbols, or all."""
+        subscription = Subscription(self, frozenset(symbols))
+        self._subscriptions.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
+
+    def _tell(self, market_time: datetime | None) -> None:
+        if market_time is not None and (self.market_time is None or market_time > self.market_time):
+            self.market_time = market_time
+
+    def _start_over(self) -> None:
+        for subscription in self._subscriptions:
+            subscription.start_over()

@@ -1,0 +1,25 @@
+"""What the feeder needs from a source of prices."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from hub_market_data.domain import Tick
+
+
+class Feed(Protocol):
+    """Plays or receives prices; its market time never goes back."""
+
+    @property
+    def kind(self) -> str:
+        """A feed continues only where one of its own kind has been."""
+        ...
+
+    def ticks(self) -> AsyncIterator[Sequence[Tick]]:
+        """What happens, as it happens, at most one tick of a symbol in each group."""
+        ...
+
+    def place(self) -> str:
+        """Where it is, for a successor."""
+        ...

@@ -1,0 +1,122 @@
+"""Domain <-> protobuf, both ways. Decides nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from hub.market_data.v1 import market_data_pb2 as pb
+from hub_money import to_text
+
+from hub_market_data.board import Snapshot, Update
+from hub_market_data.domain import AssetClass, Instrument, Quote, Session
+
+_ASSET_CLASSES = {
+    AssetClass.STOCK: pb.ASSET_CLASS_STOCK,
+    AssetClass.ETF: pb.ASSET_CLASS_ETF,
+    AssetClass.BOND: pb.ASSET_CLASS_BOND,
+    AssetClass.CRYPTO: pb.ASSET_CLASS_CRYPTO,
+    AssetClass.FUND: pb.ASSET_CLASS_FUND,
+}
+
+
+def timestamp(moment: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def moment(stamp: Timestamp) -> datetime:
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def instrument_to_proto(instrument: Instrument) -> pb.Instrument:
+    return pb.Instrument(
+        symbol=instrument.symbol,
+        name=instrument.name,
+        asset_class=_ASSET_CLASSES[instrument.asset_class],
+        exchange=instrument.exchange,
+        currency=instrument.currency,
+        tick_size=to_text(instrument.tick_size),
+        lot_size=to_text(instrument.lot_size),
+        fractionable=instrument.fractionable,
+        tradable=instrument.tradable,
+        halted=instrument.halted,
+        calendar=instrument.calendar,
+    )
+
+
+def session_to_proto(session: Session) -> pb.Session:
+    return pb.Session(
+        calendar=session.calendar,
+        opens_at=timestamp(session.opens_at),
+        closes_at=timestamp(session.closes_at),
+    )
+
+
+def quote_to_proto(quote: Quote) -> pb.Quote:
+    return pb.Quote(
+        symbol=quote.symbol,
+        epoch=quote.epoch,
+        seq=quote.seq,
+        bid=to_text(quote.bid),
+        bid_size=to_text(quote.bid_size),
+        ask=to_text(quote.ask),
+        ask_size=to_text(quote.ask_size),
+        last=to_text(quote.last),
+        open=to_text(quote.open),
+        high=to_text(quote.high),
+        low=to_text(quote.low),
+        previous_close=to_text(quote.previous_close),
+        volume=to_text(quote.volume),
+        market_time=timestamp(quote.market_time),
+        received_at=timestamp(quote.received_at),
+        low_ask=to_text(quote.low_ask),
+        high_bid=to_text(quote.high_bid),
+    )
+
+
+def quote_from_proto(quote: pb.Quote) -> Quote:
+    return Quote(
+        symbol=quote.symbol,
+        epoch=quote.epoch,
+        seq=quote.seq,
+        bid=Decimal(quote.bid),
+        bid_size=Decimal(quote.bid_size),
+        ask=Decimal(quote.ask),
+        ask_size=Decimal(quote.ask_size),
+        last=Decimal(quote.last),
+        open=Decimal(quote.open),
+        high=Decimal(quote.high),
+        low=Decimal(quote.low),
+        previous_close=Decimal(quote.previous_close),
+        volume=Decimal(quote.volume),
+        market_time=moment(quote.market_time),
+        received_at=moment(quote.received_at),
+        low_ask=Decimal(quote.low_ask),
+        high_bid=Decimal(quote.high_bid),
+    )
+
+
+def message(news: Snapshot | Update) -> pb.StreamQuotesResponse:
+    """What a stream is told; a time that nobody knows yet is left out."""
+    if isinstance(news, Snapshot):
+        answer = pb.StreamQuotesResponse(snapshot=_snapshot(news))
+    else:
+        answer = pb.StreamQuotesResponse(quotes=map(quote_to_proto, news.quotes))
+    if news.market_time is not None:
+        answer.market_time.FromDatetime(news.market_time)
+    return answer
+
+
+def _snapshot(news: Snapshot) -> pb.Snapshot:
+    snapshot = pb.Snapshot(
+        instruments=map(instrument_to_proto, news.instruments),
+        sessions=map(session_to_proto, news.sessions),
+        quotes=map(quote_to_proto, news.quotes),
+        epoch=news.epoch,
+    )
+    if news.market_time is not None:
+        snapshot.market_time.FromDatetime(news.market_time)
+    return snapshot

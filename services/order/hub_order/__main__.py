@@ -1,0 +1,190 @@
+"""All wiring of the order service. Nothing here decides anything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from grpc import aio
+from hub.order.v1 import order_pb2_grpc
+from hub_batching import Batcher
+from hub_events import CHANNEL, ORDERS, Amqp, Publisher, Relay, consume
+from hub_identity import Trust
+from hub_market_client import QuoteCache
+from hub_postgres import DatabaseProbe, Pool, Wakeup, connect_pool, holding_lock, migrate
+from hub_rpc import CallTable, Server, connect
+from hub_runtime import Process, main, supervised, utc_now
+
+from hub_order.clients import Market, Position
+from hub_order.handover import hand_over
+from hub_order.rpc import MOST_ITEMS, OrderService
+from hub_order.settings import OrderSettings
+from hub_order.store import RESTING_CHANNEL, Acceptance, Orders, Sweeping
+from hub_order.sweeper import Sweeper
+from hub_order.trigger import Trigger
+from hub_order.usecases.accept import accept
+from hub_order.usecases.answers import Claim, Found, earlier
+from hub_order.usecases.execute import Floor
+from hub_order.usecases.submit import Desk
+from hub_order.venue import SimulatedVenue
+from hub_order.worker import handle
+
+CLOSE_TIMEOUT_S = 2.0
+DESCRIPTION = "accepts orders, brings them to a venue and records what became of them"
+JOBS = {
+    "serve": "OrderService over gRPC: submit, read, list, cancel",
+    "work": "executes new orders and resting ones that can be filled",
+    "trigger": "watches resting orders against the live quotes (one of many instances does)",
+    "relay": "moves the outbox to the broker (one of many instances does)",
+    "sweep": "releases holds without an order, fails market orders without a price",
+}
+CALL_TABLE: CallTable = {"hub.order.v1.OrderService": {"*": frozenset({"gateway"})}}
+
+
+@dataclass(frozen=True)
+class Stores:
+    orders: Orders
+    acceptance: Acceptance
+    sweeping: Sweeping
+
+
+async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -> None:
+    pool = await connect_pool(settings, application_name="hub_order")
+    process.stack.push_async_callback(_close, pool)
+    probe = DatabaseProbe(pool)
+    process.spawn(probe.run(), "database probe")
+    process.ready("database", probe.state)
+    stores = Stores(Orders(pool), Acceptance(pool), Sweeping(pool))
+    amqp = Amqp(settings.amqp_url, settings.amqp_password, name="order")
+    if jobs & {"work", "trigger", "relay"}:
+        process.ready("broker", amqp.state)
+    if "relay" in jobs:
+        _relay(settings, process, pool, amqp)
+    if jobs & {"serve", "work", "trigger"}:
+        cache = await _follow_quotes(settings, process)
+        market = Market(cache, max_age_s=settings.quote_max_age_s)
+        if "work" in jobs:
+            _work(settings, process, stores, amqp, market)
+        if "trigger" in jobs:
+            _trigger(settings, process, stores, amqp, cache, market)
+    if jobs & {"serve", "sweep"}:
+        position = Position(await _channel(settings, process, settings.position_target, "position"))
+        if "sweep" in jobs:
+            _sweep(settings, process, stores, position)
+        if "serve" in jobs:
+            await _serve(settings, process, stores, position, market)
+    await process.drained()
+
+
+async def _serve(
+    settings: OrderSettings, process: Process, stores: Stores, position: Position, market: Market
+) -> None:
+    enter = process.stack.enter_async_context
+    trust = Trust()
+    process.ready("trust", trust.state)
+    process.spawn(trust.watch(await _channel(settings, process, settings.auth_target, "auth")), "trust")
+    find = partial(_earlier, acceptance=stores.acceptance)
+    take = partial(accept, acceptance=stores.acceptance, clock=utc_now)
+    desk = Desk(
+        market=market,
+        limits=settings.limits,
+        answers=await enter(Batcher(find, limit=MOST_ITEMS, name="answers")),
+        holds=await enter(Batcher(position.place_holds, limit=MOST_ITEMS, name="holds")),
+        accepts=await enter(Batcher(take, limit=MOST_ITEMS, name="accepts")),
+        remember=settings.idempotency_ttl,
+        clock=utc_now,
+    )
+    service = OrderService(trust=trust, desk=desk, orders=stores.orders)
+    register = partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service)
+    server = Server(
+        settings.grpc_address,
+        settings.tls,
+        CALL_TABLE,
+        [register],
+        reflection=settings.environment == "local",
+        checks={"trust": trust.state, "market": market.state},
+    )
+    await enter(server)
+
+
+def _work(settings: OrderSettings, process: Process, stores: Stores, amqp: Amqp, market: Market) -> None:
+    floor = Floor(orders=stores.orders, market=market, venue=SimulatedVenue(), max_age=settings.order_max_age)
+    queues = [*ORDERS.queues_of("submit"), *ORDERS.queues_of("processing")]
+    process.spawn(consume(amqp, queues, partial(handle, floor=floor), family=ORDERS.name), "work")
+
+
+def _trigger(
+    settings: OrderSettings, process: Process, stores: Stores, amqp: Amqp, cache: QuoteCache, market: Market
+) -> None:
+    password = settings.database_password
+    wakeup = Wakeup(settings.database_url, password, RESTING_CHANNEL)
+    publisher = Publisher(amqp, "trigger")
+
+    async def watch() -> None:
+        async with holding_lock(settings.database_url, password, "hub_order trigger") as lock:
+            trigger = Trigger(
+                orders=stores.orders,
+                cache=cache,
+                market=market,
+                wakeup=wakeup,
+                hand_over=partial(hand_over, publisher=publisher),
+            )
+            await trigger.lead(lock)
+
+    process.spawn(wakeup.run(), "trigger wakeup")
+    process.spawn(publisher.run(), "trigger publisher")
+    process.spawn(supervised("trigger", watch), "trigger")
+
+
+def _relay(settings: OrderSettings, process: Process, pool: Pool, amqp: Amqp) -> None:
+    wakeup = Wakeup(settings.database_url, settings.database_password, CHANNEL)
+    process.spawn(wakeup.run(), "relay wakeup")
+    process.spawn(Relay(pool, wakeup, amqp, "order").run(), "relay")
+
+
+def _sweep(settings: OrderSettings, process: Process, stores: Stores, position: Position) -> None:
+    sweeper = Sweeper(
+        position=position,
+        orders=stores.orders,
+        sweeping=stores.sweeping,
+        clock=utc_now,
+        hold_max_age=settings.hold_max_age,
+        order_max_age=settings.order_max_age,
+    )
+    process.spawn(supervised("sweep", partial(sweeper.run, settings.sweep_interval_s)), "sweep")
+
+
+async def _follow_quotes(settings: OrderSettings, process: Process) -> QuoteCache:
+    cache = QuoteCache()
+    channel = await _channel(settings, process, settings.market_data_target, "market-data")
+    process.spawn(cache.follow(channel), "quotes")
+    process.ready("market", cache.state)
+    return cache
+
+
+async def _channel(settings: OrderSettings, process: Process, target: str, peer: str) -> aio.Channel:
+    channel = connect(target, settings.tls, peer)
+    return await process.stack.enter_async_context(channel)
+
+
+async def _earlier(claims: Sequence[Claim], *, acceptance: Acceptance) -> Sequence[Found]:
+    return await earlier(claims, acceptance=acceptance, now=utc_now())
+
+
+async def _close(pool: Pool) -> None:
+    """Connections that are still busy when nobody is left to use them are cut."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
+async def _migrate(settings: OrderSettings) -> None:
+    await migrate(settings.database_url, settings.database_password, "hub_order")
+
+
+if __name__ == "__main__":
+    main("order", DESCRIPTION, JOBS, OrderSettings, run, _migrate)

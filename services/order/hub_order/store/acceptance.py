@@ -1,0 +1,147 @@
+"""The accepting transaction, and the answers that were given before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from hub_events import enqueue
+from hub_postgres import Connection, Pool, acquire, transaction
+from hub_runtime import span
+
+from hub_order.domain import Change, Order
+from hub_order.store import rows
+from hub_order.store.outbox import outbox_rows
+
+Key = tuple[UUID, str]
+
+# A key that has expired is taken over; one that is alive is not ours, and its order is not answered here.
+CLAIM_KEYS = """
+    INSERT INTO idempotency_keys (account_id, key, body_hash, order_id, answer, created_at, expires_at)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[], $5::bytea[], $6::timestamptz[],
+                         $7::timestamptz[])
+    ON CONFLICT (account_id, key) DO UPDATE
+        SET body_hash = excluded.body_hash, order_id = excluded.order_id, answer = excluded.answer,
+            created_at = excluded.created_at, expires_at = excluded.expires_at
+        WHERE idempotency_keys.expires_at <= excluded.created_at
+    RETURNING order_id
+"""
+
+GIVE_KEYS_BACK = """
+    DELETE FROM idempotency_keys AS kept
+    USING unnest($1::uuid[], $2::text[], $3::uuid[]) AS ours (account_id, key, order_id)
+    WHERE kept.account_id = ours.account_id AND kept.key = ours.key AND kept.order_id = ours.order_id
+"""
+
+FIRST_ANSWERS = """
+    SELECT account_id, key, body_hash, answer
+    FROM idempotency_keys
+    JOIN unnest($1::uuid[], $2::text[]) AS wanted (account_id, key) USING (account_id, key)
+    WHERE expires_at > $3
+"""
+
+ORDERS_BY_ID = f"SELECT {rows.ORDER} FROM orders WHERE id = ANY ($1::uuid[])"  # noqa: S608 - constant columns
+
+TAKEN_NAMES = """
+    SELECT account_id, client_order_id
+    FROM orders JOIN unnest($1::uuid[], $2::text[]) AS wanted (account_id, client_order_id)
+    USING (account_id, client_order_id)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newcomer:
+    """An order to accept, with the key it came with and the answer to remember for it."""
+
+    change: Change
+    idempotency_key: str
+    answer: bytes
+    remember_until: datetime
+
+    @property
+    def order(self) -> Order:
+        return self.change.order
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAnswer:
+    body_hash: bytes
+    answer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    pool: Pool
+
+    async def accept(self, newcomers: Sequence[Newcomer]) -> set[UUID]:
+        """One transaction. The orders that are durable now; of the others nothing stays behind.
+
+        No two newcomers may share an id, a key or a name.
+        """
+        batch = sorted(newcomers, key=_lock_order)
+        links = [item.order.traceparent for item in batch]
+        with span("order.accept", links=links):
+            return await self._accept(batch)
+
+    async def _accept(self, batch: Sequence[Newcomer]) -> set[UUID]:
+        async with transaction(self.pool) as connection:
+            claimed = await _claim_keys(connection, [item for item in batch if item.idempotency_key])
+            tried = [item for item in batch if not item.idempotency_key or item.order.order_id in claimed]
+            durable = await _insert_orders(connection, tried)
+            lost = [item for item in tried if item.idempotency_key and item.order.order_id not in durable]
+            if lost:
+                await connection.execute(GIVE_KEYS_BACK, *rows.columns(_key_of(item) for item in lost))
+            changes = [item.change for item in tried if item.order.order_id in durable]
+            if changes:
+                records = [rows.record_values(change.record) for change in changes]
+                await connection.execute(rows.INSERT_RECORDS, *rows.columns(records))
+                await enqueue(connection, [row for change in changes for row in outbox_rows(change, {})])
+        return durable
+
+    async def first_answers(self, keys: Sequence[Key], *, now: datetime) -> dict[Key, FirstAnswer]:
+        async with acquire(self.pool) as connection:
+            found = await connection.fetch(FIRST_ANSWERS, *rows.columns(keys), now)
+        return {
+            (row["account_id"], row["key"]): FirstAnswer(row["body_hash"], row["answer"]) for row in found
+        }
+
+    async def orders(self, order_ids: Sequence[UUID]) -> dict[UUID, Order]:
+        async with acquire(self.pool) as connection:
+            found = await connection.fetch(ORDERS_BY_ID, order_ids)
+        return {row["id"]: rows.order(row) for row in found}
+
+    async def taken_names(self, names: Sequence[Key]) -> set[Key]:
+        async with acquire(self.pool) as connection:
+            found = await connection.fetch(TAKEN_NAMES, *rows.columns(names))
+        return {(row["account_id"], row["client_order_id"]) for row in found}
+
+
+async def _claim_keys(connection: Connection, items: Sequence[Newcomer]) -> set[UUID]:
+    if not items:
+        return set()
+    values = [
+        (
+            *(item.order.account_id, item.idempotency_key, item.order.body_hash, item.order.order_id),
+            *(item.answer, item.order.accepted_at, item.remember_until),
+        )
+        for item in items
+    ]
+    return {row["order_id"] for row in await connection.fetch(CLAIM_KEYS, *rows.columns(values))}
+
+
+async def _insert_orders(connection: Connection, items: Sequence[Newcomer]) -> set[UUID]:
+    if not items:
+        return set()
+    values = [rows.order_values(item.order) for item in items]
+    return {row["id"] for row in await connection.fetch(rows.INSERT_ORDERS, *rows.columns(values))}
+
+
+def _key_of(item: Newcomer) -> tuple[UUID, str, UUID]:
+    return item.order.account_id, item.idempotency_key, item.order.order_id
+
+
+def _lock_order(item: Newcomer) -> tuple[UUID, str, str, UUID]:
+    """Everybody inserts in this order: two batches with common keys wait for each other one way only."""
+    return item.order.account_id, item.idempotency_key, item.order.client_order_id, item.order.order_id

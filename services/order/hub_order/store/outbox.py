@@ -1,0 +1,46 @@
+"""What the other services are told about a change of an order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from hub_events import ORDERS, POSITIONS, OutboxRow, Payload, envelope
+
+from hub_order import mapping
+from hub_order.domain import Change, Status
+
+CLOSES = frozenset({Status.CANCELLED, Status.EXPIRED, Status.REPLACED, Status.FAILED})
+
+
+def outbox_rows(change: Change, traces: Mapping[UUID, str]) -> list[OutboxRow]:
+    """A new order goes to the worker, fills and ends go to the books, and all to whoever follows updates."""
+    order, account_id = change.order, str(change.order.account_id)
+    said = _said(change)
+    if said is None:
+        return []
+    kind, payload = said
+    told = envelope(
+        kind,
+        str(order.order_id),
+        account_id,
+        payload,
+        traceparent=traces.get(order.order_id) or order.traceparent,
+        occurred_at=order.updated_at,
+    )
+    if order.status is Status.PENDING:
+        first = OutboxRow(ORDERS.name, ORDERS.key("submit", account_id), told)
+    else:
+        first = OutboxRow(POSITIONS.name, POSITIONS.key("updates", account_id), told)
+    return [first, OutboxRow(ORDERS.status, "", told)]
+
+
+def _said(change: Change) -> tuple[str, Payload] | None:
+    order = change.order
+    if change.execution is not None:
+        return "order.executed", mapping.executed_event(order, change.execution)
+    if order.status in CLOSES:
+        return "order.closed", mapping.closed_event(order)
+    if order.status is Status.PENDING:
+        return "order.accepted", mapping.accepted_event(order)
+    return None

@@ -1,0 +1,64 @@
+"""What the sweeper needs: orders that are due, orders that never came to be, keys that have expired."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from hub_postgres import Pool, acquire, transaction
+
+from hub_order.domain import Change, Reason
+from hub_order.store import rows
+
+# Orders that were abandoned have no order that could use their hold; all others vouch for it.
+ABANDONED_AMONG = """
+    SELECT id, status = 'FAILED' AND reason = $2 AS abandoned FROM orders WHERE id = ANY ($1::uuid[])
+"""
+
+OLD_MARKET_ORDERS = """
+    SELECT id FROM orders
+    WHERE type = 'MARKET' AND status IN ('PENDING', 'PROCESSING', 'PARTIALLY_EXECUTED') AND accepted_at < $1
+    ORDER BY accepted_at LIMIT $2
+"""
+
+FORGET_KEYS = """
+    DELETE FROM idempotency_keys WHERE (account_id, key) IN (
+        SELECT account_id, key FROM idempotency_keys WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
+        FOR UPDATE SKIP LOCKED)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeping:
+    pool: Pool
+
+    async def existing(self, order_ids: Sequence[UUID]) -> dict[UUID, bool]:
+        """Which of these orders exist, and whether each was abandoned."""
+        async with acquire(self.pool) as connection:
+            found = await connection.fetch(ABANDONED_AMONG, order_ids, Reason.ABANDONED)
+        return {row["id"]: row["abandoned"] for row in found}
+
+    async def abandon(self, changes: Sequence[Change]) -> set[UUID]:
+        """Takes the ids of orders that never came, so that they never can. Which it could take."""
+        ordered = sorted(changes, key=lambda change: change.order.order_id)
+        values = [rows.order_values(change.order) for change in ordered]
+        async with transaction(self.pool) as connection:
+            found = await connection.fetch(rows.INSERT_ORDERS, *rows.columns(values))
+            taken = {row["id"] for row in found}
+            records = [
+                rows.record_values(change.record) for change in ordered if change.order.order_id in taken
+            ]
+            if records:
+                await connection.execute(rows.INSERT_RECORDS, *rows.columns(records))
+        return taken
+
+    async def old_market_orders(self, *, accepted_before: datetime, limit: int) -> list[UUID]:
+        async with acquire(self.pool) as connection:
+            return [row["id"] for row in await connection.fetch(OLD_MARKET_ORDERS, accepted_before, limit)]
+
+    async def forget_keys(self, *, now: datetime, limit: int) -> int:
+        async with acquire(self.pool) as connection:
+            status: str = await connection.execute(FORGET_KEYS, now, limit)
+        return int(status.rpartition(" ")[2])

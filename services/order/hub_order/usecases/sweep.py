@@ -1,0 +1,80 @@
+"""Puts right what was left halfway: holds without an order, orders without a price, keys past their time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from hub_runtime import Clock, counter, get_logger
+
+from hub_order.clients import Position, UnconfirmedHold
+from hub_order.domain import Change, Order, OrderType, Reason, Status, TimeInForce, abandoned, close
+from hub_order.store import Orders, Sweeping
+from hub_order.usecases.execute import tell
+
+MOST = 500
+HOLDS = counter("hub_order_swept_holds_total", "Holds settled by the sweeper", ("outcome",))
+
+log = get_logger("sweep")
+
+
+async def sweep_holds(*, position: Position, sweeping: Sweeping, clock: Clock, max_age: timedelta) -> int:
+    """Vouches for holds whose order exists. Where none does, its id is taken first, so that it can never
+    come; only then the hold is released. How many were settled."""
+    now = clock()
+    holds = await position.unconfirmed_holds(placed_before=now - max_age, limit=MOST)
+    if not holds:
+        return 0
+    order_ids = [hold.order_id for hold in holds]
+    existing = await sweeping.existing(order_ids)
+    missing = [hold for hold in holds if hold.order_id not in existing]
+    if missing:
+        taken = await sweeping.abandon([abandoned(_never_came(hold, now)) for hold in missing])
+        existing = await sweeping.existing(order_ids)
+        log.warning("orders_abandoned", orders=[str(order_id) for order_id in taken])
+    released = [hold.hold_id for hold in holds if existing.get(hold.order_id)]
+    confirmed = [hold.hold_id for hold in holds if existing.get(hold.order_id) is False]
+    await position.settle_holds(confirmed=confirmed, released=released)
+    HOLDS.labels("confirmed").inc(len(confirmed))
+    HOLDS.labels("released").inc(len(released))
+    return len(confirmed) + len(released)
+
+
+async def fail_stale(*, orders: Orders, sweeping: Sweeping, clock: Clock, max_age: timedelta) -> int:
+    """Market orders that found no price in time, wherever they got stuck."""
+    due = await sweeping.old_market_orders(accepted_before=clock() - max_age, limit=MOST)
+
+    def decide(order: Order, now: datetime) -> list[Change]:
+        if order.final:
+            return []
+        return [close(order, Status.FAILED, reason=Reason.STALE, actor="sweeper", now=now)]
+
+    changes = await orders.change(due, decide)
+    for change in changes:
+        tell(change)
+    return len(changes)
+
+
+async def forget_keys(*, sweeping: Sweeping, clock: Clock) -> int:
+    """Idempotency keys whose time is over, a bounded number."""
+    return await sweeping.forget_keys(now=clock(), limit=MOST)
+
+
+def _never_came(hold: UnconfirmedHold, now: datetime) -> Order:
+    """All that is known of the order; its type is not, and does not matter any more."""
+    return Order(
+        order_id=hold.order_id,
+        account_id=hold.account_id,
+        user_id=hold.user_id,
+        client_order_id="",
+        symbol=hold.symbol,
+        side=hold.side,
+        type=OrderType.MARKET,
+        time_in_force=TimeInForce.DAY,
+        quantity=hold.quantity,
+        limit_price=None,
+        protection_price=None,
+        hold_id=hold.hold_id,
+        accepted_at=now,
+        market_time=None,
+        updated_at=now,
+    )

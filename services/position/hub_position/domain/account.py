@@ -1,0 +1,70 @@
+"""An account's cash and what it permits. Never moves money: bookings do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from hub_position.domain.trade import Side
+
+
+class AccountStatus(StrEnum):
+    ACTIVE = "ACTIVE"
+    RESTRICTED = "RESTRICTED"
+    CLOSED = "CLOSED"
+
+
+class TradingState(StrEnum):
+    """The kill switch, beside the status: who may still send which orders."""
+
+    ACTIVE = "ACTIVE"
+    REDUCING = "REDUCING"
+    HALTED = "HALTED"
+
+
+@dataclass(frozen=True)
+class Account:
+    account_id: UUID
+    user_id: UUID
+    currency: str
+    status: AccountStatus
+    trading_state: TradingState
+    settled: Decimal
+    unsettled: Decimal
+    held: Decimal
+    version: int
+
+    @property
+    def cash(self) -> Decimal:
+        return self.settled + self.unsettled
+
+    @property
+    def buying_power(self) -> Decimal:
+        return self.cash - self.held
+
+    def refusal(self, side: Side) -> str:
+        """Why the account may set nothing aside for this side; empty when it may."""
+        if self.status is AccountStatus.CLOSED:
+            return "account_closed"
+        if self.trading_state is TradingState.HALTED:
+            return "account_halted"
+        if side is Side.BUY and self.status is AccountStatus.RESTRICTED:
+            return "account_restricted"
+        if side is Side.BUY and self.trading_state is TradingState.REDUCING:
+            return "account_reducing"
+        return ""
+
+
+@dataclass(frozen=True)
+class Balance:
+    """An account as its owner sees it. Unsettled debits are negative."""
+
+    account: Account
+    unsettled_debits: Decimal
+
+    @property
+    def withdrawable(self) -> Decimal:
+        """What may be taken out: proceeds have to settle first, payments count at once."""
+        return max(Decimal(0), self.account.settled + self.unsettled_debits - self.account.held)

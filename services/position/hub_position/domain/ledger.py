@@ -1,0 +1,108 @@
+"""Double entry: every transaction's postings add up to zero. Postings are only ever added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID, uuid5
+
+from hub_position.domain.position import Effect, Holding
+from hub_position.domain.trade import Trade
+
+# Transaction ids are functions of what is posted, so that nothing can be posted twice.
+NAMESPACE = UUID("5b1f6c1e-6d0c-5a0e-9f43-0b6f0a2c7d11")
+
+
+class Kind(StrEnum):
+    DEPOSIT = "deposit"
+    TRADE = "trade"
+    ADJUSTMENT = "adjustment"
+
+
+class LedgerAccount(StrEnum):
+    EXTERNAL = "external"
+    CASH_SETTLED = "cash_settled"
+    CASH_UNSETTLED = "cash_unsettled"
+    SECURITIES = "securities"
+    REALISED_PNL = "realised_pnl"
+    FEES = "fees"
+
+
+@dataclass(frozen=True)
+class Posting:
+    transaction_id: UUID
+    account_id: UUID
+    kind: Kind
+    ledger_account: LedgerAccount
+    amount: Decimal
+    symbol: str = ""
+    trade_id: UUID | None = None
+    settles_on: date | None = None
+
+
+@dataclass(frozen=True)
+class PostedLine:
+    posting_id: int
+    posting: Posting
+    posted_at: datetime
+
+
+@dataclass(frozen=True)
+class LedgerPage:
+    """The newest lines, and the totals of all, as of one moment."""
+
+    totals: Mapping[LedgerAccount, Decimal]
+    lines: Sequence[PostedLine]
+
+
+def deposit(account_id: UUID, amount: Decimal) -> list[Posting]:
+    """The paper money an account starts with."""
+    transaction_id = uuid5(NAMESPACE, f"opening:{account_id}")
+    lines = {LedgerAccount.EXTERNAL: -amount, LedgerAccount.CASH_SETTLED: amount}
+    return [
+        Posting(transaction_id, account_id, Kind.DEPOSIT, line, value)
+        for line, value in lines.items()
+        if value
+    ]
+
+
+def of_trade(trade: Trade, effect: Effect) -> list[Posting]:
+    """Cash against securities at cost, realised profit (a profit is negative, as income is) and fees."""
+    lines = {
+        LedgerAccount.CASH_UNSETTLED: trade.net_cash,
+        LedgerAccount.SECURITIES: effect.cost,
+        LedgerAccount.REALISED_PNL: -effect.realised,
+        LedgerAccount.FEES: trade.fee,
+    }
+    return _postings(trade, trade.trade_id, Kind.TRADE, lines)
+
+
+def of_refold(late: Trade, effect: Effect, *, before: Holding, after: Holding) -> list[Posting]:
+    """What a late trade changed in those after it: the new fold less the old one and less its own part."""
+    lines = {
+        LedgerAccount.SECURITIES: after.total_cost - before.total_cost - effect.cost,
+        LedgerAccount.REALISED_PNL: before.realised_pnl - after.realised_pnl + effect.realised,
+    }
+    return _postings(late, uuid5(NAMESPACE, f"refold:{late.trade_id}"), Kind.ADJUSTMENT, lines)
+
+
+def _postings(
+    trade: Trade, transaction_id: UUID, kind: Kind, lines: dict[LedgerAccount, Decimal]
+) -> list[Posting]:
+    return [
+        Posting(
+            transaction_id=transaction_id,
+            account_id=trade.account_id,
+            kind=kind,
+            ledger_account=line,
+            amount=amount,
+            symbol=trade.symbol,
+            trade_id=trade.trade_id,
+            settles_on=trade.settles_on if line is LedgerAccount.CASH_UNSETTLED else None,
+        )
+        for line, amount in lines.items()
+        if amount
+    ]

@@ -1,0 +1,69 @@
+"""A trade: one execution of an order, as a fact that is booked whatever the state of anything else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal, localcontext
+from enum import StrEnum
+from uuid import UUID
+
+from hub_money import money
+
+# Product of two NUMERIC(20,8), divided by a third: enough digits that only the last step rounds.
+EXACT_DIGITS = 60
+
+
+class Side(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+# Facts of a position are folded in this order.
+Key = tuple[datetime, UUID]
+
+
+@dataclass(frozen=True)
+class Trade:
+    trade_id: UUID
+    account_id: UUID
+    order_id: UUID
+    hold_id: UUID
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    executed_at: datetime
+    market_time: datetime
+
+    @property
+    def key(self) -> Key:
+        return (self.executed_at, self.trade_id)
+
+    @property
+    def gross(self) -> Decimal:
+        return share(self.price, self.quantity, Decimal(1))
+
+    @property
+    def net_cash(self) -> Decimal:
+        """What it does to the account's cash."""
+        return (self.gross if self.side is Side.SELL else -self.gross) - self.fee
+
+    @property
+    def settles_on(self) -> date:
+        return next_business_day(self.market_time.date())
+
+
+def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+    """amount * part / whole, rounded once, half to even, at 8 places."""
+    with localcontext(prec=EXACT_DIGITS):
+        return money(amount * part / whole)
+
+
+def next_business_day(day: date) -> date:
+    """The next day that is neither Saturday nor Sunday. Holidays are not known here yet."""
+    following = day + timedelta(days=1)
+    while following.weekday() >= 5:
+        following += timedelta(days=1)
+    return following

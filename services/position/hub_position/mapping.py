@@ -1,0 +1,206 @@
+"""Domain values <-> protobuf messages. What cannot be read is Invalid, and names the field."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from hub.event.v1 import event_pb2
+from hub.order.v1 import order_pb2
+from hub.position.v1 import position_pb2
+from hub_errors import Invalid
+from hub_events import OutboxRow, envelope, shard_of
+from hub_money import parse_decimal, to_text
+
+from hub_position.domain.account import Account, Balance
+from hub_position.domain.batch import Ending, PositionChange
+from hub_position.domain.hold import HoldAnswer, HoldRequest, UnconfirmedHold
+from hub_position.domain.ledger import LedgerPage, PostedLine
+from hub_position.domain.position import Position
+from hub_position.domain.trade import Side, Trade
+
+SIDES = {order_pb2.SIDE_BUY: Side.BUY, order_pb2.SIDE_SELL: Side.SELL}
+WIRE_SIDES = {side: number for number, side in SIDES.items()}
+ZERO = Decimal(0)
+
+
+def read_uuid(text: str, field: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Invalid(f"{field} must be a UUID.", code="invalid_id", field=field) from None
+
+
+def read_time(stamp: Timestamp, field: str) -> datetime:
+    if not stamp.seconds:
+        raise Invalid(f"{field} is missing.", code="missing", field=field)
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def read_side(side: order_pb2.Side) -> Side:
+    if side not in SIDES:
+        raise Invalid("side must be BUY or SELL.", code="invalid_side", field="side")
+    return SIDES[side]
+
+
+def read_hold_request(message: position_pb2.HoldRequest) -> HoldRequest:
+    side = read_side(message.side)
+    if side is Side.SELL and message.unit_price:
+        raise Invalid("A SELL has no unit price.", code="unit_price_on_sell", field="unit_price")
+    if not 1 <= len(message.symbol) <= 32:
+        raise Invalid("symbol must have 1 to 32 characters.", code="invalid_symbol", field="symbol")
+    if len(message.idempotency_key) > 255:
+        raise Invalid("idempotency_key is too long.", code="too_long", field="idempotency_key")
+    return HoldRequest(
+        hold_id=read_uuid(message.hold_id, "hold_id"),
+        order_id=read_uuid(message.order_id, "order_id"),
+        account_id=read_uuid(message.account_id, "account_id"),
+        user_id=read_uuid(message.user_id, "user_id"),
+        side=side,
+        symbol=message.symbol,
+        quantity=parse_decimal(message.quantity, field="quantity"),
+        unit_price=parse_decimal(message.unit_price, field="unit_price") if side is Side.BUY else ZERO,
+        idempotency_key=message.idempotency_key,
+    )
+
+
+def hold_result(answer: HoldAnswer) -> position_pb2.HoldResult:
+    return position_pb2.HoldResult(
+        hold_id=str(answer.hold_id),
+        granted=answer.granted,
+        standing_hold_id="" if answer.standing_hold_id is None else str(answer.standing_hold_id),
+        code=answer.code,
+        available="" if answer.available is None else to_text(answer.available),
+        required="" if answer.required is None else to_text(answer.required),
+    )
+
+
+def unconfirmed_hold(found: UnconfirmedHold) -> position_pb2.UnconfirmedHold:
+    return position_pb2.UnconfirmedHold(
+        hold_id=str(found.hold.hold_id),
+        order_id=str(found.hold.order_id),
+        account_id=str(found.hold.account_id),
+        user_id=str(found.user_id),
+        side=WIRE_SIDES[found.hold.side],
+        symbol=found.hold.symbol,
+        quantity=to_text(found.hold.quantity),
+    )
+
+
+def balance(found: Balance) -> position_pb2.GetBalanceResponse:
+    account = found.account
+    return position_pb2.GetBalanceResponse(
+        account_id=str(account.account_id),
+        currency=account.currency,
+        status=account.status.value,
+        cash=to_text(account.cash),
+        settled=to_text(account.settled),
+        unsettled=to_text(account.unsettled),
+        held=to_text(account.held),
+        buying_power=to_text(account.buying_power),
+        withdrawable=to_text(found.withdrawable),
+    )
+
+
+def position(found: Position) -> position_pb2.Position:
+    average = found.average_price
+    return position_pb2.Position(
+        position_id=str(found.position_id),
+        symbol=found.symbol,
+        quantity=to_text(found.holding.quantity),
+        held=to_text(found.held),
+        total_cost=to_text(found.holding.total_cost),
+        average_price="" if average is None else to_text(average),
+        realised_pnl=to_text(found.holding.realised_pnl),
+        fees=to_text(found.holding.fees),
+        status=found.holding.status.value,
+        opened_at=_stamp(found.opened_at),
+        updated_at=_stamp(found.updated_at),
+        version=found.version,
+    )
+
+
+def posting(line: PostedLine) -> position_pb2.Posting:
+    posting = line.posting
+    return position_pb2.Posting(
+        posting_id=line.posting_id,
+        transaction_id=str(posting.transaction_id),
+        kind=posting.kind.value,
+        ledger_account=posting.ledger_account.value,
+        amount=to_text(posting.amount),
+        symbol=posting.symbol,
+        trade_id="" if posting.trade_id is None else str(posting.trade_id),
+        posted_at=_stamp(line.posted_at),
+    )
+
+
+def ledger_page(page: LedgerPage, page_size: int) -> position_pb2.ListPostingsResponse:
+    """`page` has one line more than the page where another page follows."""
+    shown = page.lines[:page_size]
+    return position_pb2.ListPostingsResponse(
+        totals=[
+            position_pb2.LedgerTotal(ledger_account=name.value, amount=to_text(amount))
+            for name, amount in page.totals.items()
+        ],
+        postings=[posting(line) for line in shown],
+        next_page_token=str(shown[-1].posting_id) if len(page.lines) > page_size else "",
+    )
+
+
+def read_trade(event: event_pb2.OrderExecuted) -> Trade:
+    """The execution's own fees come with the first venue that has any."""
+    order, execution = event.order, event.execution
+    executed_at = read_time(execution.executed_at, "execution.executed_at")
+    has_market_time = event.HasField("market_time")
+    return Trade(
+        trade_id=read_uuid(execution.execution_id, "execution.execution_id"),
+        account_id=read_uuid(order.account_id, "order.account_id"),
+        order_id=read_uuid(order.order_id, "order.order_id"),
+        hold_id=read_uuid(event.hold_id, "hold_id"),
+        symbol=order.symbol,
+        side=read_side(order.side),
+        quantity=parse_decimal(execution.quantity, field="execution.quantity"),
+        price=parse_decimal(execution.price, field="execution.price"),
+        fee=ZERO,
+        executed_at=executed_at,
+        market_time=read_time(event.market_time, "market_time") if has_market_time else executed_at,
+    )
+
+
+def read_ending(event: event_pb2.OrderClosed) -> Ending:
+    order = event.order
+    return Ending(
+        order_id=read_uuid(order.order_id, "order.order_id"),
+        hold_id=read_uuid(event.hold_id, "hold_id"),
+        account_id=read_uuid(order.account_id, "order.account_id"),
+        symbol=order.symbol,
+        final_quantity=parse_decimal(order.filled_quantity or "0", field="filled_quantity", positive=False),
+        final_count=event.execution_count,
+    )
+
+
+def position_changed(change: PositionChange, traceparent: str) -> OutboxRow:
+    position = change.position
+    payload = event_pb2.PositionChanged(
+        kind=change.kind.value,
+        position_id=str(position.position_id),
+        symbol=position.symbol,
+        quantity=to_text(position.holding.quantity),
+        total_cost=to_text(position.holding.total_cost),
+        realised_pnl=to_text(position.holding.realised_pnl),
+        version=position.version,
+        trade_id="" if change.trade_id is None else str(change.trade_id),
+    )
+    return OutboxRow(0, "positions.status", "", envelope(payload, traceparent, shard_of))
+
+
+def account_changed(account: Account, traceparent: str) -> OutboxRow:
+    return OutboxRow(0, "positions.status", "", envelope(account, traceparent, shard_of))
+
+
+def _stamp(moment: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp

@@ -1,0 +1,113 @@
+"""PositionService: message -> values -> use case -> message. The account is the verified caller's, never a field's,
+except in the calls that only the order service may make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import grpc
+from hub.position.v1 import position_pb2, position_pb2_grpc
+from hub_batching import Batcher
+from hub_errors import Invalid
+from hub_identity import Trust, current_principal
+from hub_postgres import Pool
+from hub_runtime import Clock
+
+from hub_position import mapping
+from hub_position.domain.hold import HoldAnswer, HoldRequest
+from hub_position.store import Reads
+from hub_position.usecases import get_balance, settle_holds
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Holds = Batcher[Sequence[HoldRequest], Sequence[HoldAnswer]]
+
+MOST_HOLDS = 64
+MOST_LISTED = 500
+MOST_POSTINGS = 100
+DEFAULT_POSTINGS = 50
+LAST_POSTING = 2**63 - 1
+
+
+class PositionRpc(position_pb2_grpc.PositionServiceServicer):
+    def __init__(self, *, pool: Pool, trust: Trust, holds: Holds, deposit: Decimal, clock: Clock) -> None:
+        self._pool = pool
+        self._reads = Reads(pool)
+        self._trust = trust
+        self._holds = holds
+        self._deposit = deposit
+        self._clock = clock
+
+    async def PlaceHolds(
+        self, request: position_pb2.PlaceHoldsRequest, context: Context
+    ) -> position_pb2.PlaceHoldsResponse:
+        _at_most(len(request.items), MOST_HOLDS, "items")
+        if not request.items:
+            return position_pb2.PlaceHoldsResponse()
+        answers = await self._holds.submit([mapping.read_hold_request(item) for item in request.items])
+        return position_pb2.PlaceHoldsResponse(results=[mapping.hold_result(answer) for answer in answers])
+
+    async def ListUnconfirmedHolds(
+        self, request: position_pb2.ListUnconfirmedHoldsRequest, context: Context
+    ) -> position_pb2.ListUnconfirmedHoldsResponse:
+        _at_most(request.limit, MOST_LISTED, "limit")
+        found = await self._reads.unconfirmed_holds(
+            placed_before=mapping.read_time(request.placed_before, "placed_before"),
+            limit=max(request.limit, 0) or MOST_LISTED,
+        )
+        return position_pb2.ListUnconfirmedHoldsResponse(
+            holds=[mapping.unconfirmed_hold(hold) for hold in found]
+        )
+
+    async def SettleHolds(
+        self, request: position_pb2.SettleHoldsRequest, context: Context
+    ) -> position_pb2.SettleHoldsResponse:
+        _at_most(
+            len(request.confirmed_hold_ids) + len(request.released_hold_ids), 2 * MOST_LISTED, "hold_ids"
+        )
+        confirmed, released = await settle_holds(
+            confirmed=[mapping.read_uuid(text, "confirmed_hold_ids") for text in request.confirmed_hold_ids],
+            released=[mapping.read_uuid(text, "released_hold_ids") for text in request.released_hold_ids],
+            pool=self._pool,
+            now=self._clock(),
+        )
+        return position_pb2.SettleHoldsResponse(confirmed=confirmed, released=released)
+
+    async def GetBalance(
+        self, request: position_pb2.GetBalanceRequest, context: Context
+    ) -> position_pb2.GetBalanceResponse:
+        principal = current_principal(self._trust)
+        account_id = mapping.read_uuid(principal.account_id, "account_id")
+        user_id = mapping.read_uuid(principal.user_id, "user_id")
+        found = await get_balance(account_id, user_id, pool=self._pool, deposit=self._deposit)
+        return mapping.balance(found)
+
+    async def ListPositions(
+        self, request: position_pb2.ListPositionsRequest, context: Context
+    ) -> position_pb2.ListPositionsResponse:
+        account_id = mapping.read_uuid(current_principal(self._trust).account_id, "account_id")
+        found = await self._reads.positions(account_id)
+        return position_pb2.ListPositionsResponse(positions=[mapping.position(each) for each in found])
+
+    async def ListPostings(
+        self, request: position_pb2.ListPostingsRequest, context: Context
+    ) -> position_pb2.ListPostingsResponse:
+        account_id = mapping.read_uuid(current_principal(self._trust).account_id, "account_id")
+        _at_most(request.page_size, MOST_POSTINGS, "page_size")
+        size = max(request.page_size, 0) or DEFAULT_POSTINGS
+        page = await self._reads.postings(account_id, before=_cursor(request.page_token), limit=size + 1)
+        return mapping.ledger_page(page, size)
+
+
+def _at_most(count: int, limit: int, field: str) -> None:
+    if count > limit:
+        raise Invalid(f"{field} may be at most {limit}.", code="too_many", field=field)
+
+
+def _cursor(token: str) -> int:
+    if not token:
+        return LAST_POSTING
+    if not token.isascii() or not token.isdigit() or int(token) > LAST_POSTING:
+        raise Invalid("page_token is none of ours.", code="invalid_page_token", field="page_token")
+    return int(token)

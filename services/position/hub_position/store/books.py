@@ -1,0 +1,192 @@
+"""The statements of a writing transaction. Every writer locks accounts, then positions, each in id order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from uuid import UUID
+
+from hub_errors import Conflict
+from hub_events import OutboxRow, enqueue
+from hub_postgres import Connection
+
+from hub_position.domain.account import Account
+from hub_position.domain.batch import Entry, PositionKey
+from hub_position.domain.hold import Hold, HoldRequest
+from hub_position.domain.ledger import Posting
+from hub_position.domain.position import Booked, Position
+from hub_position.store import columns, rows
+from hub_position.store.columns import arrays, insert, rows_of
+
+# ruff: noqa: S608 - statements are put together from constants at import, parameters are parameters
+
+OPEN_ACCOUNTS = """
+    INSERT INTO accounts (account_id, user_id, cash_settled)
+    SELECT account_id, user_id, $3 FROM unnest($1::uuid[], $2::uuid[]) AS new (account_id, user_id)
+    ORDER BY account_id ON CONFLICT DO NOTHING RETURNING account_id
+"""
+
+LOCK_ACCOUNTS = f"""
+    SELECT {rows.ACCOUNT} FROM accounts WHERE account_id = ANY ($1::uuid[]) ORDER BY account_id FOR UPDATE
+"""
+
+LOCK_POSITIONS = f"""
+    SELECT {rows.POSITION} FROM positions JOIN {rows_of({"account_id": "uuid", "symbol": "text"})}
+    USING (account_id, symbol) ORDER BY position_id FOR UPDATE OF positions
+"""
+
+HOLDS = f"SELECT {rows.HOLD} FROM holds WHERE hold_id = ANY ($1::uuid[])"
+
+HOLDS_BY_KEY = f"""
+    SELECT {rows.HOLD} FROM holds JOIN {rows_of({"account_id": "uuid", "idempotency_key": "text"})}
+    USING (account_id, idempotency_key)
+"""
+
+GIVE_UP_KEYS = "UPDATE holds SET idempotency_key = NULL WHERE hold_id = ANY ($1::uuid[])"
+
+INSERT_HOLDS = f"{insert('holds', columns.NEW_HOLDS)} ON CONFLICT DO NOTHING RETURNING hold_id"
+
+HOLD_CASH = """
+    UPDATE accounts SET held = held + amount, version = version + 1, updated_at = now()
+    FROM unnest($1::uuid[], $2::numeric[]) AS more (id, amount) WHERE account_id = id
+"""
+
+HOLD_SHARES = """
+    UPDATE positions SET held = held + amount, version = version + 1, updated_at = now()
+    FROM unnest($1::uuid[], $2::numeric[]) AS more (id, amount) WHERE position_id = id
+"""
+
+KNOWN_TRADES = "SELECT trade_id FROM trades WHERE trade_id = ANY ($1::uuid[])"
+
+HISTORY = f"""
+    SELECT {rows.TRADE} FROM trades WHERE position_id = ANY ($1::uuid[]) ORDER BY executed_at, trade_id
+"""
+
+WRITE_ACCOUNTS = f"""
+    UPDATE accounts SET cash_unsettled = new.cash_unsettled, held = new.held, version = new.version,
+        updated_at = now()
+    FROM {rows_of(columns.ACCOUNTS)} WHERE accounts.account_id = new.account_id
+"""
+
+WRITE_POSITIONS = f"""
+    {insert("positions", columns.POSITIONS)}
+    ON CONFLICT (account_id, symbol) DO UPDATE SET
+        quantity = excluded.quantity, held = excluded.held, total_cost = excluded.total_cost,
+        realised_pnl = excluded.realised_pnl, fees = excluded.fees, status = excluded.status,
+        last_executed_at = excluded.last_executed_at, last_trade_id = excluded.last_trade_id,
+        version = excluded.version, opened_at = excluded.opened_at, updated_at = excluded.updated_at
+"""
+
+WRITE_HOLDS = f"""
+    UPDATE holds SET remaining = new.remaining, booked_quantity = new.booked_quantity,
+        booked_count = new.booked_count, final_quantity = new.final_quantity, final_count = new.final_count,
+        confirmed = new.confirmed, closed_at = CASE WHEN new.closed THEN coalesce(closed_at, now()) END
+    FROM {rows_of(columns.HOLDS)} WHERE holds.hold_id = new.hold_id
+"""
+
+CONFIRM_HOLDS = "UPDATE holds SET confirmed = true WHERE hold_id = ANY ($1::uuid[]) AND NOT confirmed"
+
+INSERT_TRADES = f"{insert('trades', columns.TRADES)} ON CONFLICT DO NOTHING RETURNING trade_id"
+
+RESTATE_TRADES = f"""
+    UPDATE trades SET cost_removed = new.cost_removed, realised_gross = new.realised_gross,
+        realised_net = new.realised_gross - fee
+    FROM {rows_of(columns.EFFECTS)} WHERE trades.trade_id = new.trade_id
+"""
+
+INSERT_POSTINGS = insert("postings", columns.POSTINGS)
+
+
+class Books:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def open_accounts(self, users: Mapping[UUID, UUID], deposit: Decimal) -> list[UUID]:
+        """Opens accounts (account -> user) that do not exist, with this much settled cash; answers which."""
+        opened = await self._connection.fetch(OPEN_ACCOUNTS, list(users), list(users.values()), deposit)
+        return [row["account_id"] for row in opened]
+
+    async def lock_accounts(self, account_ids: Collection[UUID]) -> dict[UUID, Account]:
+        found = await self._connection.fetch(LOCK_ACCOUNTS, list(account_ids))
+        return {row["account_id"]: rows.account(row) for row in found}
+
+    async def lock_positions(self, keys: Collection[PositionKey]) -> dict[PositionKey, Position]:
+        if not keys:
+            return {}
+        found = await self._connection.fetch(LOCK_POSITIONS, *arrays(list(set(keys))))
+        return {(row["account_id"], row["symbol"]): rows.position(row) for row in found}
+
+    async def holds(self, hold_ids: Collection[UUID]) -> list[Hold]:
+        return [rows.hold(row) for row in await self._connection.fetch(HOLDS, list(hold_ids))]
+
+    async def holds_by_key(self, keys: Collection[tuple[UUID, str]]) -> list[Hold]:
+        if not keys:
+            return []
+        found = await self._connection.fetch(HOLDS_BY_KEY, *arrays(list(set(keys))))
+        return [rows.hold(row) for row in found]
+
+    async def give_up_keys(self, hold_ids: Collection[UUID]) -> None:
+        await self._connection.execute(GIVE_UP_KEYS, list(hold_ids))
+
+    async def insert_holds(self, requests: Sequence[HoldRequest]) -> set[UUID]:
+        """Those that are new."""
+        table = arrays([columns.new_hold(request) for request in requests])
+        return {row["hold_id"] for row in await self._connection.fetch(INSERT_HOLDS, *table)}
+
+    async def hold_cash(self, amounts: Mapping[UUID, Decimal]) -> None:
+        if amounts:
+            await self._connection.execute(HOLD_CASH, list(amounts), list(amounts.values()))
+
+    async def hold_shares(self, amounts: Mapping[UUID, Decimal]) -> None:
+        """By position id."""
+        if amounts:
+            await self._connection.execute(HOLD_SHARES, list(amounts), list(amounts.values()))
+
+    async def confirm_holds(self, hold_ids: Collection[UUID]) -> int:
+        done = await self._connection.execute(CONFIRM_HOLDS, list(hold_ids))
+        return int(done.rsplit(" ", 1)[1])
+
+    async def known_trades(self, trade_ids: Collection[UUID]) -> set[UUID]:
+        return {row["trade_id"] for row in await self._connection.fetch(KNOWN_TRADES, list(trade_ids))}
+
+    async def histories(self, position_ids: Collection[UUID]) -> dict[PositionKey, list[Booked]]:
+        histories: dict[PositionKey, list[Booked]] = {}
+        for row in await self._connection.fetch(HISTORY, list(position_ids)):
+            histories.setdefault((row["account_id"], row["symbol"]), []).append(rows.booked(row))
+        return histories
+
+    async def write_accounts(self, accounts: Sequence[Account]) -> None:
+        if accounts:
+            table = arrays([columns.account(account) for account in accounts])
+            await self._connection.execute(WRITE_ACCOUNTS, *table)
+
+    async def write_positions(self, positions: Sequence[Position]) -> None:
+        if positions:
+            table = arrays([columns.position(position) for position in positions])
+            await self._connection.execute(WRITE_POSITIONS, *table)
+
+    async def write_holds(self, holds: Sequence[Hold]) -> None:
+        if holds:
+            await self._connection.execute(WRITE_HOLDS, *arrays([columns.hold(hold) for hold in holds]))
+
+    async def insert_trades(self, entries: Sequence[Entry]) -> None:
+        if not entries:
+            return
+        table = arrays([columns.trade(entry) for entry in entries])
+        if len(await self._connection.fetch(INSERT_TRADES, *table)) != len(entries):
+            # Somebody else booked one under another account's lock: everything is undone and read again.
+            raise Conflict("A trade was booked meanwhile.", code="booked_meanwhile")
+
+    async def restate_trades(self, booked: Sequence[Booked]) -> None:
+        if booked:
+            await self._connection.execute(RESTATE_TRADES, *arrays([columns.effect(each) for each in booked]))
+
+    async def post(self, postings: Sequence[Posting]) -> None:
+        """Whole transactions only: the database refuses what does not add up."""
+        if postings:
+            table = arrays([columns.posting(posting) for posting in postings])
+            await self._connection.execute(INSERT_POSTINGS, *table)
+
+    async def tell(self, events: Sequence[OutboxRow]) -> None:
+        if events:
+            await enqueue(self._connection, events)

@@ -1,0 +1,205 @@
+"""Domain values to rows: the columns of each multi-row write, and what goes into them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hub_position.domain.account import Account
+from hub_position.domain.batch import Entry
+from hub_position.domain.hold import Hold, HoldRequest
+from hub_position.domain.ledger import Posting
+from hub_position.domain.position import Booked, Position
+
+Columns = Mapping[str, str]
+Row = tuple[object, ...]
+
+
+def rows_of(columns: Columns, name: str = "new") -> str:
+    """A FROM item with these columns, whose parameters are one array per column."""
+    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(columns.values(), 1))
+    return f"unnest({arrays}) AS {name} ({', '.join(columns)})"
+
+
+def insert(table: str, columns: Columns) -> str:
+    names = ", ".join(columns)
+    return f"INSERT INTO {table} ({names}) SELECT {names} FROM {rows_of(columns)}"  # noqa: S608 - constants
+
+
+def arrays(rows: Sequence[Row]) -> list[list[object]]:
+    """What `rows_of` takes as its parameters."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+NEW_HOLDS = {
+    "hold_id": "uuid",
+    "order_id": "uuid",
+    "account_id": "uuid",
+    "idempotency_key": "text",
+    "side": "text",
+    "symbol": "text",
+    "quantity": "numeric",
+    "unit_price": "numeric",
+    "remaining": "numeric",
+}
+
+
+def new_hold(request: HoldRequest) -> Row:
+    return (
+        request.hold_id,
+        request.order_id,
+        request.account_id,
+        request.idempotency_key or None,
+        request.side.value,
+        request.symbol,
+        request.quantity,
+        request.unit_price,
+        request.amount,
+    )
+
+
+HOLDS = {
+    "hold_id": "uuid",
+    "remaining": "numeric",
+    "booked_quantity": "numeric",
+    "booked_count": "bigint",
+    "final_quantity": "numeric",
+    "final_count": "bigint",
+    "confirmed": "boolean",
+    "closed": "boolean",
+}
+
+
+def hold(value: Hold) -> Row:
+    return (
+        value.hold_id,
+        value.remaining,
+        value.booked_quantity,
+        value.booked_count,
+        value.final_quantity,
+        value.final_count,
+        value.confirmed,
+        value.closed,
+    )
+
+
+ACCOUNTS = {"account_id": "uuid", "cash_unsettled": "numeric", "held": "numeric", "version": "bigint"}
+
+
+def account(value: Account) -> Row:
+    return (value.account_id, value.unsettled, value.held, value.version)
+
+
+POSITIONS = {
+    "position_id": "uuid",
+    "account_id": "uuid",
+    "symbol": "text",
+    "quantity": "numeric",
+    "held": "numeric",
+    "total_cost": "numeric",
+    "realised_pnl": "numeric",
+    "fees": "numeric",
+    "status": "text",
+    "last_executed_at": "timestamptz",
+    "last_trade_id": "uuid",
+    "version": "bigint",
+    "opened_at": "timestamptz",
+    "updated_at": "timestamptz",
+}
+
+
+def position(value: Position) -> Row:
+    executed_at, trade_id = value.last or (None, None)
+    return (
+        value.position_id,
+        value.account_id,
+        value.symbol,
+        value.holding.quantity,
+        value.held,
+        value.holding.total_cost,
+        value.holding.realised_pnl,
+        value.holding.fees,
+        value.holding.status.value,
+        executed_at,
+        trade_id,
+        value.version,
+        value.opened_at,
+        value.updated_at,
+    )
+
+
+TRADES = {
+    "trade_id": "uuid",
+    "account_id": "uuid",
+    "position_id": "uuid",
+    "order_id": "uuid",
+    "hold_id": "uuid",
+    "symbol": "text",
+    "side": "text",
+    "quantity": "numeric",
+    "price": "numeric",
+    "gross": "numeric",
+    "fee": "numeric",
+    "net_cash": "numeric",
+    "cost_removed": "numeric",
+    "realised_gross": "numeric",
+    "realised_net": "numeric",
+    "executed_at": "timestamptz",
+    "market_time": "timestamptz",
+    "settles_on": "date",
+}
+
+
+def trade(entry: Entry) -> Row:
+    fact, effect = entry.trade, entry.effect
+    return (
+        fact.trade_id,
+        fact.account_id,
+        entry.position_id,
+        fact.order_id,
+        fact.hold_id,
+        fact.symbol,
+        fact.side.value,
+        fact.quantity,
+        fact.price,
+        fact.gross,
+        fact.fee,
+        fact.net_cash,
+        effect.cost_removed,
+        effect.realised,
+        effect.realised - fact.fee,
+        fact.executed_at,
+        fact.market_time,
+        fact.settles_on,
+    )
+
+
+EFFECTS = {"trade_id": "uuid", "cost_removed": "numeric", "realised_gross": "numeric"}
+
+
+def effect(booked: Booked) -> Row:
+    return (booked.trade.trade_id, booked.effect.cost_removed, booked.effect.realised)
+
+
+POSTINGS = {
+    "transaction_id": "uuid",
+    "account_id": "uuid",
+    "kind": "text",
+    "ledger_account": "text",
+    "amount": "numeric",
+    "symbol": "text",
+    "trade_id": "uuid",
+    "settles_on": "date",
+}
+
+
+def posting(value: Posting) -> Row:
+    return (
+        value.transaction_id,
+        value.account_id,
+        value.kind.value,
+        value.ledger_account.value,
+        value.amount,
+        value.symbol,
+        value.trade_id,
+        value.settles_on,
+    )

@@ -1,0 +1,28 @@
+"""Writes what a batch changed, and tells the others: the end of every booking transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from hub_position import mapping
+from hub_position.domain.batch import Batch
+from hub_position.store import Books
+
+
+async def write(batch: Batch, *, books: Books, causes: Mapping[UUID, str]) -> None:
+    """`causes` has the trace context of trades and accounts, by id."""
+    batch.finish()
+    accounts = [batch.accounts[account_id] for account_id in sorted(batch.changed_accounts)]
+    await books.write_positions([batch.positions[key] for key in sorted(batch.changed_positions)])
+    await books.insert_trades(batch.entries)
+    await books.restate_trades(list(batch.restated.values()))
+    await books.post(batch.postings)
+    await books.write_holds([batch.holds[hold_id] for hold_id in sorted(batch.changed_holds)])
+    await books.write_accounts(accounts)
+    events = [
+        mapping.position_changed(change, causes.get(change.trade_id or change.position.account_id, ""))
+        for change in batch.changes
+    ]
+    events += [mapping.account_changed(account, causes.get(account.account_id, "")) for account in accounts]
+    await books.tell(events)

@@ -1,0 +1,5 @@
+"""A stand-in."""
+
+from tests.local.dummies.dummy import main
+
+main("ledger")

@@ -1,0 +1,73 @@
+"""Where a stack lives, which ports it uses, and what its processes are told."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hub_local.layout import SERVICES, Layout, environment, state_directory
+from hub_local.ports import Ports, free_ports, is_free
+
+
+def test_the_table_has_no_circle() -> None:
+    order: list[str] = []
+    while len(order) < len(SERVICES):
+        ready = [s.name for s in SERVICES.values() if s.name not in order and set(s.peers) <= set(order)]
+        assert ready, "peers that wait for each other"
+        order += ready
+
+
+def test_local_ports_are_below_the_ephemeral_range_and_all_different() -> None:
+    ports = list(Ports.local(tuple(SERVICES)).named().values())
+    assert len(ports) == len(set(ports))
+    assert max(ports) < 32768
+
+
+def test_probed_ports_are_free_and_apart_from_the_fixed_ones() -> None:
+    probed = free_ports(50)
+    assert len(set(probed)) == 50
+    assert all(20000 <= port < 32768 for port in probed)
+    assert any(is_free(port) for port in probed)
+    assert not set(probed) & set(Ports.local(tuple(SERVICES)).named().values())
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_process_knows_its_peers_and_only_what_it_needs(name: str, tmp_path: Path) -> None:
+    service, ports = SERVICES[name], Ports.local(tuple(SERVICES))
+    found = environment(service, layout=Layout(tmp_path), ports=ports)
+    targets = {key for key in found if key.startswith("HUB_") and key.endswith("_TARGET")}
+    assert targets == {f"HUB_{peer.upper().replace('-', '_')}_TARGET" for peer in service.peers}
+    assert ("HUB_DATABASE_URL" in found) == service.database
+    assert ("HUB_AMQP_URL" in found) == service.amqp
+    assert ("HUB_REDIS_URL" in found) == service.redis
+
+
+def test_the_callers_settings_pass_but_do_not_replace_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_LOG_LEVEL", "debug")
+    monkeypatch.setenv("HUB_FEED_SPEED", "60")
+    monkeypatch.setenv("HUB_GRPC_ADDRESS", "0.0.0.0:1")
+    ports = Ports.local(tuple(SERVICES))
+    found = environment(SERVICES["market-data"], layout=Layout(tmp_path), ports=ports)
+    assert found["HUB_LOG_LEVEL"] == "debug"
+    assert found["HUB_FEED_SPEED"] == "60"
+    assert found["HUB_GRPC_ADDRESS"] == "127.0.0.1:21002"
+
+
+def test_loopback_never_goes_through_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "intranet")
+    found = environment(SERVICES["auth"], layout=Layout(tmp_path), ports=Ports.local(tuple(SERVICES)))
+    assert found["no_proxy"] == "intranet,127.0.0.1,localhost"
+
+
+def test_data_stays_in_the_checkout_unless_the_servers_cannot_enter(
+    folder_for_servers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = folder_for_servers / "home" / "checkout"
+    checkout.mkdir(parents=True)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert state_directory(checkout) == checkout / ".local"
+    checkout.parent.chmod(0o700)
+    assert state_directory(checkout).parent == Path("/var/lib/hub-investments")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert state_directory(checkout) == checkout / ".local"

@@ -1,0 +1,150 @@
+"""Accounts, holds and executions for tests, through the real use cases on a real database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+from hub_position.domain.account import Balance
+from hub_position.domain.batch import Ending, Entry
+from hub_position.domain.hold import HoldAnswer, HoldRequest
+from hub_position.domain.position import Position
+from hub_position.domain.trade import Side, Trade
+from hub_position.store import Reads
+from hub_position.usecases import Ended, Executed, book, get_balance, place_holds
+from hub_postgres import Pool
+from hub_runtime import utc_now
+
+DEPOSIT = Decimal(100_000)
+START = datetime(2026, 1, 5, 15, tzinfo=UTC)
+
+BALANCED = """
+    SELECT a.cash_settled + a.cash_unsettled + coalesce(p.cost, 0)
+               - (l.paid_in + coalesce(p.realised, 0) - coalesce(p.fees, 0)) AS equation,
+           l.everything, l.lopsided,
+           a.cash_settled - l.settled AS settled, a.cash_unsettled - l.unsettled AS unsettled,
+           coalesce(p.cost, 0) - l.securities AS securities, coalesce(p.realised, 0) + l.realised AS realised,
+           coalesce(p.fees, 0) - l.fees AS fees,
+           a.held - coalesce(h.cash, 0) AS held_cash,
+           coalesce(p.held, 0) - coalesce(h.shares, 0) AS held_shares,
+           coalesce(t.realised, 0) - coalesce(p.realised, 0) AS trades_realised
+    FROM accounts a
+    LEFT JOIN (SELECT account_id, sum(total_cost) AS cost, sum(realised_pnl) AS realised, sum(fees) AS fees,
+                      sum(held) AS held
+               FROM positions GROUP BY 1) p USING (account_id)
+    LEFT JOIN (SELECT account_id, sum(remaining) FILTER (WHERE side = 'BUY') AS cash,
+                      sum(remaining) FILTER (WHERE side = 'SELL') AS shares
+               FROM holds WHERE closed_at IS NULL GROUP BY 1) h USING (account_id)
+    LEFT JOIN (SELECT account_id, sum(realised_gross) AS realised FROM trades GROUP BY 1) t USING (account_id)
+    CROSS JOIN LATERAL (
+        SELECT sum(amount) AS everything,
+               -coalesce(sum(amount) FILTER (WHERE ledger_account = 'external'), 0) AS paid_in,
+               coalesce(sum(amount) FILTER (WHERE ledger_account = 'cash_settled'), 0) AS settled,
+               coalesce(sum(amount) FILTER (WHERE ledger_account = 'cash_unsettled'), 0) AS unsettled,
+               coalesce(sum(amount) FILTER (WHERE ledger_account = 'securities'), 0) AS securities,
+               coalesce(sum(amount) FILTER (WHERE ledger_account = 'realised_pnl'), 0) AS realised,
+               coalesce(sum(amount) FILTER (WHERE ledger_account = 'fees'), 0) AS fees,
+               (SELECT count(*) FROM (SELECT 1 FROM postings WHERE account_id = a.account_id
+                                      GROUP BY transaction_id HAVING sum(amount) <> 0) x) AS lopsided
+        FROM postings WHERE account_id = a.account_id) l
+    WHERE a.account_id = $1
+"""
+
+
+@dataclass(frozen=True)
+class Owner:
+    account_id: UUID = field(default_factory=uuid4)
+    user_id: UUID = field(default_factory=uuid4)
+
+
+def hold_of(
+    owner: Owner, side: Side, quantity: str, price: str = "0", *, symbol: str = "AAPL", key: str = ""
+) -> HoldRequest:
+    return HoldRequest(
+        hold_id=uuid4(),
+        order_id=uuid4(),
+        account_id=owner.account_id,
+        user_id=owner.user_id,
+        side=side,
+        symbol=symbol,
+        quantity=Decimal(quantity),
+        unit_price=Decimal(price),
+        idempotency_key=key,
+    )
+
+
+def execution(
+    hold: HoldRequest, price: str, *, quantity: str | None = None, minute: int = 0, fee: str = "0"
+) -> Executed:
+    moment = START + timedelta(minutes=minute)
+    trade = Trade(
+        trade_id=uuid4(),
+        account_id=hold.account_id,
+        order_id=hold.order_id,
+        hold_id=hold.hold_id,
+        symbol=hold.symbol,
+        side=hold.side,
+        quantity=hold.quantity if quantity is None else Decimal(quantity),
+        price=Decimal(price),
+        fee=Decimal(fee),
+        executed_at=moment,
+        market_time=moment,
+    )
+    return Executed(trade, hold.user_id)
+
+
+def ending(hold: HoldRequest, *, quantity: str, count: int) -> Ended:
+    return Ended(
+        Ending(
+            order_id=hold.order_id,
+            hold_id=hold.hold_id,
+            account_id=hold.account_id,
+            symbol=hold.symbol,
+            final_quantity=Decimal(quantity),
+            final_count=count,
+        )
+    )
+
+
+class World:
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.reads = Reads(pool)
+
+    async def owner(self) -> Owner:
+        owner = Owner()
+        await self.balance(owner)
+        return owner
+
+    async def balance(self, owner: Owner) -> Balance:
+        return await get_balance(owner.account_id, owner.user_id, pool=self.pool, deposit=DEPOSIT)
+
+    async def hold(self, *requests: HoldRequest) -> list[HoldAnswer]:
+        return await place_holds(requests, pool=self.pool, deposit=DEPOSIT, now=utc_now())
+
+    async def book(self, executed: Sequence[Executed] = (), ended: Sequence[Ended] = ()) -> list[Entry]:
+        return await book(executed, ended, pool=self.pool, deposit=DEPOSIT, now=utc_now())
+
+    async def position(self, owner: Owner, symbol: str = "AAPL") -> Position:
+        found = await self.reads.positions(owner.account_id)
+        return next(position for position in found if position.symbol == symbol)
+
+    async def trade(
+        self, owner: Owner, side: Side, quantity: str, price: str, *, minute: int = 0
+    ) -> Position:
+        """Holds, executes and closes an order; answers the position after it."""
+        hold = hold_of(owner, side, quantity, price if side is Side.BUY else "0")
+        [answer] = await self.hold(hold)
+        assert answer.granted
+        await self.book([execution(hold, price, minute=minute)], [ending(hold, quantity=quantity, count=1)])
+        await self.assert_balanced(owner)
+        return await self.position(owner)
+
+    async def assert_balanced(self, owner: Owner) -> None:
+        async with self.pool.acquire() as connection:
+            row = await connection.fetchrow(BALANCED, owner.account_id)
+        assert row is not None
+        assert {name: amount for name, amount in row.items() if amount != 0} == {}

@@ -1,0 +1,76 @@
+"""The equations that must hold between the books of the order and the position service, read from their databases."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import asyncpg
+
+ORDERS = """
+    SELECT (SELECT count(*) FROM orders WHERE status IN ('PENDING', 'PROCESSING', 'PARTIALLY_EXECUTED')) AS open,
+           (SELECT count(*) FROM orders WHERE status = 'EXECUTED') AS executed,
+           (SELECT count(*) FROM executions) AS executions,
+           (SELECT count(DISTINCT order_id) FROM executions) AS filled_orders,
+           (SELECT coalesce(sum(quantity), 0) FROM executions) AS shares,
+           (SELECT coalesce(sum(filled_quantity), 0) FROM orders) AS filled,
+           (SELECT coalesce(sum(round(quantity * price, 8)), 0) FROM executions) AS turnover,
+           (SELECT count(*) FROM outbox) AS outbox
+"""
+
+POSITIONS = """
+    SELECT (SELECT count(*) FROM trades) AS trades,
+           (SELECT coalesce(sum(quantity), 0) FROM trades) AS shares,
+           (SELECT coalesce(sum(gross), 0) FROM trades) AS turnover,
+           (SELECT coalesce(sum(amount), 0) FROM postings) AS all_postings,
+           (SELECT count(*) FROM (SELECT 1 FROM postings GROUP BY transaction_id HAVING sum(amount) <> 0) x) AS lopsided,
+           (SELECT count(*) FROM holds WHERE closed_at IS NULL) AS open_holds,
+           (SELECT coalesce(sum(held), 0) FROM accounts) AS held_cash,
+           (SELECT coalesce(sum(held), 0) FROM positions) AS held_shares,
+           (SELECT coalesce(sum(cash_settled + cash_unsettled), 0) FROM accounts) AS cash,
+           (SELECT coalesce(sum(amount), 0) FROM postings
+             WHERE ledger_account IN ('cash_settled', 'cash_unsettled')) AS posted_cash,
+           (SELECT coalesce(sum(total_cost), 0) FROM positions) AS cost,
+           (SELECT coalesce(sum(amount), 0) FROM postings WHERE ledger_account = 'securities') AS posted_cost,
+           (SELECT count(*) FROM outbox) AS outbox
+"""
+
+
+async def differences(order_dsn: str, position_dsn: str) -> list[str]:
+    """What does not agree; empty when the books balance."""
+    order_db = await asyncpg.connect(order_dsn)
+    position_db = await asyncpg.connect(position_dsn)
+    try:
+        orders = dict(await order_db.fetchrow(ORDERS))
+        books = dict(await position_db.fetchrow(POSITIONS))
+    finally:
+        await order_db.close()
+        await position_db.close()
+    pairs: dict[str, tuple[Decimal | int, Decimal | int]] = {
+        "open orders": (orders["open"], 0),
+        "executed orders = orders with executions": (orders["executed"], orders["filled_orders"]),
+        "executions = trades": (orders["executions"], books["trades"]),
+        "shares executed = shares filled": (orders["shares"], orders["filled"]),
+        "shares executed = shares traded": (orders["shares"], books["shares"]),
+        "turnover executed = turnover traded": (orders["turnover"], books["turnover"]),
+        "all postings add up to zero": (books["all_postings"], 0),
+        "every transaction adds up to zero": (books["lopsided"], 0),
+        "cash = posted cash": (books["cash"], books["posted_cash"]),
+        "cost of positions = posted securities": (books["cost"], books["posted_cost"]),
+        "open holds": (books["open_holds"], 0),
+        "cash held": (books["held_cash"], 0),
+        "shares held": (books["held_shares"], 0),
+        "order outbox": (orders["outbox"], 0),
+        "position outbox": (books["outbox"], 0),
+    }
+    return [f"{name}: {left} and {right}" for name, (left, right) in pairs.items() if left != right]
+
+
+async def balanced(order_dsn: str, position_dsn: str, timeout_s: float) -> list[str]:
+    """Waits until the books agree, or answers what still differs after the time."""
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while True:
+        found = await differences(order_dsn, position_dsn)
+        if not found or asyncio.get_running_loop().time() > deadline:
+            return found
+        await asyncio.sleep(0.5)

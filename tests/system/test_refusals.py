@@ -1,0 +1,103 @@
+"""What an order can be refused for, through the public interface of the whole platform."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from hub_local.stack import Stack
+from tests.system.user import User, new_user
+
+MARKET = {"side": "BUY", "type": "MARKET", "quantity": "1"}
+
+
+async def refused(user: User, **order: str) -> tuple[int, str, str]:
+    answer = await user.http.post("/api/v1/orders", json=order)
+    problem = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    assert problem["detail"], problem
+    return answer.status_code, problem["code"], problem.get("field", "")
+
+
+async def test_an_order_for_more_cash_than_there_is_is_refused_with_the_numbers(stack: Stack) -> None:
+    user = await new_user(stack.gateway_url)
+    ask = Decimal((await user.get("/api/v1/market-data/AAPL"))["ask"])
+    quantity = str(int(Decimal("100000") / ask) + 1)
+    answer = await user.http.post("/api/v1/orders", json={**MARKET, "symbol": "AAPL", "quantity": quantity})
+    assert (answer.status_code, answer.json()["code"]) == (422, "insufficient_funds")
+    assert "100000" in answer.json()["detail"].replace(",", "")
+    assert (await user.get("/api/v1/balance"))["held"] == "0"
+
+
+async def test_shares_that_are_not_owned_cannot_be_sold(stack: Stack) -> None:
+    user = await new_user(stack.gateway_url)
+    status, code, _ = await refused(user, symbol="AAPL", side="SELL", type="MARKET", quantity="1")
+    assert (status, code) == (422, "insufficient_shares")
+
+
+async def test_an_unknown_symbol_is_refused_and_names_the_field(stack: Stack) -> None:
+    user = await new_user(stack.gateway_url)
+    status, _, field = await refused(user, symbol="NOPE", **MARKET)
+    assert status in {404, 422}
+    assert field == "symbol"
+
+
+async def test_another_users_order_does_not_exist(stack: Stack) -> None:
+    owner, other = await asyncio.gather(new_user(stack.gateway_url), new_user(stack.gateway_url))
+    order = await owner.buy("AAPL", "1")
+    for method, path in [("GET", ""), ("GET", "/status"), ("PUT", "/cancel")]:
+        answer = await other.http.request(method, f"/api/v1/orders/{order['order_id']}{path}")
+        assert answer.status_code == 404, path
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_repeated_key_gives_the_first_answer_and_another_body_is_a_conflict(stack: Stack) -> None:
+    user = await new_user(stack.gateway_url)
+    order, key = {**MARKET, "symbol": "MSFT"}, {"Idempotency-Key": "one"}
+    answers = await asyncio.gather(
+        *(user.http.post("/api/v1/orders", json=order, headers=key) for _ in range(20))
+    )
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["order_id"] for answer in answers}) == 1
+    other = await user.http.post("/api/v1/orders", json={**order, "quantity": "2"}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    await user.position("MSFT", "1")
+
+
+async def test_two_identical_orders_without_a_key_are_two_orders(stack: Stack) -> None:
+    user = await new_user(stack.gateway_url)
+    first, second = await user.buy("IBM", "1"), await user.buy("IBM", "1")
+    assert first["order_id"] != second["order_id"]
+    await user.position("IBM", "2")
+
+
+async def test_a_cancelled_resting_order_gives_its_cash_back(stack: Stack) -> None:
+    user = await new_user(stack.gateway_url)
+    order = await user.buy("AAPL", "1", type="LIMIT", limit_price="1.00")
+    assert Decimal((await user.get("/api/v1/balance"))["held"]) == Decimal("1.00")
+    cancelled = await user.http.put(f"/api/v1/orders/{order['order_id']}/cancel")
+    assert cancelled.status_code == 200, cancelled.text
+    assert (await user.final(order["order_id"]))["status"] == "CANCELLED"
+    async with asyncio.timeout(30):
+        while (await user.get("/api/v1/balance"))["held"] != "0":
+            await asyncio.sleep(0.1)
+    again = await user.http.put(f"/api/v1/orders/{order['order_id']}/cancel")
+    assert again.status_code in {409, 422}
+
+
+async def test_a_token_is_refused_within_a_second_of_logging_out(stack: Stack) -> None:
+    user = await new_user(stack.gateway_url)
+    assert (await user.http.post("/api/v1/auth/logout")).status_code == 204
+    async with asyncio.timeout(2):
+        while (await user.http.get("/api/v1/balance")).status_code != 401:
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/orders/not-an-id", "/api/v1/market-data/NOPE"])
+async def test_what_does_not_exist_is_a_problem_with_404(stack: Stack, path: str) -> None:
+    user = await new_user(stack.gateway_url)
+    answer = await user.http.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["code"]

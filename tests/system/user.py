@@ -1,0 +1,70 @@
+"""A user of the gateway, as the system tests drive one."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+FINAL = {"EXECUTED", "CANCELLED", "EXPIRED", "REPLACED", "FAILED"}
+
+
+@dataclass
+class User:
+    http: httpx.AsyncClient
+    account_id: str
+
+    async def buy(self, symbol: str, quantity: str, **fields: str) -> dict[str, Any]:
+        return await self.submit(symbol=symbol, side="BUY", quantity=quantity, **fields)
+
+    async def sell(self, symbol: str, quantity: str, **fields: str) -> dict[str, Any]:
+        return await self.submit(symbol=symbol, side="SELL", quantity=quantity, **fields)
+
+    async def submit(self, **order: str) -> dict[str, Any]:
+        body = {"type": "MARKET", **order}
+        answer = await self.http.post("/api/v1/orders", json=body)
+        assert answer.status_code == 202, answer.text
+        accepted: dict[str, Any] = answer.json()
+        return accepted
+
+    async def get(self, path: str) -> dict[str, Any]:
+        answer = await self.http.get(path)
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    async def final(self, order_id: str, timeout_s: float = 60) -> dict[str, Any]:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                order: dict[str, Any] = (await self.get(f"/api/v1/orders/{order_id}"))["order"]
+                if order["status"] in FINAL:
+                    return order
+                await asyncio.sleep(0.1)
+
+    async def position(self, symbol: str, quantity: str, timeout_s: float = 30) -> dict[str, Any]:
+        """The position once it has this quantity: booking follows the execution."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                positions = (await self.get("/api/v1/positions?include_closed=true"))["positions"]
+                for position in positions:
+                    if position["symbol"] == symbol and Decimal(position["quantity"]) == Decimal(quantity):
+                        found: dict[str, Any] = position
+                        return found
+                await asyncio.sleep(0.1)
+
+
+async def new_user(gateway: str) -> User:
+    email = f"user-{secrets.token_hex(6)}@example.com"
+    password = secrets.token_urlsafe(16)
+    http = httpx.AsyncClient(base_url=gateway, timeout=10)
+    account = {"email": email, "password": password, "name": "A Tester"}
+    registered = await http.post("/api/v1/auth/register", json=account)
+    assert registered.status_code == 201, registered.text
+    login = await http.post("/api/v1/auth/login", json={"email": email, "password": password})
+    assert login.status_code == 200, login.text
+    http.headers["authorization"] = f"Bearer {login.json()['access_token']}"
+    return User(http=http, account_id=registered.json()["user"]["account_id"])
