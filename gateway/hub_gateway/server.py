@@ -13,8 +13,10 @@ import uvicorn
 from hub_runtime.settings import Address
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 HEADER_TIME_S: Final = 10.0
+LINGER_S: Final = 5.0
 STOP_S: Final = 3
 MESSAGE_SIZE: Final = 16_384
 
@@ -40,14 +42,33 @@ class ImpatientProtocol(HttpToolsProtocol):
         self._stop_waiting()
         super().connection_lost(exc)
 
+    def timeout_keep_alive_handler(self) -> None:
+        """An idle connection; where its last answer was not read, closing politely would wait for ever."""
+        self.transport.abort()
+
     def _start_waiting(self) -> None:
         self._stop_waiting()
-        self._patience = self.loop.call_later(HEADER_TIME_S, self.transport.close)
+        self._patience = self.loop.call_later(HEADER_TIME_S, self.transport.abort)
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+
+class ImpatientSocket(WebSocketsSansIOProtocol):
+    """Drops what a client that no longer reads leaves behind: closing politely would wait for it for ever."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        self._patience = self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        super().connection_lost(exc)
 
 
 class _Server(uvicorn.Server):
@@ -76,7 +97,7 @@ class HttpServer:
             app,
             **{
                 "http": ImpatientProtocol,
-                "ws": "websockets-sansio",
+                "ws": ImpatientSocket,
                 "ws_max_size": MESSAGE_SIZE,
                 "ws_per_message_deflate": False,
                 "ws_ping_interval": 20.0,

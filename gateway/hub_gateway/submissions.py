@@ -28,8 +28,6 @@ QUEUE: Final = 10_000
 _BEFORE: Final = (Invalid, Denied, Unauthenticated)  # a call that ends so did nothing
 # After these the accepting transaction may have been done, or not.
 _UNKNOWN: Final = frozenset({"database_unavailable", "stopping"})
-    {"database_unavailable", "stopping"}
-)  # the accepting transaction may have been done
 LEAST_S: Final = 0.1  # with less time left nothing is sent: the answer could not come in time
 
 

@@ -124,3 +124,23 @@ async def test_a_start_that_fails_says_why_and_leaves_nothing(state: Path) -> No
         await terminal.shows("HUB_BROKEN: says that this process is broken")
         assert await terminal.ends() == 1
     assert leftovers(state) == []
+
+
+async def test_control_c_while_it_starts_leaves_nothing(state: Path) -> None:
+    async with foreground(state) as terminal:
+        await terminal.shows("databases")
+        terminal.press_control_c()
+        assert await terminal.ends() == 0
+    assert leftovers(state) == []
+
+
+async def test_secrets_that_do_not_fit_the_data_are_explained(state: Path) -> None:
+    async with foreground(state) as first:
+        await first.shows("databases")
+        first.press_control_c()
+        assert await first.ends() == 0
+    (state / "secrets" / "postgres").unlink()
+    async with foreground(state) as second:
+        await second.shows("the databases were made with other secrets; `make reset` starts anew")
+        assert await second.ends() == 1
+    assert leftovers(state) == []

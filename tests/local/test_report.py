@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hub_local import report
-from hub_local.report import Follower, Report, highlight
+from hub_local.report import Follower, Report, highlight, last_lines
 
 
 def test_only_lines_for_people_are_shown() -> None:
@@ -61,3 +61,15 @@ async def test_a_step_that_fails_is_not_called_done() -> None:
         async with Report(stream).step("servers", lambda: ""):
             raise LookupError
     assert stream.getvalue() == ""
+
+
+def test_the_end_of_a_log_is_readable(tmp_path: Path) -> None:
+    log = tmp_path / "order.log"
+    log.write_text(
+        '{"level": "error", "event": "start_failed", "time": "now", "error": "no key"}\nplain words\n'
+    )
+    assert last_lines(log).splitlines() == [
+        "      error start_failed error=no key",
+        "      plain words",
+        f"      (all of it: {log})",
+    ]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hub_local.faults import AlreadyRunningError, StartError
 from hub_local.ports import HOST
 from hub_local.processes import leftovers
 from hub_local.servers import superuser_dsn
-from hub_local.stack import AlreadyRunningError, Stack, StartError
+from hub_local.stack import Stack
 
 from tests.local.dummies.table import stack_of_dummies
 

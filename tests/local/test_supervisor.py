@@ -10,8 +10,10 @@ import pytest
 from hub_local.processes import Program, leftovers, run_once
 from hub_local.supervisor import LONGEST_DELAY, Child, State, stop_in_order
 
+from tests.support.waiting import eventually
+
 SLEEP = "import time; time.sleep(600)"
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
 
 
 def program(tmp_path: Path, code: str, *, name: str = "some") -> Program:
@@ -24,11 +26,8 @@ def program(tmp_path: Path, code: str, *, name: str = "some") -> Program:
     )
 
 
-async def until_running(child: Child) -> int:
-    async with asyncio.timeout(10):
-        while child.pid is None:
-            await asyncio.sleep(0.01)
-    return child.pid
+def is_up(program: Program) -> bool:
+    return program.log is not None and program.log.exists() and "up" in program.log.read_text()
 
 
 async def test_a_program_that_keeps_dying_is_started_ever_more_slowly(tmp_path: Path) -> None:
@@ -55,10 +54,7 @@ async def test_a_program_that_keeps_dying_is_started_ever_more_slowly(tmp_path: 
 async def test_a_program_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     child = Child(program(tmp_path, DEAF), on_death=lambda *_: None)
     child.start()
-    await until_running(child)
-    async with asyncio.timeout(10):
-        while not (tmp_path / "some.log").exists() or "deaf" not in (tmp_path / "some.log").read_text():
-            await asyncio.sleep(0.01)
+    await eventually(lambda: is_up(child.program))
     await child.stop(limit=0.2)
     assert leftovers(tmp_path) == []
 
@@ -80,30 +76,25 @@ async def test_groups_stop_one_after_the_other(tmp_path: Path) -> None:
         named = Program(**{**vars(base), "command": (*base.command, name)})
         children.append(Child(named, on_death=lambda *_: None))
         children[-1].start()
-    async with asyncio.timeout(20):
-        while not all(
-            (tmp_path / f"{n}.log").exists() and (tmp_path / f"{n}.log").read_text()
-            for n in ("first", "second", "third")
-        ):
-            await asyncio.sleep(0.01)
+    await eventually(lambda: all(is_up(child.program) for child in children))
     await stop_in_order([(1.0, [child]) for child in children], limit=20)
     assert record.read_text().split() == ["first", "second", "third"]
 
 
 async def test_children_die_with_their_supervisor(tmp_path: Path) -> None:
+    log = tmp_path / "child.log"
     code = (
-        "import pathlib, sys, time\n"
+        "import os, pathlib, signal, sys\n"
         "from hub_local.processes import Program, spawn\n"
-        "import os, signal\n"
-        f"child = Program(name='child', command=(sys.executable, '-c', {SLEEP!r}), environment=dict(os.environ),\n"
-        f"    directory=pathlib.Path({str(tmp_path)!r}), log=pathlib.Path({str(tmp_path / 'child.log')!r}))\n"
-        "spawn(child)\n"
+        f"command = (sys.executable, '-c', {SLEEP!r})\n"
+        f"log = pathlib.Path({str(log)!r})\n"
+        "environment = dict(os.environ)\n"
+        "spawn(Program(name='x', command=command, environment=environment, directory=log.parent, log=log))\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     assert await run_once(program(tmp_path, code), limit=20) == -signal.SIGKILL
-    async with asyncio.timeout(10):
-        while leftovers(tmp_path):
-            await asyncio.sleep(0.01)
+    assert log.exists()
+    await eventually(lambda: leftovers(tmp_path) == [])
 
 
 async def test_a_program_that_should_end_is_killed_when_it_does_not(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.market_data.prices import NOON, open_board, quote
 from tests.support.tls import Tls
 
 
-def stub(channel: aio.Channel) -> market_data_pb2_grpc.MarketDataServiceAsyncStub:
+def stub(channel: aio.Channel) -> market_data_pb2_grpc.MarketDataServiceStub:
     return market_data_pb2_grpc.MarketDataServiceStub(channel)
 
 

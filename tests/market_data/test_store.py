@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import asyncpg
 import pytest
@@ -40,7 +41,7 @@ async def test_migrating_seeds_the_instruments_and_history_that_ends_the_day_bef
 
 async def test_the_history_has_no_split_in_it() -> None:
     for bars in seed.histories(NOON.date()).values():
-        for before, after in zip(bars, bars[1:], strict=False):
+        for before, after in pairwise(bars):
             assert Decimal("0.7") < after.open / before.close < Decimal("1.4")
 
 

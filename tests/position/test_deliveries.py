@@ -15,7 +15,7 @@ from hub_position.domain.hold import HoldRequest
 from hub_position.domain.position import fold
 from hub_position.domain.trade import Side, Trade
 from hub_position.usecases import Ended, Executed
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.position.world import START, Owner, World, hold_of
@@ -23,8 +23,8 @@ from tests.position.world import START, Owner, World, hold_of
 Fact = Executed | Ended
 
 TRADES = """
-    SELECT row_number() OVER (ORDER BY executed_at, trade_id) AS number, quantity, cost_removed, realised_gross,
-           realised_net, net_cash
+    SELECT row_number() OVER (ORDER BY executed_at, trade_id) AS number, quantity, net_cash, cost_removed,
+           realised_gross, realised_net
     FROM trades WHERE account_id = $1 ORDER BY 1
 """
 
@@ -96,7 +96,7 @@ def facts_of(owner: Owner, hold: HoldRequest, order: Order, ids: Sequence[UUID])
 
 
 async def deal(world: World, shares: int, book: Sequence[Order]) -> tuple[Owner, list[Fact]]:
-    """An account with some shares, whose orders are held where possible, and everything that happened to them."""
+    """An account with some shares, whose orders are held where possible, and all that happened to them."""
     owner, number, facts = await world.owner(), uuid4().int >> 16 << 16, list[Fact]()
     if shares:
         await world.trade(owner, Side.BUY, str(shares), "3.33", minute=-1)
@@ -133,7 +133,13 @@ async def books_of(world: World, owner: Owner) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Without shrinking: each example is many transactions, and the seed is printed.
+@settings(
+    max_examples=30,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     shares=st.sampled_from([0, 7]),
     book=st.lists(orders, min_size=1, max_size=5),

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
-from hub_local import servers
+from hub_local import certificates, servers
 from hub_local.credentials import secret
 from hub_local.layout import SERVICES, Layout, Service, environment
 from hub_local.ports import HOST, Ports
 from hub_local.processes import Program, run_once
 from hub_local.provision import close_to_strangers, create_database, create_roles, grant
-from hub_local.stack import last_lines
+from hub_local.report import last_lines
 from hub_local.supervisor import Child
 
 MIGRATE_LIMIT = 60.0
@@ -67,6 +67,10 @@ class ServerRoom:
         self.layout = Layout(folder)
         self.ports = Ports.probe(tuple(SERVICES))
         self.layout.make()
+        # Migrations read the whole settings of their service.
+        certificates.ensure(self.layout.certificates, tuple(SERVICES))
+        secret(self.layout.secrets / "signing")
+        secret(self.layout.secrets / "amqp")
         self._binaries = servers.Binaries.find()
         self._children: list[Child] = []
 

@@ -30,6 +30,10 @@ class Report:
         self._erase()
         print(text, file=self._stream, flush=True)
 
+    def interrupted(self) -> None:
+        """The next line replaces the ^C that the terminal shows."""
+        self._drawn = self._terminal
+
     def title(self, text: str) -> None:
         self.say(self._paint("1", text))
 
@@ -113,12 +117,31 @@ class Follower:
 
 def highlight(line: str) -> tuple[str, str] | None:
     """Service and text of a log line that was written for a person."""
-    if '"highlight"' not in line:
+    entry = _entry(line) if '"highlight"' in line else {}
+    if entry.get("highlight") is not True or "text" not in entry:
         return None
+    return str(entry.get("service", "?")), str(entry["text"])
+
+
+def last_lines(log: Path, count: int = 6) -> str:
+    """The end of a log, indented and readable, and where the rest is."""
+    lines = log.read_text(errors="replace").splitlines()[-count:] if log.exists() else []
+    return "\n".join([*(f"      {_readable(line)[:300]}" for line in lines), f"      (all of it: {log})"])
+
+
+def _readable(line: str) -> str:
+    """The level, event and details of a structured line; any other line as it is."""
+    entry = _entry(line)
+    if "event" not in entry:
+        return line
+    hidden = ("time", "level", "service", "event", "part", "exception", "trace_id")
+    details = [f"{name}={value}" for name, value in entry.items() if name not in hidden]
+    return " ".join([str(entry.get("level", "")), str(entry["event"]), *details]).strip()
+
+
+def _entry(line: str) -> dict[str, object]:
     try:
         entry = json.loads(line)
     except ValueError:
-        return None
-    if not isinstance(entry, dict) or entry.get("highlight") is not True or "text" not in entry:
-        return None
-    return str(entry.get("service", "?")), str(entry["text"])
+        return {}
+    return entry if isinstance(entry, dict) else {}

@@ -5,18 +5,19 @@ import contextlib
 import os
 import signal
 import sys
+import textwrap
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hub_local import account
+from hub_local.faults import StackError
 from hub_local.layout import MARKER, SERVICES, Layout, state_directory, without_proxies
 from hub_local.ports import Ports
 from hub_local.processes import Program, ended, spawn
 from hub_local.report import Follower, Report, highlight
-from hub_local.servers import ServerMissingError
-from hub_local.stack import AlreadyRunningError, Stack, StartError
+from hub_local.stack import Stack
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -76,6 +77,7 @@ async def _session(stack: Stack, report: Report) -> AsyncIterator[Session]:
     def asked() -> None:
         if session.asked.is_set():
             stack.kill_all()
+        report.interrupted()
         session.asked.set()
 
     loop = asyncio.get_running_loop()
@@ -85,10 +87,7 @@ async def _session(stack: Stack, report: Report) -> AsyncIterator[Session]:
         yield session
     except StopAskedError:
         pass
-    except AlreadyRunningError as error:
-        report.failure(f"{error}; `make status` looks at it, `make stop` stops it")
-        session.code = 1
-    except (StartError, ServerMissingError) as error:
+    except StackError as error:
         report.failure(str(error))
         session.code = 1
     finally:
@@ -182,12 +181,15 @@ async def demonstration(layout: Layout, gateway: str) -> int:
 
 async def _tell_places(stack: Stack, report: Report, seconds: float) -> None:
     login = await account.ensure_demo_login(stack.gateway_url, stack.layout.secrets)
+    label = "metrics"
     places = ", ".join(f"{port} {name}" for name, port in stack.ports.admin.items())
     report.title(f"  Ready ({seconds:.1f} s)")
     report.say(f"    gateway     {stack.gateway_url}/api/v1")
     report.say(f"    live        {stack.gateway_url.replace('http', 'ws', 1)}/api/v1/stream")
     report.say(f"    demo login  {login}")
-    report.say(f"    metrics     http://127.0.0.1:PORT/metrics  {places}")
+    for line in textwrap.wrap(f"http://127.0.0.1:PORT/metrics  {places}", 80):
+        report.say(f"    {label:<11} {line}")
+        label = ""
     report.say(f"    logs        {short(stack.layout.logs)}  (make logs NAME=order)")
     report.say(f"    data        {short(stack.layout.state)}  (make reset deletes it)")
     report.say("    Ctrl-C stops everything")

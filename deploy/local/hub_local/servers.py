@@ -14,6 +14,7 @@ from pathlib import Path
 import asyncpg
 
 from hub_local.credentials import rabbit_password_hash, secret, write_private
+from hub_local.faults import ServerMissingError, StartError
 from hub_local.layout import MARKER, Account, Layout, server_account
 from hub_local.ports import HOST, Ports
 from hub_local.processes import Program, run_once
@@ -32,10 +33,6 @@ POSTGRES_SETTINGS = {
 INITDB_LIMIT = 60.0
 # A management node waits 5 s for its agents when it stops, so a stack that must stop quickly runs without.
 MANAGEMENT = "rabbitmq_management"
-
-
-class ServerMissingError(Exception):
-    """A server's program is not installed."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +150,7 @@ async def _initdb(
     code = await run_once(program, limit=INITDB_LIMIT)
     password.unlink()
     if code != 0:
-        raise RuntimeError(f"initdb failed: {log.read_text().strip()[-500:]}")
+        raise StartError(f"initdb failed: {log.read_text().strip()[-500:]}")
     fresh.rename(data)
 
 
@@ -162,6 +159,8 @@ async def postgres_ready(layout: Layout, ports: Ports) -> bool:
         connection = await asyncpg.connect(superuser_dsn(layout, ports), timeout=2)
     except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError):
         return False
+    except asyncpg.InvalidPasswordError as error:
+        raise StartError("the databases were made with other secrets; `make reset` starts anew") from error
     await connection.close(timeout=2)
     return True
 

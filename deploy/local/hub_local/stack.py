@@ -16,10 +16,12 @@ from typing import IO
 
 from hub_local import certificates, probe, servers
 from hub_local.credentials import secret
+from hub_local.faults import AlreadyRunningError, StartError
 from hub_local.layout import SERVICES, Layout, Service, environment
 from hub_local.ports import HOST, Ports, holder, is_free
 from hub_local.processes import Program, end_leftovers, run_once
 from hub_local.provision import provision
+from hub_local.report import last_lines
 from hub_local.supervisor import Child, State, stop_in_order
 
 SERVER_LIMIT = 90.0
@@ -28,18 +30,6 @@ READY_LIMIT = 120.0
 STOP_LIMIT = 9.0
 # A process that dies so often before it was ready once is not going to be.
 HOPELESS = 4
-
-
-class StartError(Exception):
-    """The stack cannot come up; the text is for a person."""
-
-
-class AlreadyRunningError(Exception):
-    """A supervisor holds this state directory."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(f"already running here (process {pid})")
-        self.pid = pid
 
 
 def _silent(_name: str, _text: str) -> None:
@@ -283,12 +273,3 @@ def running_pid(layout: Layout) -> int | None:
     except FileNotFoundError:
         return None
     return None
-
-
-def last_lines(log: Path, count: int = 6) -> str:
-    """The end of a log, indented, and where the rest is."""
-    try:
-        lines = log.read_text(errors="replace").splitlines()[-count:]
-    except FileNotFoundError:
-        lines = []
-    return "\n".join([*(f"      {line[:300]}" for line in lines), f"      (all of it: {log})"])

@@ -1,4 +1,4 @@
-"""Connections to the broker. One that breaks is given up and its owner opens another: nothing is restored unseen."""
+"""Connections to the broker. One that breaks is given up and its owner opens another; nothing is restored."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Verdict(Enum):
 
 
 def verdict(error: Exception) -> Verdict:
-    """A dependency that is down is waited for; time may mend what is not understood; the wrong stays wrong."""
+    """A dependency that is down is waited for; time may mend what is not understood; poison stays poison."""
     if isinstance(error, Unavailable | Timeout | Exhausted | OSError | TimeoutError):
         return Verdict.WAIT
     if isinstance(error, UnknownEvent):

@@ -41,7 +41,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Family:
-    """A direct exchange with stages of SHARDS queues each, their retry steps and dead letters, and a fan-out."""
+    """A direct exchange with stages of SHARDS queues, their retry steps and dead letters, and a fan-out."""
 
     name: str
     stages: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What is trusted now: the keys and the deny set, followed live. Verified tokens are remembered, denials never skipped."""
+"""What is trusted now: keys and deny set, followed live. Tokens are remembered, denials always read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Trust:
         return "ok" if self.loaded.is_set() else "no keys from auth yet"
 
     def verify(self, token: str) -> Principal:
-        """Raises Unauthenticated with token_missing, token_malformed, token_invalid, token_expired, token_revoked."""
+        """Raises Unauthenticated: token_missing, _malformed, _invalid, _expired or _revoked."""
         principal = self._verified.get(token)
         if principal is None:
             if token and not self.loaded.is_set():
@@ -75,17 +75,14 @@ class Trust:
         else:
             self._keys |= keys
             self._denied |= denied
-        self._forget()
+        now = self._clock()
+        # What has expired is refused for that reason and needs no entry.
+        self._denied = {subject: until for subject, until in self._denied.items() if until > now}
 
     def _remember(self, token: str, principal: Principal) -> None:
         if len(self._verified) >= REMEMBERED:
-            self._forget()
-        if len(self._verified) >= REMEMBERED:
-            del self._verified[next(iter(self._verified))]
+            now = self._clock()
+            self._verified = {known: each for known, each in self._verified.items() if each.expires_at > now}
+            if len(self._verified) > REMEMBERED // 2:
+                self._verified.clear()  # verifying anew is cheaper than choosing each time
         self._verified[token] = principal
-
-    def _forget(self) -> None:
-        """What has expired is refused for that reason and needs no entry."""
-        now = self._clock()
-        self._denied = {subject: until for subject, until in self._denied.items() if until > now}
-        self._verified = {token: each for token, each in self._verified.items() if each.expires_at > now}

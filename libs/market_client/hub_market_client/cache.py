@@ -1,4 +1,4 @@
-"""The quote cache: what market-data knows, followed live, read without a call. Never invents and never goes back."""
+"""The quote cache: what market-data knows, followed live, read without a call. It never goes back."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class QuoteCache:
         return quote is not None and self._clock() - quote.received_at <= timedelta(seconds=max_age_s)
 
     async def updates(self) -> AsyncIterator[Quote]:
-        """Every symbol's quote as it is, then as it changes, for this reader alone. Use `contextlib.aclosing`."""
+        """Every symbol's quote as it is, then as it changes, for this reader alone; use `aclosing`."""
         reader = Reader()
         for quote in self._quotes.values():
             reader.put(quote)

@@ -1,4 +1,4 @@
-"""Independent readers of quotes: each gets the newest quote of every symbol that changed since it last looked."""
+"""Independent readers of quotes: each gets the newest quote of every symbol that changed meanwhile."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ class _WatchedStream:
     def __init__(self, peer: str, method: str) -> None:
         self._peer = peer
         self._method = method
-        self._read = False
+        self._read = self._ended = False
         sampled = trace.get_current_span().get_span_context().trace_flags.sampled
         self._span = tracer().start_span(method, kind=SpanKind.CLIENT) if sampled else None
 
@@ -176,11 +176,15 @@ class _WatchedStream:
             call.cancel()
             self._end(code)
 
-    def call_done(self, _: object) -> None:
-        if not self._read:
+    def call_done(self, call: Any) -> None:
+        """Whoever reads on will learn how it ended; this is for who does not."""
+        if call.cancelled() or not self._read:
             self._end(grpc.StatusCode.CANCELLED)
 
     def _end(self, code: grpc.StatusCode) -> None:
+        if self._ended:
+            return
+        self._ended = True
         counter("hub_rpc_client_streams_total", "Streams that ended", ("peer", "method", "code")).labels(
             self._peer, self._method, code.name
         ).inc()

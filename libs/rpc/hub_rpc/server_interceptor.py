@@ -90,12 +90,14 @@ class ServerInterceptor(aio.ServerInterceptor):
             self._streams.add(task)
             try:
                 async with _Serving(served, context):
+                    if self._stopping:  # it was under way when the others were ended
+                        raise _stopping()
                     try:
                         await _pump(behaviour, request, context)
                     except asyncio.CancelledError:
                         if not self._stopping or context.cancelled():
                             raise
-                        raise Unavailable("The service is stopping.", code="stopping") from None
+                        raise _stopping() from None
             finally:
                 self._streams.discard(task)
 
@@ -108,6 +110,10 @@ def _single(served: _Method, behaviour: Behaviour) -> Behaviour:
             return await behaviour(request, context)
 
     return handle
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("The service is stopping.", code="stopping")
 
 
 async def _pump(behaviour: Behaviour, request: Any, context: Context) -> None:

@@ -63,12 +63,11 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
     if "relay" in jobs:
         _relay(settings, process, pool, amqp)
     if jobs & {"serve", "work", "trigger"}:
-        cache = await _follow_quotes(settings, process)
-        market = Market(cache, max_age_s=settings.quote_max_age_s)
+        market = await _follow_market(settings, process)
         if "work" in jobs:
             _work(settings, process, stores, amqp, market)
         if "trigger" in jobs:
-            _trigger(settings, process, stores, amqp, cache, market)
+            _trigger(settings, process, stores, amqp, market)
     if jobs & {"serve", "sweep"}:
         position = Position(await _channel(settings, process, settings.position_target, "position"))
         if "sweep" in jobs:
@@ -115,9 +114,7 @@ def _work(settings: OrderSettings, process: Process, stores: Stores, amqp: Amqp,
     process.spawn(consume(amqp, queues, partial(handle, floor=floor), family=ORDERS.name), "work")
 
 
-def _trigger(
-    settings: OrderSettings, process: Process, stores: Stores, amqp: Amqp, cache: QuoteCache, market: Market
-) -> None:
+def _trigger(settings: OrderSettings, process: Process, stores: Stores, amqp: Amqp, market: Market) -> None:
     password = settings.database_password
     wakeup = Wakeup(settings.database_url, password, RESTING_CHANNEL)
     publisher = Publisher(amqp, "trigger")
@@ -126,7 +123,6 @@ def _trigger(
         async with holding_lock(settings.database_url, password, "hub_order trigger") as lock:
             trigger = Trigger(
                 orders=stores.orders,
-                cache=cache,
                 market=market,
                 wakeup=wakeup,
                 hand_over=partial(hand_over, publisher=publisher),
@@ -156,12 +152,12 @@ def _sweep(settings: OrderSettings, process: Process, stores: Stores, position: 
     process.spawn(supervised("sweep", partial(sweeper.run, settings.sweep_interval_s)), "sweep")
 
 
-async def _follow_quotes(settings: OrderSettings, process: Process) -> QuoteCache:
+async def _follow_market(settings: OrderSettings, process: Process) -> Market:
     cache = QuoteCache()
     channel = await _channel(settings, process, settings.market_data_target, "market-data")
     process.spawn(cache.follow(channel), "quotes")
     process.ready("market", cache.state)
-    return cache
+    return Market(cache, max_age_s=settings.quote_max_age_s)
 
 
 async def _channel(settings: OrderSettings, process: Process, target: str, peer: str) -> aio.Channel:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import cast
 from uuid import UUID
 
 from grpc import aio
@@ -97,10 +98,14 @@ class Market:
 
     @property
     def loaded(self) -> bool:
-        return self._cache.loaded
+        return self._cache.loaded.is_set()
 
     def state(self) -> str:
         return self._cache.state()
+
+    def updates(self) -> AsyncGenerator[MarketQuote, None]:
+        """Every change from here on, for one reader; use `aclosing`."""
+        return cast("AsyncGenerator[MarketQuote, None]", self._cache.updates())
 
     def facts(self, draft: Draft, limits: Limits) -> Facts:
         market = self._cache.quote(draft.symbol)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from hub_errors import HubError
 from hub_market_client import Quote as MarketQuote
-from hub_market_client import QuoteCache
 from hub_postgres import HeldLock, Wakeup
 from hub_runtime import counter, gauge, get_logger
 
@@ -48,7 +48,6 @@ class Trigger:
     """One run, from a lock to its loss."""
 
     orders: Orders
-    cache: QuoteCache
     market: Market
     wakeup: Wakeup
     hand_over: HandOver
@@ -118,8 +117,9 @@ class Trigger:
         await self._hand(hands)
 
     async def _follow_quotes(self) -> None:
-        async for quote in self.cache.updates():
-            await self._meet(quote)
+        async with aclosing(self.market.updates()) as quotes:
+            async for quote in quotes:
+                await self._meet(quote)
 
     async def _meet(self, market: MarketQuote) -> None:
         if self.market.fills(market):

@@ -8,9 +8,10 @@ from typing import Protocol
 from grpc import aio
 from hub.position.v1 import position_pb2, position_pb2_grpc
 from hub_market_client import QuoteCache
+from hub_rpc import calling_as
+
 from hub_portfolio import mapping
 from hub_portfolio.domain import Cash, Holding, Mark
-from hub_rpc import calling_as
 
 
 class Books(Protocol):
@@ -29,9 +30,7 @@ class PositionBooks:
     """The position service decides by the caller's own token, which is passed on as it came."""
 
     def __init__(self, channel: aio.Channel) -> None:
-        self._stub: position_pb2_grpc.PositionServiceAsyncStub = position_pb2_grpc.PositionServiceStub(
-            channel
-        )
+        self._stub = position_pb2_grpc.PositionServiceStub(channel)
 
     async def cash(self, token: str) -> Cash:
         with calling_as(token):

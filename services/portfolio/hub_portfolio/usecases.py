@@ -1,4 +1,4 @@
-"""Cash and positions at current prices. A price that is missing or old makes an answer partial, never an error."""
+"""Cash and positions at current prices. A price that is missing or old is shown as that, never an error."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from hub_errors import HubError
+
 from hub_portfolio import domain
 from hub_portfolio.clients import Books, Prices
 from hub_portfolio.domain import Cash, Holding, Mark, Summary, Valued

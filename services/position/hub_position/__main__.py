@@ -1,33 +1,107 @@
-"""The position service's process: the only place that builds pools, channels and connections."""
+"""All wiring of the position service. Nothing here decides anything."""
 
 from __future__ import annotations
 
-from hub_postgres import migrate as apply_migrations
-from hub_runtime import Process, main
+import asyncio
+from collections.abc import Sequence
+from functools import partial
 
+from hub.position.v1 import position_pb2_grpc
+from hub_batching import Batcher
+from hub_events import CHANNEL, POSITIONS, Amqp, Relay, consume
+from hub_identity import Trust
+from hub_postgres import DatabaseProbe, Pool, Wakeup, connect_pool, migrate
+from hub_rpc import CallTable, Server, connect
+from hub_runtime import Process, main, utc_now
+
+from hub_position.domain.hold import HoldAnswer, HoldRequest
+from hub_position.rpc import PositionRpc
 from hub_position.settings import PositionSettings
+from hub_position.usecases import place_holds_of_calls
+from hub_position.worker import handle
 
+CLOSE_TIMEOUT_S = 2.0
+CALLS_PER_BATCH = 8
+DESCRIPTION = "keeps accounts, the cash ledger, holds, positions and trades"
 JOBS = {
-    "serve": "answers gRPC: holds, balance, positions, ledger",
+    "serve": "PositionService over gRPC: holds, balance, positions, ledger",
     "work": "books executions and the ends of orders",
-    "relay": "publishes what the others wrote into the outbox",
+    "relay": "moves the outbox to the broker (one of many instances does)",
+}
+CALL_TABLE: CallTable = {
+    "hub.position.v1.PositionService": {
+        "PlaceHolds": frozenset({"order"}),
+        "ListUnconfirmedHolds": frozenset({"order"}),
+        "SettleHolds": frozenset({"order"}),
+        "GetBalance": frozenset({"gateway", "portfolio"}),
+        "ListPositions": frozenset({"gateway", "portfolio"}),
+        "ListPostings": frozenset({"gateway", "portfolio"}),
+    }
 }
 
 
 async def run(settings: PositionSettings, jobs: frozenset[str], process: Process) -> None:
-    raise NotImplementedError
+    pool = await connect_pool(settings, application_name="hub_position")
+    process.stack.push_async_callback(_close, pool)
+    probe = DatabaseProbe(pool)
+    process.spawn(probe.run(), "database probe")
+    process.ready("database", probe.state)
+    amqp = Amqp(settings.amqp_url, settings.amqp_password, name="position")
+    if jobs & {"work", "relay"}:
+        process.ready("broker", amqp.state)
+    if "relay" in jobs:
+        wakeup = Wakeup(settings.database_url, settings.database_password, CHANNEL)
+        process.spawn(wakeup.run(), "relay wakeup")
+        process.spawn(Relay(pool, wakeup, amqp, "position").run(), "relay")
+    if "work" in jobs:
+        book = partial(handle, pool=pool, deposit=settings.paper_deposit, clock=utc_now)
+        updates = POSITIONS.queues_of("updates")
+        process.spawn(consume(amqp, updates, book, family=POSITIONS.name), "work")
+    if "serve" in jobs:
+        await _serve(settings, process, pool, probe)
+    await process.drained()
 
 
-async def migrate(settings: PositionSettings) -> None:
-    await apply_migrations(settings.database_url, settings.database_password, package="hub_position")
+async def _serve(settings: PositionSettings, process: Process, pool: Pool, probe: DatabaseProbe) -> None:
+    enter = process.stack.enter_async_context
+    trust = Trust()
+    process.ready("trust", trust.state)
+    auth = await enter(connect(settings.auth_target, settings.tls, "auth"))
+    process.spawn(trust.watch(auth), "trust")
+    place = partial(place_holds_of_calls, pool=pool, deposit=settings.paper_deposit, clock=utc_now)
+    batcher: Batcher[Sequence[HoldRequest], Sequence[HoldAnswer]] = Batcher(
+        place, limit=CALLS_PER_BATCH, in_flight=2, name="holds"
+    )
+    service = PositionRpc(
+        pool=pool,
+        trust=trust,
+        holds=await enter(batcher),
+        deposit=settings.paper_deposit,
+        clock=utc_now,
+    )
+    server = Server(
+        settings.grpc_address,
+        settings.tls,
+        CALL_TABLE,
+        [partial(position_pb2_grpc.add_PositionServiceServicer_to_server, service)],
+        reflection=settings.environment == "local",
+        checks={"trust": trust.state, "database": probe.state},
+    )
+    await enter(server)
+
+
+async def _close(pool: Pool) -> None:
+    """Connections that are still busy when nobody is left to use them are cut."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
+async def _migrate(settings: PositionSettings) -> None:
+    await migrate(settings.database_url, settings.database_password, "hub_position")
 
 
 if __name__ == "__main__":
-    main(
-        "position",
-        "Accounts, the cash ledger, holds, positions and trades.",
-        JOBS,
-        PositionSettings,
-        run,
-        migrate,
-    )
+    main("position", DESCRIPTION, JOBS, PositionSettings, run, _migrate)

@@ -11,7 +11,7 @@ from hub.event.v1 import event_pb2
 from hub.order.v1 import order_pb2
 from hub.position.v1 import position_pb2
 from hub_errors import Invalid
-from hub_events import OutboxRow, envelope, shard_of
+from hub_events import POSITIONS, OutboxRow, Payload, UnknownEvent, envelope
 from hub_money import parse_decimal, to_text
 
 from hub_position.domain.account import Account, Balance
@@ -39,7 +39,10 @@ def read_time(stamp: Timestamp, field: str) -> datetime:
     return stamp.ToDatetime(tzinfo=UTC)
 
 
-def read_side(side: order_pb2.Side) -> Side:
+def read_side(side: order_pb2.Side.ValueType) -> Side:
+    """A side of a newer release is not wrong, only not known here yet."""
+    if side not in order_pb2.Side.values():
+        raise UnknownEvent(f"this release does not know side {side}")
     if side not in SIDES:
         raise Invalid("side must be BUY or SELL.", code="invalid_side", field="side")
     return SIDES[side]
@@ -150,7 +153,7 @@ def ledger_page(page: LedgerPage, page_size: int) -> position_pb2.ListPostingsRe
 
 
 def read_trade(event: event_pb2.OrderExecuted) -> Trade:
-    """The execution's own fees come with the first venue that has any."""
+    """Fees come with the first venue that has any."""
     order, execution = event.order, event.execution
     executed_at = read_time(execution.executed_at, "execution.executed_at")
     has_market_time = event.HasField("market_time")
@@ -181,7 +184,7 @@ def read_ending(event: event_pb2.OrderClosed) -> Ending:
     )
 
 
-def position_changed(change: PositionChange, traceparent: str) -> OutboxRow:
+def position_changed(change: PositionChange, traceparent: str | None) -> OutboxRow:
     position = change.position
     payload = event_pb2.PositionChanged(
         kind=change.kind.value,
@@ -193,11 +196,23 @@ def position_changed(change: PositionChange, traceparent: str) -> OutboxRow:
         version=position.version,
         trade_id="" if change.trade_id is None else str(change.trade_id),
     )
-    return OutboxRow(0, "positions.status", "", envelope(payload, traceparent, shard_of))
+    return _told("position.changed", position.position_id, position.account_id, payload, traceparent)
 
 
-def account_changed(account: Account, traceparent: str) -> OutboxRow:
-    return OutboxRow(0, "positions.status", "", envelope(account, traceparent, shard_of))
+def account_changed(account: Account, traceparent: str | None) -> OutboxRow:
+    payload = event_pb2.AccountChanged(
+        cash=to_text(account.cash),
+        held=to_text(account.held),
+        buying_power=to_text(account.buying_power),
+        version=account.version,
+    )
+    return _told("account.changed", account.account_id, account.account_id, payload, traceparent)
+
+
+def _told(name: str, aggregate: UUID, account: UUID, payload: Payload, traceparent: str | None) -> OutboxRow:
+    """For everybody who listens; without a trace of its own it goes on in the current one."""
+    event = envelope(name, str(aggregate), str(account), payload, traceparent=traceparent)
+    return OutboxRow(POSITIONS.status, "", event)
 
 
 def _stamp(moment: datetime) -> Timestamp:

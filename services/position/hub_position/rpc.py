@@ -1,5 +1,5 @@
-"""PositionService: message -> values -> use case -> message. The account is the verified caller's, never a field's,
-except in the calls that only the order service may make."""
+"""PositionService: message -> values -> use case -> message. The account is the verified caller's, never
+a field's, except in the calls that only the order service may make."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from hub_batching import Batcher
 from hub_errors import Invalid
 from hub_identity import Trust, current_principal
 from hub_postgres import Pool
-from hub_runtime import Clock
+from hub_rpc import remaining_s
+from hub_runtime import Clock, counter
 
 from hub_position import mapping
 from hub_position.domain.hold import HoldAnswer, HoldRequest
@@ -23,6 +24,8 @@ from hub_position.usecases import get_balance, settle_holds
 Context = grpc.aio.ServicerContext[Any, Any]
 Holds = Batcher[Sequence[HoldRequest], Sequence[HoldAnswer]]
 
+HOLDS = counter("hub_position_holds_total", "Holds asked for, by answer", ("answer",))
+HOLD_TIMEOUT_S = 5.0
 MOST_HOLDS = 64
 MOST_LISTED = 500
 MOST_POSTINGS = 100
@@ -45,7 +48,10 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         _at_most(len(request.items), MOST_HOLDS, "items")
         if not request.items:
             return position_pb2.PlaceHoldsResponse()
-        answers = await self._holds.submit([mapping.read_hold_request(item) for item in request.items])
+        requests = [mapping.read_hold_request(item) for item in request.items]
+        answers = await self._holds.submit(requests, remaining_s() or HOLD_TIMEOUT_S)
+        for answer in answers:
+            HOLDS.labels("granted" if answer.granted else answer.code).inc()
         return position_pb2.PlaceHoldsResponse(results=[mapping.hold_result(answer) for answer in answers])
 
     async def ListUnconfirmedHolds(

@@ -17,7 +17,7 @@ from hub_order.usecases.read import order_not_found
 
 async def cancel(order_id: UUID, principal: Principal, *, orders: Orders) -> Order:
     """Whoever locks the row first wins: a fill before makes this a refusal, a fill after finds it closed."""
-    account_id = UUID(str(principal.account_id))
+    account_id = UUID(principal.account_id)
 
     def decide(order: Order, now: datetime) -> list[Change]:
         if order.account_id != account_id or order.final:

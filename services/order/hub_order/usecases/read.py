@@ -26,7 +26,7 @@ class Page:
 async def get_order(
     order_id: UUID, principal: Principal, *, orders: Orders
 ) -> tuple[Order, Sequence[Execution]]:
-    order = await orders.get(order_id, UUID(str(principal.account_id)))
+    order = await orders.get(order_id, UUID(principal.account_id))
     if order is None:
         raise order_not_found()
     return order, await orders.executions(order_id) if order.execution_count else []
@@ -40,7 +40,7 @@ async def list_orders(
         raise Invalid(f"page_size is at most {MOST_ON_A_PAGE}.", code="invalid_page_size", field="page_size")
     size = page_size or PAGE_SIZE
     found = await orders.page(
-        UUID(str(principal.account_id)), before=page_start(token), limit=size + 1, open_only=open_only
+        UUID(principal.account_id), before=page_start(token), limit=size + 1, open_only=open_only
     )
     page = found[:size]
     return Page(page, page_token(page[-1].order_id) if len(found) > size else "")

@@ -115,7 +115,7 @@ async def _answer_of_the_first(
 def _claim(submission: Submission, principal: Principal) -> Claim:
     return Claim(
         order_id=submission.order_id,
-        account_id=UUID(str(principal.account_id)),
+        account_id=UUID(principal.account_id),
         idempotency_key=submission.idempotency_key,
         client_order_id=submission.client_order_id,
         body_hash=submission.body_hash,
@@ -126,8 +126,8 @@ def _newcomer(submission: Submission, principal: Principal, facts: Facts, desk: 
     draft, now = submission.draft, desk.clock()
     order = Order(
         order_id=submission.order_id,
-        account_id=UUID(str(principal.account_id)),
-        user_id=UUID(str(principal.user_id)),
+        account_id=UUID(principal.account_id),
+        user_id=UUID(principal.user_id),
         client_order_id=submission.client_order_id,
         symbol=draft.symbol,
         side=draft.side,

@@ -127,3 +127,13 @@ END
 $$;
 CREATE TRIGGER postings_are_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON postings
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TABLE outbox (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    shard smallint NOT NULL,
+    exchange text NOT NULL,
+    routing_key text NOT NULL,
+    event_id uuid NOT NULL,
+    envelope bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+);

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from uuid import UUID
 
-from hub_errors import Conflict
+from hub_errors import Unavailable
 from hub_events import OutboxRow, enqueue
 from hub_postgres import Connection
 
@@ -174,8 +174,8 @@ class Books:
             return
         table = arrays([columns.trade(entry) for entry in entries])
         if len(await self._connection.fetch(INSERT_TRADES, *table)) != len(entries):
-            # Somebody else booked one under another account's lock: everything is undone and read again.
-            raise Conflict("A trade was booked meanwhile.", code="booked_meanwhile")
+            # Somebody else booked one under another account's lock: everything is undone and tried again.
+            raise Unavailable("A trade was booked meanwhile.", code="booked_meanwhile")
 
     async def restate_trades(self, booked: Sequence[Booked]) -> None:
         if booked:

@@ -62,14 +62,13 @@ async def _book(
 ) -> Batch:
     trades = {item.trade.trade_id: item.trade for item in executed}
     endings = [item.ending for item in ended if item.ending.account_id in accounts]
-    positions = await books.lock_positions(
-        {(fact.account_id, fact.symbol) for fact in [*trades.values(), *endings]}
-    )
+    facts: list[Trade | Ending] = [*trades.values(), *endings]
+    positions = await books.lock_positions({(fact.account_id, fact.symbol) for fact in facts})
     known = await books.known_trades(trades) if trades else set()
     new = sorted(
         (trade for trade in trades.values() if trade.trade_id not in known), key=lambda trade: trade.key
     )
-    holds = await books.holds({fact.hold_id for fact in [*new, *endings]})
+    holds = await books.holds({fact.hold_id for fact in facts})
     late = {
         position.position_id
         for trade in new

@@ -6,11 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 from uuid import UUID
 
 from hub_errors import Unavailable
 from hub_postgres import Pool, transaction
-from hub_runtime import uuid7
+from hub_runtime import Clock, uuid7
 
 from hub_position.domain.account import Account
 from hub_position.domain.batch import Batch
@@ -35,6 +36,15 @@ async def place_holds(
                 return await _place(requests, books=books, accounts=accounts, now=now)
         await open_accounts({account: users[account] for account in missing}, pool=pool, deposit=deposit)
     raise Unavailable("The account could not be opened.", code="account_not_opened")
+
+
+async def place_holds_of_calls(
+    calls: Sequence[Sequence[HoldRequest]], *, pool: Pool, deposit: Decimal, clock: Clock
+) -> list[list[HoldAnswer]]:
+    """Calls that came at the same time share a transaction."""
+    requests = [request for call in calls for request in call]
+    answers = iter(await place_holds(requests, pool=pool, deposit=deposit, now=clock()))
+    return [list(islice(answers, len(call))) for call in calls]
 
 
 async def _place(

@@ -21,8 +21,8 @@ async def write(batch: Batch, *, books: Books, causes: Mapping[UUID, str]) -> No
     await books.write_holds([batch.holds[hold_id] for hold_id in sorted(batch.changed_holds)])
     await books.write_accounts(accounts)
     events = [
-        mapping.position_changed(change, causes.get(change.trade_id or change.position.account_id, ""))
+        mapping.position_changed(change, causes.get(change.trade_id or change.position.account_id))
         for change in batch.changes
     ]
-    events += [mapping.account_changed(account, causes.get(account.account_id, "")) for account in accounts]
+    events += [mapping.account_changed(account, causes.get(account.account_id)) for account in accounts]
     await books.tell(events)

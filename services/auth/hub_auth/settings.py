@@ -1,0 +1,41 @@
+"""Every variable of the auth service, its default and its meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from hub_runtime import DatabaseSettings, GrpcSettings, ProcessSettings, TlsSettings, secret, setting
+
+SECRET_BYTES = 32
+
+
+def _secret_file(text: str) -> Path:
+    path = Path(text)
+    try:
+        size = len(bytes.fromhex(secret(path)))
+    except (OSError, ValueError):
+        size = 0
+    if size != SECRET_BYTES:
+        raise ValueError(f"must be a readable file with {SECRET_BYTES} bytes in hexadecimal")
+    return path
+
+
+@dataclass(frozen=True)
+class AuthSettings(ProcessSettings, TlsSettings, GrpcSettings, DatabaseSettings):
+    signing_secret_file: Path = setting(
+        "file with 32 random bytes in hexadecimal; signing keys are stored encrypted with it",
+        parse=_secret_file,
+    )
+    access_token_lifetime: timedelta = setting(
+        "seconds an access token is good for", default=timedelta(minutes=10)
+    )
+    session_lifetime: timedelta = setting(
+        "seconds after which one has to log in again", default=timedelta(days=30)
+    )
+    password_threads: int = setting("passwords hashed at the same time, at most", default=2)
+
+    @property
+    def signing_secret(self) -> bytes:
+        return bytes.fromhex(secret(self.signing_secret_file))

@@ -1,0 +1,55 @@
+"""All wiring of the portfolio service. Nothing here decides anything."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from grpc import aio
+from hub.portfolio.v1 import portfolio_pb2_grpc
+from hub_identity import Trust
+from hub_market_client import QuoteCache
+from hub_rpc import CallTable, Server, connect
+from hub_runtime import Process, main, utc_now
+
+from hub_portfolio.clients import LivePrices, PositionBooks
+from hub_portfolio.rpc import PortfolioRpc
+from hub_portfolio.settings import PortfolioSettings
+
+DESCRIPTION = "tells users what they own, at current prices"
+JOBS = {"serve": "PortfolioService over gRPC: summary, positions with prices"}
+CALL_TABLE: CallTable = {"hub.portfolio.v1.PortfolioService": {"*": frozenset({"gateway"})}}
+
+
+async def run(settings: PortfolioSettings, jobs: frozenset[str], process: Process) -> None:  # noqa: ARG001
+    trust, cache = Trust(), QuoteCache()
+    process.ready("trust", trust.state)
+    auth = await _channel(settings, process, settings.auth_target, "auth")
+    market_data = await _channel(settings, process, settings.market_data_target, "market-data")
+    position = await _channel(settings, process, settings.position_target, "position")
+    process.spawn(trust.watch(auth), "trust")
+    process.spawn(cache.follow(market_data), "quotes")
+    service = PortfolioRpc(
+        trust=trust,
+        books=PositionBooks(position),
+        prices=LivePrices(cache, fresh_for_s=settings.price_fresh_for.total_seconds()),
+        clock=utc_now,
+    )
+    # Prices are not part of being ready: without them the answers are partial, and say so.
+    server = Server(
+        settings.grpc_address,
+        settings.tls,
+        CALL_TABLE,
+        [partial(portfolio_pb2_grpc.add_PortfolioServiceServicer_to_server, service)],
+        reflection=settings.environment == "local",
+        checks={"trust": trust.state},
+    )
+    await process.stack.enter_async_context(server)
+    await process.drained()
+
+
+async def _channel(settings: PortfolioSettings, process: Process, target: str, peer: str) -> aio.Channel:
+    return await process.stack.enter_async_context(connect(target, settings.tls, peer))
+
+
+if __name__ == "__main__":
+    main("portfolio", DESCRIPTION, JOBS, PortfolioSettings, run)

@@ -1,0 +1,81 @@
+"""Which events are booked. A batch is one transaction; each order has its own span and log line of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from decimal import Decimal
+from uuid import UUID
+
+from hub.event.v1 import event_pb2
+from hub_events import UnknownEvent
+from hub_money import to_text
+from hub_postgres import Pool
+from hub_runtime import Clock, counter, current_traceparent, get_logger, span, use_traceparent
+from opentelemetry.trace import SpanKind
+
+from hub_position import mapping
+from hub_position.domain.batch import Entry
+from hub_position.domain.trade import Side
+from hub_position.usecases import Ended, Executed, book
+
+BOOKED = counter("hub_position_trades_booked_total", "Executions booked, each once")
+SAMPLED = "-01"
+
+log = get_logger("worker")
+
+
+async def handle(events: Sequence[event_pb2.Envelope], *, pool: Pool, deposit: Decimal, clock: Clock) -> None:
+    """Books them all or nothing."""
+    with _spans(events) as traceparents:
+        executed = [
+            _executed(event.order_executed, traceparents[event.event_id])
+            for event in events
+            if event.HasField("order_executed")
+        ]
+        ended = [
+            Ended(mapping.read_ending(event.order_closed), event.traceparent)
+            for event in events
+            if event.HasField("order_closed")
+        ]
+        if len(executed) + len(ended) < len(events):
+            raise UnknownEvent("this release does not book such events")
+        entries = await book(executed, ended, pool=pool, deposit=deposit, now=clock())
+    causes = {item.trade.trade_id: item.traceparent for item in executed}
+    for entry in entries:
+        _tell(entry, causes)
+
+
+def _executed(event: event_pb2.OrderExecuted, traceparent: str) -> Executed:
+    return Executed(mapping.read_trade(event), mapping.read_uuid(event.user_id, "user_id"), traceparent)
+
+
+@contextmanager
+def _spans(events: Sequence[event_pb2.Envelope]) -> Iterator[dict[str, str]]:
+    """A span for every sampled execution, as long as the batch; answers what their effects follow from."""
+    with ExitStack() as spans:
+        traceparents = {}
+        for event in events:
+            traceparents[event.event_id] = event.traceparent
+            if event.traceparent.endswith(SAMPLED) and event.HasField("order_executed"):
+                spans.enter_context(use_traceparent(event.traceparent))
+                about = {"hub.order_id": event.aggregate_id, "messaging.system": "rabbitmq"}
+                spans.enter_context(span("position.book", kind=SpanKind.CONSUMER, attributes=about))
+                traceparents[event.event_id] = current_traceparent() or event.traceparent
+        yield traceparents
+
+
+def _tell(entry: Entry, causes: dict[UUID, str]) -> None:
+    trade = entry.trade
+    verb = "bought" if trade.side is Side.BUY else "sold"
+    BOOKED.inc()
+    with use_traceparent(causes[trade.trade_id]):
+        log.info(
+            "trade_booked",
+            trade_id=trade.trade_id,
+            order_id=trade.order_id,
+            account_id=trade.account_id,
+            realised=to_text(entry.effect.realised),
+            highlight=True,
+            text=f"booked: {verb} {to_text(trade.quantity)} {trade.symbol} at {to_text(trade.price)}",
+        )

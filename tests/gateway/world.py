@@ -1,0 +1,159 @@
+"""A gateway in this process, with keys of the test's own, over peers that run where the test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hub.auth.v1 import auth_pb2
+from hub_gateway.account import Account
+from hub_gateway.app import application, resources
+from hub_gateway.frames import Frames
+from hub_gateway.gate import Gate
+from hub_gateway.limits import Limits, Rule, WithoutRedis
+from hub_gateway.peers import Peers
+from hub_gateway.quotes import Quotes
+from hub_gateway.server import HttpServer
+from hub_gateway.socket_limits import SocketLimits
+from hub_gateway.submissions import Submissions
+from hub_gateway.upstream import Upstream
+from hub_identity import Trust
+from hub_rpc import connect
+from hub_runtime import Address, uuid7
+from redis.asyncio import Redis
+
+from tests.support.tls import Tls
+
+LOCAL = Address("127.0.0.1", 0)
+PEERS = ("auth", "market-data", "order", "position", "portfolio", "quote-stream")
+NOBODY = "127.0.0.1:1"  # nothing listens there
+
+
+class Signer:
+    """Signs access tokens as auth does."""
+
+    def __init__(self, kid: str = "test") -> None:
+        self.kid = kid
+        self._key = ec.generate_private_key(ec.SECP256R1())
+
+    def trusted(self, *denied: str) -> auth_pb2.WatchTrustResponse:
+        pem = self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        message = auth_pb2.WatchTrustResponse(snapshot=True)
+        message.keys.add(kid=self.kid, algorithm="ES256", public_key_pem=pem)
+        for subject in denied:
+            message.denied.add(subject_id=subject).until.FromDatetime(datetime.now(UTC) + timedelta(hours=1))
+        return message
+
+    def token(
+        self,
+        *,
+        account_id: str | None = None,
+        session_id: str | None = None,
+        expires_in: timedelta = timedelta(minutes=10),
+    ) -> str:
+        now = datetime.now(UTC)
+        claims: dict[str, Any] = {
+            "sub": str(uuid7()),
+            "acc": account_id or str(uuid7()),
+            "sid": session_id or str(uuid7()),
+            "roles": ["user"],
+            "iat": now,
+            "exp": now + expires_in,
+            "iss": "hub",
+            "aud": "hub",
+        }
+        return jwt.encode(claims, self._key, "ES256", headers={"kid": self.kid})
+
+
+@dataclass
+class Gateway:
+    url: str
+    signer: Signer
+    trust: Trust
+    frames: Frames
+    sockets: Quotes
+    http: httpx.AsyncClient
+    stopping: asyncio.Event
+
+    @property
+    def stream_url(self) -> str:
+        return f"ws{self.url.removeprefix('http')}/api/v1/stream"
+
+    def bearer(self, **claims: Any) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.signer.token(**claims)}"}
+
+
+def rules(orders: int = 10_000, reads: int = 10_000, visits: int = 10_000) -> dict[str, Rule]:
+    return {
+        "orders": Rule(name="orders", limit=orders, lease=max(1, orders // 50)),
+        "reads": Rule(name="reads", limit=reads, lease=max(1, reads // 50)),
+        "visits": Rule(name="visits", limit=visits, without_redis=WithoutRedis.CLOSED),
+    }
+
+
+@asynccontextmanager
+async def running_gateway(
+    tls: Tls,
+    redis_dsn: str,
+    *,
+    targets: Mapping[str, str] | None = None,
+    paces: Mapping[str, Rule] | None = None,
+    limits: SocketLimits | None = None,
+    submit_timeout_s: float = 5.0,
+    request_timeout_s: float = 15.0,
+) -> AsyncIterator[Gateway]:
+    """Follows quote-stream where `targets` name it."""
+    targets, paces = targets or {}, paces or rules()
+    files = tls.files("gateway")
+    async with AsyncExitStack() as stack:
+        channels = {
+            peer: await stack.enter_async_context(connect(targets.get(peer, NOBODY), files, peer))
+            for peer in PEERS
+        }
+        redis = Redis.from_url(redis_dsn, socket_timeout=0.25, socket_connect_timeout=0.25)
+        stack.push_async_callback(redis.aclose)
+        peers, trust, frames, signer = Peers.over(channels), Trust(), Frames(), Signer()
+        trust.apply(signer.trusted())
+        sockets = Quotes(
+            frames=frames, trust=trust, account=Account(peers), limits=limits or SocketLimits(frame_s=0.01)
+        )
+        submissions = await stack.enter_async_context(Submissions(peers.order, timeout_s=submit_timeout_s))
+        gate = Gate(trust=trust, limits=Limits(redis), reads=paces["reads"])
+        routes = resources(
+            peers=peers,
+            gate=gate,
+            submissions=submissions,
+            sockets=sockets,
+            pace=paces["orders"],
+            visits=paces["visits"],
+        )
+        app = application(routes, sockets=sockets, request_timeout_s=request_timeout_s)
+        stopping = asyncio.Event()
+        jobs = [sockets.watch(), sockets.drain(stopping, 0.2)]
+        if "quote-stream" in targets:
+            jobs.append(Upstream(peers.quote_stream, frames).follow())
+        await stack.enter_async_context(running(*jobs))
+        server = await stack.enter_async_context(HttpServer(app, LOCAL))
+        url = f"http://127.0.0.1:{server.port}"
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20, trust_env=False))
+        yield Gateway(url, signer, trust, frames, sockets, http, stopping)
+
+
+@asynccontextmanager
+async def running(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Forever-jobs, until the block ends."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(job) for job in jobs]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()

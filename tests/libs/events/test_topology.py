@@ -1,0 +1,76 @@
+"""What the module says is what the broker has."""
+
+from __future__ import annotations
+
+import zlib
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from aio_pika.exceptions import ChannelPreconditionFailed
+from hub_events import ORDERS, POSITIONS, TOPOLOGY, Amqp, declare, shard_of
+
+from tests.libs.events.world import SHORT, amqp_of
+from tests.support.servers import Login, RabbitMQ
+
+
+async def ask(rabbitmq: RabbitMQ, login: Login, what: str) -> list[dict[str, Any]]:
+    async with rabbitmq.management() as http:
+        answer = await http.get(f"/{what}/{urlsplit(login.url).path.strip('/')}")
+        return list(answer.raise_for_status().json())
+
+
+async def test_the_broker_has_what_the_topology_says(rabbitmq_server: RabbitMQ, amqp_vhost: Login) -> None:
+    async with Amqp(amqp_vhost.url, amqp_vhost.password).link("test"):
+        queues = {each["name"]: each for each in await ask(rabbitmq_server, amqp_vhost, "queues")}
+        exchanges = await ask(rabbitmq_server, amqp_vhost, "exchanges")
+        bindings = await ask(rabbitmq_server, amqp_vhost, "bindings")
+    assert set(queues) == {queue.name for queue in TOPOLOGY.queues()}
+    for queue in TOPOLOGY.queues():
+        assert queues[queue.name]["arguments"] == queue.arguments
+        assert queues[queue.name]["durable"] is True
+        assert queues[queue.name]["type"] == "quorum"
+    ours = {(each["name"], each["type"]) for each in exchanges if not each["name"].startswith(("amq.", ""[:0]))}
+    named = {(name, kind) for name, kind in ours if name and not name.startswith("amq.")}
+    assert named == {(exchange.name, exchange.type.value) for exchange in TOPOLOGY.exchanges()}
+    bound = {(each["source"], each["routing_key"], each["destination"]) for each in bindings if each["source"]}
+    assert bound == {(queue.exchange, queue.key, queue.name) for queue in TOPOLOGY.queues() if queue.exchange}
+
+
+def test_the_queues_are_those_that_operators_know() -> None:
+    shards = range(4)
+    expected = [f"orders.{stage}.{shard}" for stage in ("submit", "processing") for shard in shards]
+    expected += [f"positions.updates.{shard}" for shard in shards]
+    expected += [f"orders.retry.{step}" for step in ("5m", "15m", "1h", "6h")]
+    expected += [f"positions.retry.{step}" for step in ("2m", "10m", "30m", "2h")]
+    expected += ["orders.dlq", "positions.dlq"]
+    assert sorted(queue.name for queue in TOPOLOGY.queues()) == sorted(expected)
+
+
+def test_a_retry_step_has_its_time_in_its_name() -> None:
+    names = TOPOLOGY.with_steps(timedelta(milliseconds=1500), timedelta(seconds=90)).family("orders").retries
+    assert names == ("orders.retry.1500ms", "orders.retry.90s")
+
+
+def test_the_shard_of_an_account_is_fixed_for_ever() -> None:
+    account = "01989f3e-7c1a-7000-8000-0123456789ab"
+    assert shard_of(account) == zlib.crc32(account.encode()) % 4
+    assert ORDERS.key("submit", account) == f"submit.{shard_of(account)}"
+    assert POSITIONS.queues_of("updates")[shard_of(account)] == f"positions.updates.{shard_of(account)}"
+
+
+async def test_declaring_again_changes_nothing(amqp_vhost: Login) -> None:
+    async with amqp_of(amqp_vhost).link("test") as link:
+        await declare(link.channel, SHORT)
+
+
+async def test_a_queue_with_other_arguments_is_not_overlooked(amqp_vhost: Login) -> None:
+    amqp = amqp_of(amqp_vhost)
+    async with amqp.link("test") as link:
+        await link.channel.queue_delete("orders.dlq")
+        await link.channel.declare_queue("orders.dlq", durable=True)
+    with pytest.raises(ChannelPreconditionFailed):
+        async with amqp.link("test"):
+            pass
+    assert amqp.state() == "test: not connected"

@@ -1,0 +1,112 @@
+"""A broker's corner for one test: short retry steps, events, a handler that can be told to fail, and a look inside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import aio_pika
+from aio_pika.abc import AbstractChannel
+from hub.event.v1 import event_pb2
+from hub_events import ORDERS, SHARDS, TOPOLOGY, Amqp, envelope, pack
+
+from tests.support.servers import Login
+
+STEPS = (timedelta(milliseconds=300), timedelta(milliseconds=600))
+SHORT = TOPOLOGY.with_steps(*STEPS)
+SUBMIT = ORDERS.queues_of("submit")
+
+
+def event(name: str, account: str = "account", type: str = "order.closed") -> event_pb2.Envelope:
+    return envelope(type, name, account, event_pb2.OrderClosed(hold_id=name))
+
+
+def amqp_of(login: Login) -> Amqp:
+    return Amqp(login.url, login.password, topology=SHORT, name="test")
+
+
+async def eventually(condition: Callable[[], bool | Awaitable[bool]], limit_s: float = 30) -> None:
+    async with asyncio.timeout(limit_s):
+        while True:
+            answer = condition()
+            if await answer if isinstance(answer, Awaitable) else answer:
+                return
+            await asyncio.sleep(0.02)
+
+
+@dataclass
+class Handler:
+    """Remembers what it handled; `faults` says what it raises for an event, by its name."""
+
+    faults: dict[str, Exception] = field(default_factory=dict)
+    handled: list[str] = field(default_factory=list)
+    events: list[event_pb2.Envelope] = field(default_factory=list)
+    tried: list[list[str]] = field(default_factory=list)
+
+    async def __call__(self, events: Sequence[event_pb2.Envelope]) -> None:
+        names = [each.aggregate_id for each in events]
+        self.tried.append(names)
+        for name in names:
+            if name in self.faults:
+                raise self.faults[name]
+        self.handled += names
+        self.events += events
+
+
+@dataclass
+class Broker:
+    """Looks at the broker from outside."""
+
+    channel: AbstractChannel
+
+    async def send(
+        self, *events: event_pb2.Envelope, key: str | None = None, body: bytes | None = None
+    ) -> None:
+        """One message."""
+        target = await self.channel.get_exchange("orders", ensure=False)
+        packed = pack(each.SerializeToString() for each in events) if body is None else body
+        account = events[0].account_id if events else ""
+        await target.publish(aio_pika.Message(packed), key or ORDERS.key("submit", account), timeout=5)
+
+    async def depth(self, *queues: str) -> int:
+        """Messages that are ready, of a fresh declaration each."""
+        depths = []
+        for queue in queues:
+            declared = await self.channel.declare_queue(queue, passive=True, timeout=5)
+            depths.append(declared.declaration_result.message_count or 0)
+        return sum(depths)
+
+    async def take(self, queue: str) -> tuple[list[event_pb2.Envelope], dict[str, Any]]:
+        """The next message of a queue without a single active consumer."""
+        opened = await self.channel.get_queue(queue, ensure=False)
+        message = await opened.get(timeout=5)
+        assert message is not None
+        await message.ack()
+        return list(event_pb2.EventBatch.FromString(message.body).events), dict(message.headers)
+
+
+@asynccontextmanager
+async def looking(login: Login) -> Any:
+    amqp = amqp_of(login)
+    async with amqp.link("outside") as link:
+        yield Broker(link.channel)
+
+
+@asynccontextmanager
+async def running(*jobs: Any) -> Any:
+    """Forever-jobs while the block runs."""
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
+
+
+ALL_SHARDS = range(SHARDS)

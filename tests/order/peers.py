@@ -1,0 +1,230 @@
+"""The order service's neighbours, in process: holds, quotes and tokens that a test can steer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from grpc import aio
+from hub.auth.v1 import auth_pb2
+from hub.market_data.v1 import market_data_pb2
+from hub.order.v1 import order_pb2
+from hub.position.v1 import position_pb2, position_pb2_grpc
+from hub_identity import Trust
+from hub_market_client import QuoteCache
+from hub_order.mapping import timestamp
+
+Context = aio.ServicerContext[Any, Any]
+
+
+@dataclass
+class Hold:
+    request: position_pb2.HoldRequest
+    placed_at: datetime
+    state: str = "open"
+
+    @property
+    def cash(self) -> Decimal:
+        price = self.request.unit_price
+        if not price or self.state == "released":
+            return Decimal(0)
+        return Decimal(self.request.quantity) * Decimal(price)
+
+
+@dataclass
+class Books(position_pb2_grpc.PositionServiceServicer):
+    """Every account has the same cash and no shares, unless the test says so."""
+
+    cash: Decimal = Decimal(1_000_000)
+    shares: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    holds: dict[str, Hold] = field(default_factory=dict)
+    calls: list[int] = field(default_factory=list)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.open.set()
+
+    async def GetBalance(  # noqa: N802 - the protocol's names
+        self, request: position_pb2.GetBalanceRequest, context: Context
+    ) -> position_pb2.GetBalanceResponse:
+        raise NotImplementedError
+
+    async def ListPositions(  # noqa: N802
+        self, request: position_pb2.ListPositionsRequest, context: Context
+    ) -> position_pb2.ListPositionsResponse:
+        raise NotImplementedError
+
+    async def ListPostings(  # noqa: N802
+        self, request: position_pb2.ListPostingsRequest, context: Context
+    ) -> position_pb2.ListPostingsResponse:
+        raise NotImplementedError
+
+    def held(self, account_id: UUID | str) -> Decimal:
+        mine = (hold for hold in self.holds.values() if hold.request.account_id == str(account_id))
+        return sum((hold.cash for hold in mine), Decimal(0))
+
+    async def PlaceHolds(  # noqa: N802
+        self, request: position_pb2.PlaceHoldsRequest, context: Context
+    ) -> position_pb2.PlaceHoldsResponse:
+        self.calls.append(len(request.items))
+        await self.open.wait()
+        return position_pb2.PlaceHoldsResponse(results=[self._place(item) for item in request.items])
+
+    def _place(self, item: position_pb2.HoldRequest) -> position_pb2.HoldResult:
+        standing = self._standing(item)
+        if standing is not None:
+            return position_pb2.HoldResult(hold_id=item.hold_id, granted=True, standing_hold_id=standing)
+        if item.side == order_pb2.SIDE_BUY:
+            code, there = "insufficient_funds", self.cash - self.held(item.account_id)
+            needed = Decimal(item.quantity) * Decimal(item.unit_price)
+        else:
+            code, there = "insufficient_shares", self.shares.get((item.account_id, item.symbol), Decimal(0))
+            needed = Decimal(item.quantity)
+        if needed > there:
+            return position_pb2.HoldResult(
+                hold_id=item.hold_id, code=code, available=str(there), required=str(needed)
+            )
+        self.holds[item.hold_id] = Hold(item, datetime.now(UTC))
+        return position_pb2.HoldResult(hold_id=item.hold_id, granted=True, standing_hold_id=item.hold_id)
+
+    def _standing(self, item: position_pb2.HoldRequest) -> str | None:
+        if item.hold_id in self.holds:
+            return item.hold_id
+        if not item.idempotency_key:
+            return None
+        for hold_id, hold in self.holds.items():
+            same = hold.request.account_id, hold.request.idempotency_key
+            if same == (item.account_id, item.idempotency_key) and hold.state != "released":
+                return hold_id
+        return None
+
+    async def ListUnconfirmedHolds(  # noqa: N802
+        self, request: position_pb2.ListUnconfirmedHoldsRequest, context: Context
+    ) -> position_pb2.ListUnconfirmedHoldsResponse:
+        before = request.placed_before.ToDatetime(UTC)
+        found = [
+            position_pb2.UnconfirmedHold(
+                hold_id=hold_id,
+                order_id=hold.request.order_id,
+                account_id=hold.request.account_id,
+                user_id=hold.request.user_id,
+                side=hold.request.side,
+                symbol=hold.request.symbol,
+                quantity=hold.request.quantity,
+            )
+            for hold_id, hold in self.holds.items()
+            if hold.state == "open" and hold.placed_at < before
+        ]
+        return position_pb2.ListUnconfirmedHoldsResponse(holds=found[: request.limit])
+
+    async def SettleHolds(  # noqa: N802
+        self, request: position_pb2.SettleHoldsRequest, context: Context
+    ) -> position_pb2.SettleHoldsResponse:
+        for hold_id in request.confirmed_hold_ids:
+            self.holds[hold_id].state = "confirmed"
+        for hold_id in request.released_hold_ids:
+            self.holds[hold_id].state = "released"
+        return position_pb2.SettleHoldsResponse()
+
+
+class Tape:
+    """Writes quotes into a cache. Quotes are fresh unless the test says how old they are."""
+
+    def __init__(self, symbols: Sequence[str] = ("AAPL", "MSFT")) -> None:
+        self.cache = QuoteCache()
+        self.seq: dict[str, int] = defaultdict(int)
+        self.instruments = [self._instrument(symbol) for symbol in symbols]
+        self._snapshot()
+        for symbol in symbols:
+            self.quote(symbol, "99", "100")
+
+    def halt(self, symbol: str) -> None:
+        for instrument in self.instruments:
+            instrument.halted |= instrument.symbol == symbol
+        self._snapshot()
+
+    def _snapshot(self) -> None:
+        now = datetime.now(UTC)
+        session = market_data_pb2.Session(
+            calendar="24x7",
+            opens_at=timestamp(now - timedelta(days=1)),
+            closes_at=timestamp(now + timedelta(days=1)),
+        )
+        snapshot = market_data_pb2.Snapshot(
+            instruments=self.instruments, sessions=[session], epoch=1, market_time=timestamp(now)
+        )
+        self.cache.apply(market_data_pb2.StreamQuotesResponse(snapshot=snapshot))
+
+    def quote(self, symbol: str, bid: str, ask: str, *, age_s: float = 0.0) -> None:
+        self.seq[symbol] += 1
+        now = datetime.now(UTC) - timedelta(seconds=age_s)
+        quote = market_data_pb2.Quote(
+            symbol=symbol,
+            epoch=1,
+            seq=self.seq[symbol],
+            bid=bid,
+            ask=ask,
+            bid_size="500",
+            ask_size="500",
+            market_time=timestamp(now),
+            received_at=timestamp(now),
+        )
+        message = market_data_pb2.StreamQuotesResponse(quotes=[quote], market_time=timestamp(now))
+        self.cache.apply(message)
+
+    @staticmethod
+    def _instrument(symbol: str) -> market_data_pb2.Instrument:
+        return market_data_pb2.Instrument(
+            symbol=symbol,
+            name=symbol,
+            asset_class=market_data_pb2.ASSET_CLASS_STOCK,
+            tick_size="0.01",
+            lot_size="1",
+            fractionable=True,
+            tradable=True,
+            calendar="24x7",
+        )
+
+
+@dataclass(frozen=True)
+class User:
+    token: str
+    user_id: UUID
+    account_id: UUID
+
+
+class Keys:
+    """Mints tokens, and tells a trust about the key."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+
+    def trust(self) -> Trust:
+        pem = self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        key = auth_pb2.VerificationKey(kid="test", algorithm="ES256", public_key_pem=pem)
+        trust = Trust()
+        trust.apply(auth_pb2.WatchTrustResponse(snapshot=True, keys=[key]))
+        return trust
+
+    def user(self) -> User:
+        user_id, account_id, now = uuid4(), uuid4(), datetime.now(UTC)
+        claims = {
+            "sub": str(user_id),
+            "acc": str(account_id),
+            "sid": str(uuid4()),
+            "roles": ["user"],
+            "iat": now,
+            "exp": now + timedelta(minutes=10),
+            "iss": "hub",
+            "aud": "hub",
+        }
+        return User(jwt.encode(claims, self._key, "ES256", {"kid": "test"}), user_id, account_id)

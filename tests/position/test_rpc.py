@@ -1,0 +1,264 @@
+"""PositionService over the wire: who may call what, whose account it is, what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from grpc import aio
+from hub.order.v1 import order_pb2
+from hub.position.v1 import position_pb2, position_pb2_grpc
+from hub_batching import Batcher
+from hub_errors import Denied, Invalid, NotFound, Unauthenticated
+from hub_position.__main__ import CALL_TABLE
+from hub_position.domain.hold import HoldAnswer, HoldRequest
+from hub_position.domain.trade import Side
+from hub_position.rpc import PositionRpc
+from hub_position.usecases import place_holds_of_calls
+from hub_rpc import Server, calling_as, connect
+from hub_runtime import Address, utc_now
+
+from tests.position.world import DEPOSIT, Owner, World
+from tests.support.tls import Tls
+from tests.support.tokens import Signer, TokenUser
+
+
+@dataclass(frozen=True)
+class House:
+    world: World
+    signer: Signer
+    tls: Tls
+    target: str
+    order: Any
+    gateway: Any
+    batches: list[int]
+
+    def channel(self, caller: str) -> aio.Channel:
+        return connect(self.target, self.tls.files(caller), "position")
+
+    async def owner(self) -> tuple[TokenUser, Owner]:
+        user = self.signer.user()
+        owner = Owner(user.account_id, user.user_id)
+        await self.world.balance(owner)
+        return user, owner
+
+
+@pytest.fixture(scope="module")
+async def house(world: World, tls: Tls) -> AsyncIterator[House]:
+    signer, batches = Signer(), list[int]()
+
+    async def place(calls: Sequence[Sequence[HoldRequest]]) -> Sequence[Sequence[HoldAnswer]]:
+        batches.append(len(calls))
+        return await place_holds_of_calls(calls, pool=world.pool, deposit=DEPOSIT, clock=utc_now)
+
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        holds: Batcher[Sequence[HoldRequest], Sequence[HoldAnswer]] = Batcher(place, limit=8, in_flight=2)
+        service = PositionRpc(
+            pool=world.pool,
+            trust=signer.trust(),
+            holds=await enter(holds),
+            deposit=DEPOSIT,
+            clock=utc_now,
+        )
+        register = partial(position_pb2_grpc.add_PositionServiceServicer_to_server, service)
+        address = Address("127.0.0.1", 0)
+        server = await enter(
+            Server(address, tls.files("position"), CALL_TABLE, [register], drain_s=0, grace_s=0.5)
+        )
+        target = f"127.0.0.1:{server.port}"
+        order = await enter(connect(target, tls.files("order"), "position"))
+        gateway = await enter(connect(target, tls.files("gateway"), "position"))
+        stub = position_pb2_grpc.PositionServiceStub
+        yield House(world, signer, tls, target, stub(order), stub(gateway), batches)
+
+
+def item(user: TokenUser, **fields: Any) -> position_pb2.HoldRequest:
+    values: dict[str, Any] = {
+        "hold_id": str(uuid4()),
+        "order_id": str(uuid4()),
+        "account_id": str(user.account_id),
+        "user_id": str(user.user_id),
+        "side": order_pb2.SIDE_BUY,
+        "symbol": "AAPL",
+        "quantity": "10",
+        "unit_price": "100",
+    }
+    return position_pb2.HoldRequest(**(values | fields))
+
+
+async def test_the_first_hold_opens_the_account_and_the_balance_shows_it(house: House) -> None:
+    user = house.signer.user()
+    answer = await house.order.PlaceHolds(position_pb2.PlaceHoldsRequest(items=[item(user)]))
+    assert [result.granted for result in answer.results] == [True]
+    with calling_as(user.token):
+        balance = await house.gateway.GetBalance(position_pb2.GetBalanceRequest())
+    assert balance.account_id == str(user.account_id)
+    assert (balance.cash, balance.held, balance.buying_power) == ("100000", "1000", "99000")
+    assert (balance.status, balance.currency) == ("ACTIVE", "USD")
+
+
+async def test_results_come_in_the_order_of_the_items_with_what_was_missing(house: House) -> None:
+    user = house.signer.user()
+    items = [item(user, quantity="1001"), item(user, quantity="1"), item(user, side=2, unit_price="")]
+    answer = await house.order.PlaceHolds(position_pb2.PlaceHoldsRequest(items=items))
+    assert [result.hold_id for result in answer.results] == [each.hold_id for each in items]
+    assert [result.code for result in answer.results] == ["insufficient_funds", "", "insufficient_shares"]
+    assert (answer.results[0].available, answer.results[0].required) == ("100000", "100100")
+    assert answer.results[1].standing_hold_id == items[1].hold_id
+
+
+async def test_calls_that_come_together_share_transactions(house: House) -> None:
+    users = [house.signer.user() for _ in range(24)]
+    house.batches.clear()
+    answers = await asyncio.gather(
+        *(
+            house.order.PlaceHolds(position_pb2.PlaceHoldsRequest(items=[item(user), item(user)]))
+            for user in users
+        )
+    )
+    assert all(result.granted for answer in answers for result in answer.results)
+    assert sum(house.batches) == 24
+    assert len(house.batches) < 24
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "field"),
+    [
+        ({"hold_id": "x"}, "invalid_id", "hold_id"),
+        ({"account_id": ""}, "invalid_id", "account_id"),
+        ({"side": 0}, "invalid_side", "side"),
+        ({"quantity": "0"}, "not_positive", "quantity"),
+        ({"quantity": "1e3"}, "invalid_decimal", "quantity"),
+        ({"quantity": "0.000000001"}, "too_precise", "quantity"),
+        ({"unit_price": ""}, "invalid_decimal", "unit_price"),
+        ({"unit_price": "-1"}, "not_positive", "unit_price"),
+        ({"side": 2}, "unit_price_on_sell", "unit_price"),
+        ({"symbol": ""}, "invalid_symbol", "symbol"),
+        ({"idempotency_key": "k" * 256}, "too_long", "idempotency_key"),
+    ],
+)
+async def test_a_hold_that_cannot_be_read_is_invalid(
+    house: House, fields: dict[str, Any], code: str, field: str
+) -> None:
+    request = position_pb2.PlaceHoldsRequest(items=[item(house.signer.user(), **fields)])
+    with pytest.raises(Invalid) as refused:
+        await house.order.PlaceHolds(request)
+    assert (refused.value.code, refused.value.field) == (code, field)
+
+
+async def test_more_holds_than_a_batch_may_have_are_invalid(house: House) -> None:
+    user = house.signer.user()
+    with pytest.raises(Invalid) as refused:
+        await house.order.PlaceHolds(position_pb2.PlaceHoldsRequest(items=[item(user)] * 65))
+    assert refused.value.code == "too_many"
+
+
+@pytest.mark.parametrize("method", ["GetBalance", "ListPositions", "ListPostings"])
+async def test_whose_account_it_is_the_token_says(house: House, method: str) -> None:
+    request = getattr(position_pb2, f"{method}Request")()
+    call = getattr(house.gateway, method)
+    for token, code in [("", "token_missing"), ("x.y.z", "token_malformed"), (Signer().user().token, "")]:
+        with calling_as(token), pytest.raises(Unauthenticated) as refused:
+            await call(request)
+        assert refused.value.code == (code or "token_invalid")
+
+
+async def test_nobody_sees_what_is_anothers(house: House) -> None:
+    user, owner = await house.owner()
+    stranger, _ = await house.owner()
+    await house.world.trade(owner, Side.BUY, "10", "100")
+    with calling_as(user.token):
+        mine = await house.gateway.ListPositions(position_pb2.ListPositionsRequest())
+        ledger = await house.gateway.ListPostings(position_pb2.ListPostingsRequest())
+    [position] = mine.positions
+    assert (position.symbol, position.quantity, position.total_cost) == ("AAPL", "10", "1000")
+    assert (position.average_price, position.status, position.held) == ("100", "ACTIVE", "0")
+    assert {total.ledger_account: total.amount for total in ledger.totals} == {
+        "external": "-100000",
+        "cash_settled": "100000",
+        "cash_unsettled": "-1000",
+        "securities": "1000",
+    }
+    with calling_as(stranger.token):
+        theirs = await house.gateway.ListPositions(position_pb2.ListPositionsRequest())
+        foreign = await house.gateway.ListPostings(position_pb2.ListPostingsRequest())
+    assert not theirs.positions
+    assert {total.ledger_account for total in foreign.totals} == {"external", "cash_settled"}
+
+
+async def test_a_token_of_another_user_for_the_same_account_finds_nothing(house: House) -> None:
+    user, _ = await house.owner()
+    forged = house.signer.user(acc=str(user.account_id))
+    with calling_as(forged.token), pytest.raises(NotFound):
+        await house.gateway.GetBalance(position_pb2.GetBalanceRequest())
+
+
+async def test_postings_come_in_pages_newest_first(house: House) -> None:
+    user, owner = await house.owner()
+    await house.world.trade(owner, Side.BUY, "10", "100")
+    await house.world.trade(owner, Side.SELL, "4", "110", minute=1)
+    seen, token = list[int](), ""
+    with calling_as(user.token):
+        while True:
+            request = position_pb2.ListPostingsRequest(page_size=3, page_token=token)
+            page = await house.gateway.ListPostings(request)
+            seen += [posting.posting_id for posting in page.postings]
+            token = page.next_page_token
+            if not token:
+                break
+        assert seen == sorted(set(seen), reverse=True)
+        assert len(seen) == 7
+        for wrong in ({"page_token": "x"}, {"page_token": "9" * 30}, {"page_size": 101}):
+            with pytest.raises(Invalid):
+                await house.gateway.ListPostings(position_pb2.ListPostingsRequest(**wrong))
+
+
+@pytest.mark.parametrize(
+    ("caller", "method"),
+    [
+        ("gateway", "PlaceHolds"),
+        ("portfolio", "PlaceHolds"),
+        ("gateway", "SettleHolds"),
+        ("gateway", "ListUnconfirmedHolds"),
+        ("order", "GetBalance"),
+        ("order", "ListPositions"),
+        ("quote-stream", "ListPostings"),
+        ("auth", "GetBalance"),
+    ],
+)
+async def test_who_is_not_in_the_call_table_is_denied(house: House, caller: str, method: str) -> None:
+    async with house.channel(caller) as channel:
+        stub = position_pb2_grpc.PositionServiceStub(channel)
+        with calling_as(house.signer.user().token), pytest.raises(Denied):
+            await getattr(stub, method)(getattr(position_pb2, f"{method}Request")())
+
+
+async def test_the_sweeper_finds_confirms_and_releases_holds(house: House) -> None:
+    user = house.signer.user()
+    kept, lost = item(user), item(user, quantity="3")
+    await house.order.PlaceHolds(position_pb2.PlaceHoldsRequest(items=[kept, lost]))
+    listing = position_pb2.ListUnconfirmedHoldsRequest(limit=500)
+    with pytest.raises(Invalid):
+        await house.order.ListUnconfirmedHolds(listing)
+    listing.placed_before.GetCurrentTime()
+    found = await house.order.ListUnconfirmedHolds(listing)
+    mine = [hold for hold in found.holds if hold.account_id == str(user.account_id)]
+    assert {hold.hold_id for hold in mine} == {kept.hold_id, lost.hold_id}
+    [hold] = [hold for hold in mine if hold.hold_id == lost.hold_id]
+    assert (hold.order_id, hold.user_id) == (lost.order_id, lost.user_id)
+    assert (hold.side, hold.symbol, hold.quantity) == (order_pb2.SIDE_BUY, "AAPL", "3")
+    settling = position_pb2.SettleHoldsRequest(
+        confirmed_hold_ids=[kept.hold_id], released_hold_ids=[lost.hold_id]
+    )
+    settled = await house.order.SettleHolds(settling)
+    assert (settled.confirmed, settled.released) == (1, 1)
+    with calling_as(user.token):
+        balance = await house.gateway.GetBalance(position_pb2.GetBalanceRequest())
+    assert balance.held == "1000"

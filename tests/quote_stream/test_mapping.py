@@ -1,0 +1,68 @@
+"""Events become updates that carry what a screen shows."""
+
+from __future__ import annotations
+
+import pytest
+from hub.event.v1 import event_pb2
+from hub.order.v1 import order_pb2
+from hub_gateway import render
+from hub_quote_stream import mapping
+
+from tests.quote_stream.quotes import loaded
+
+ORDER = order_pb2.Order(
+    order_id="o-1",
+    account_id="a-1",
+    symbol="MSFT",
+    side=order_pb2.SIDE_BUY,
+    type=order_pb2.ORDER_TYPE_LIMIT,
+    time_in_force=order_pb2.TIME_IN_FORCE_GTC,
+    quantity="5",
+    limit_price="410.5",
+    status=order_pb2.ORDER_STATUS_PROCESSING,
+    filled_quantity="0",
+    version=3,
+)
+
+
+def envelope(**payload: object) -> event_pb2.Envelope:
+    return event_pb2.Envelope(event_id="e-1", account_id="a-1", type="t", **payload)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        envelope(order_accepted=event_pb2.OrderAccepted(order=ORDER)),
+        envelope(order_executed=event_pb2.OrderExecuted(order=ORDER)),
+        envelope(order_closed=event_pb2.OrderClosed(order=ORDER)),
+    ],
+    ids=lambda event: event.WhichOneof("payload"),
+)
+def test_an_order_looks_as_it_does_over_http(event: event_pb2.Envelope) -> None:
+    update = mapping.update(event)
+    assert update is not None
+    assert (update.kind, update.subject_id, update.version) == ("order", "o-1", 3)
+    assert (update.account_id, update.event_id) == ("a-1", "e-1")
+    assert loaded(update.update_json) == render.order(ORDER)
+
+
+def test_a_position_and_an_account_are_told_with_their_versions() -> None:
+    changed = event_pb2.PositionChanged(
+        kind="updated", symbol="AAPL", quantity="6", total_cost="600", version=2
+    )
+    position = mapping.update(envelope(position_changed=changed))
+    cash = event_pb2.AccountChanged(cash="99400", held="0", buying_power="99400", version=7)
+    account = mapping.update(envelope(account_changed=cash))
+    assert position is not None
+    assert account is not None
+    assert (position.kind, position.subject_id, position.version) == ("position", "AAPL", 2)
+    assert loaded(position.update_json)["quantity"] == "6"
+    assert (account.kind, account.subject_id, account.version) == ("account", "a-1", 7)
+    assert loaded(account.update_json)["buying_power"] == "99400"
+
+
+@pytest.mark.parametrize(
+    "event", [envelope(), envelope(order_triggered=event_pb2.OrderTriggered(order_id="o"))]
+)
+def test_what_no_screen_shows_is_no_update(event: event_pb2.Envelope) -> None:
+    assert mapping.update(event) is None
