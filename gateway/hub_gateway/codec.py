@@ -50,7 +50,7 @@ def _misfit(text: str) -> Invalid:
         return Invalid(
             f"{field[:100]} {_PLURAL[named['kind']]}", code=_CODES[named["kind"]], field=field[:100]
         )
-    if what.startswith("Invalid enum value") or " of length " in what or " matching " in what:
+    if what.startswith("Invalid "):
         return Invalid(f"{path}: {what}.", code="invalid_value", field=path)
     return Invalid(f"{path or 'The body'}: {what}.", code="wrong_type", field=path)
 

@@ -14,6 +14,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from hub_auth import keys
+from hub_auth.passwords import Passwords
 from hub_errors import Conflict, Denied, HubError, Invalid, Unauthenticated
 from hub_postgres import Pool
 
@@ -87,6 +88,24 @@ async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(clien
         answers.add((refused.value.code, refused.value.message, refused.value.field))
     assert {code for code, _, _ in answers} == {"invalid_credentials"}
     assert len(answers) == 1
+
+
+async def test_every_failed_login_hashes_once_so_that_its_time_tells_nothing(
+    client: Client, passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.register()
+    compared: list[bool] = []
+    verify = passwords._verify
+
+    def counted(password_hash: str | None, password: str) -> bool:
+        compared.append(password_hash is None)
+        return verify(password_hash, password)
+
+    monkeypatch.setattr(passwords, "_verify", counted)
+    await code_of(client.login(password="not the password"))
+    await code_of(client.login("nobody@example.com"))
+    await code_of(client.login("no address"))
+    assert compared == [False, True, True]
 
 
 async def test_passwords_and_refresh_tokens_are_nowhere_in_the_database(client: Client, pool: Pool) -> None:

@@ -168,7 +168,7 @@ async def test_a_truncated_token(lonely: Gateway, route: Route) -> None:
         "é" * 10,
         "x" * 5000,
     ):
-        answer = await send(lonely, route, headers={"authorization": f"Bearer {cut}".encode()})  # type: ignore[dict-item]
+        answer = await send(lonely, route, headers={"authorization": f"Bearer {cut}".encode()})
         assert answer.status_code == 401, cut
         assert answer.json()["code"] in {"token_malformed", "token_invalid"}
 

@@ -80,9 +80,9 @@ async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
     async def reads(request: Request) -> Response:
         return answer({"size": len(await request.json())})
 
-    head = "POST /read HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: 5\nConnection: close\n\n{"
+    head = "POST /read HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: 5\n"
     async with serve(read=reads) as server:
-        received = await ask(server.port, head)
+        received = await ask(server.port, head + "Connection: close\n\n{")
     assert received[9:12] in {b"408", b"504"}
 
 
@@ -104,12 +104,13 @@ async def test_stopping_finishes_what_is_under_way_and_closes_idle_connections()
     server = HttpServer(application(resources, sockets=None, request_timeout_s=10), LOCAL)  # type: ignore[arg-type]
     async with asyncio.TaskGroup() as group:
         async with server:
-            idle, _ = await asyncio.open_connection("127.0.0.1", server.port)
+            idle, writer = await asyncio.open_connection("127.0.0.1", server.port)
             asking = group.create_task(ask(server.port, "GET /wait HTTP/1.1\nHost: x\n\n"))
             await started.wait()
             asyncio.get_running_loop().call_soon(go.set)
         assert b'{"done":true}' in await asking
         assert await idle.read() == b""
+        writer.close()
     with pytest.raises(OSError, match="Connect call failed"):
         await asyncio.open_connection("127.0.0.1", server.port)
 

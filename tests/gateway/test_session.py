@@ -1,4 +1,4 @@
-"""One socket, driven by hand: what is due when the other end is slow, and what waits for the account's owners."""
+"""One socket, driven by hand: what is due when the other end is slow, and what waits for the owners."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hub.quote_stream.v1 import quote_stream_pb2
 from hub_errors import Unavailable
 from hub_gateway.frames import Frames, Update, frame_of
 from hub_gateway.gate import Caller
@@ -222,22 +223,14 @@ async def test_without_orders_the_owners_are_not_asked() -> None:
 
 @pytest.mark.parametrize("kind", ["order", "position", "account"])
 async def test_updates_of_other_accounts_never_reach_a_socket(kind: str) -> None:
-    from hub.quote_stream.v1 import quote_stream_pb2
-
     async with playing() as scene:
         await with_orders(scene)
         scene.owners.answers.put_nowait('{"type":"orders_snapshot","number":1}')
         await scene.wire.hear("orders_snapshot")
         response = quote_stream_pb2.StreamFramesResponse()
         for account_id, event_id in [("a-2", "e-1"), ("a-1", "e-2"), ("a-1", "e-2")]:
-            response.updates.add(
-                account_id=account_id,
-                event_id=event_id,
-                kind=kind,
-                subject_id="s",
-                version=1,
-                update_json=b"{}",
-            )
+            update = response.updates.add(account_id=account_id, event_id=event_id, kind=kind)
+            update.update_json = b"{}"
         scene.frames.apply(response)
         assert (await scene.wire.hear(f"{kind}_update"))["event_id"] == "e-2"
         scene.tick(1)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,12 @@ def test_the_end_of_a_log_is_readable(tmp_path: Path) -> None:
         "      plain words",
         f"      (all of it: {log})",
     ]
+
+
+def test_a_closed_terminal_is_no_reason_to_fail() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream:
+        os.close(reading)
+        Report(stream).say("nobody listens")
+        Report(stream).say("still nobody")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -46,7 +46,7 @@ async def test_the_same_execution_is_booked_once(world: World) -> None:
     raced = await asyncio.gather(*(world.book([executed]) for _ in range(4)))
     assert raced == [[], [], [], []]
     balance = await world.balance(owner)
-    assert (balance.account.cash, balance.account.held) == (DEPOSIT - 1001, 0)
+    assert [balance.account.cash, balance.account.held] == [DEPOSIT - 1001, 0]
     assert (await world.position(owner)).holding.fees == 1
     await world.assert_balanced(owner)
 
@@ -100,7 +100,7 @@ async def test_an_order_that_ends_without_executions_gives_everything_back(world
     await world.hold(hold)
     await world.book(ended=[ending(hold, quantity="0", count=0)])
     balance = await world.balance(owner)
-    assert (balance.account.held, balance.account.buying_power) == (0, DEPOSIT)
+    assert [balance.account.held, balance.account.buying_power] == [0, DEPOSIT]
     await world.book([execution(hold, "100", quantity="2")])  # a fill that arrives after the cancel is a fact
     assert (await world.position(owner)).holding.quantity == 2
     assert (await world.balance(owner)).account.held == 0
@@ -137,12 +137,12 @@ async def test_shares_sold_before_they_were_bought_get_their_cost_when_the_purch
     sold = execution(hold_of(owner, Side.SELL, "4"), "110", minute=2)
     await world.book([sold])
     early = await world.position(owner)
-    assert (early.holding.quantity, early.holding.total_cost, early.holding.realised_pnl) == (-4, 0, 440)
+    assert [early.holding.quantity, early.holding.total_cost, early.holding.realised_pnl] == [-4, 0, 440]
     await world.assert_balanced(owner)
     await world.book([bought])
     refolded = await world.position(owner)
     holding = refolded.holding
-    assert (holding.quantity, holding.total_cost, holding.realised_pnl) == (6, 600, 40)
+    assert [holding.quantity, holding.total_cost, holding.realised_pnl] == [6, 600, 40]
     assert holding.status is PositionStatus.PARTIAL
     await world.assert_balanced(owner)
     page = await world.reads.postings(owner.account_id, before=2**62, limit=50)
@@ -160,7 +160,7 @@ async def test_trades_settle_on_the_next_business_day_and_payments_cannot_be_wit
     await world.trade(owner, Side.BUY, "10", "100")
     await world.trade(owner, Side.SELL, "5", "200", minute=1)
     balance = await world.balance(owner)
-    assert (balance.account.settled, balance.account.unsettled) == (DEPOSIT, 0)
+    assert [balance.account.settled, balance.account.unsettled] == [DEPOSIT, 0]
     assert balance.withdrawable == DEPOSIT - 1000
     page = await world.reads.postings(owner.account_id, before=2**62, limit=50)
     cash = [line.posting for line in page.lines if line.posting.ledger_account.value == "cash_unsettled"]

@@ -24,7 +24,7 @@ ROUNDS = 25
 async def test_an_account_opens_on_first_touch_with_its_deposit_in_the_ledger(world: World) -> None:
     owner = Owner()
     balance = await world.balance(owner)
-    assert (balance.account.cash, balance.account.held) == (DEPOSIT, 0)
+    assert [balance.account.cash, balance.account.held] == [DEPOSIT, 0]
     assert (balance.account.buying_power, balance.withdrawable) == (DEPOSIT, DEPOSIT)
     page = await world.reads.postings(owner.account_id, before=2**62, limit=10)
     assert [(line.posting.kind.value, line.posting.ledger_account.value) for line in page.lines] == [
@@ -41,7 +41,7 @@ async def test_an_account_that_many_touch_at_once_gets_one_deposit(world: World)
         *(world.balance(owner) for _ in range(4)), *(world.hold(request) for request in holds)
     )
     balance = await world.balance(owner)
-    assert (balance.account.cash, balance.account.held) == (DEPOSIT, 40)
+    assert [balance.account.cash, balance.account.held] == [DEPOSIT, 40]
     await world.assert_balanced(owner)
 
 
@@ -72,7 +72,7 @@ async def test_a_hold_beyond_what_is_there_is_refused_with_what_is(world: World)
     assert fits.granted
     assert (too_much.granted, too_much.code) == (False, "insufficient_funds")
     assert (too_much.available, too_much.required) == (Decimal(40_000), Decimal(40_100))
-    assert (no_shares.code, no_shares.available, no_shares.required) == ("insufficient_shares", 0, 1)
+    assert [no_shares.code, no_shares.available, no_shares.required] == ["insufficient_shares", 0, 1]
     await world.assert_balanced(owner)
 
 
@@ -171,7 +171,7 @@ async def test_two_processes_never_hold_more_than_there_is(world: World, positio
             granted = [answer.granted for answers in placed for answer in answers]
             assert sum(granted) == 3 + 3
             balance, position = await world.balance(owner), await world.position(owner)
-            assert (balance.account.held, position.held) == (81_000, 9)
+            assert [balance.account.held, position.held] == [81_000, 9]
             await world.assert_balanced(owner)
 
 

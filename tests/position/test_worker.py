@@ -23,6 +23,10 @@ from hub_position.mapping import WIRE_SIDES
 from hub_position.worker import handle
 from hub_postgres import Wakeup
 from hub_runtime import utc_now
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.position.world import DEPOSIT, START, Owner, World, hold_of
 from tests.support.servers import Database, Login
@@ -101,6 +105,12 @@ class Desk:
             body = event_pb2.EventBatch(events=events).SerializeToString()
             await link.publish(POSITIONS.name, POSITIONS.key("updates", events[0].account_id), body)
 
+    async def outbox(self, owner: Owner) -> list[event_pb2.Envelope]:
+        async with self.world.pool.acquire() as connection:
+            rows = await connection.fetch("SELECT envelope FROM outbox ORDER BY id")
+        events = [event_pb2.Envelope.FromString(row["envelope"]) for row in rows]
+        return [event for event in events if event.account_id == str(owner.account_id)]
+
     async def held(self, owner: Owner) -> Decimal:
         return (await self.world.balance(owner)).account.held
 
@@ -120,7 +130,7 @@ async def booked(desk: Desk, owner: Owner) -> int:
 
 async def until_booked(desk: Desk, owner: Owner, count: int) -> None:
     async with asyncio.timeout(20):
-        while await booked(desk, owner) < count:
+        while await booked(desk, owner) < count:  # noqa: ASYNC110 - the database sends no event
             await asyncio.sleep(0.02)
 
 
@@ -132,7 +142,7 @@ async def test_an_order_is_booked_when_its_events_arrive(desk: Desk) -> None:
         await desk.publish(executed(hold, "100"), closed(hold, filled="10", count=1))
         await until_booked(desk, owner, 1)
     position = await desk.world.position(owner)
-    assert (position.holding.quantity, position.holding.total_cost) == (10, 1000)
+    assert [position.holding.quantity, position.holding.total_cost] == [10, 1000]
     assert await desk.held(owner) == 0
     await desk.world.assert_balanced(owner)
 
@@ -204,7 +214,7 @@ async def test_one_event_that_cannot_be_read_harms_no_other(desk: Desk) -> None:
         await until_booked(desk, owner, 5)
         async with desk.amqp("look").link("look") as link, asyncio.timeout(20):
             dead = await link.channel.get_queue(POSITIONS.dlq, ensure=False)
-            while (message := await dead.get(fail=False)) is None:
+            while (message := await dead.get(fail=False)) is None:  # noqa: ASYNC110 - it is polled
                 await asyncio.sleep(0.02)
     assert "not_positive" in str(message.headers["reason"])
     assert [event.event_id for event in event_pb2.EventBatch.FromString(message.body).events] == [
@@ -270,6 +280,27 @@ async def test_what_was_booked_is_told_to_whoever_listens(desk: Desk, position_d
     assert (cash.cash, cash.held, cash.buying_power) == ("99000", "0", "99000")
     assert (failed.position_changed.kind, failed.position_changed.quantity) == ("validation_failed", "-2")
     assert UUID(changed.aggregate_id) == (await desk.world.position(owner)).position_id
+
+
+async def test_a_sampled_execution_has_a_span_that_its_effects_follow_from(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)  # a provider can be set only once
+    owner, other = await desk.world.owner(), await desk.world.owner()
+    sampled = executed(hold_of(owner, Side.BUY, "1", "10"), "10")
+    sampled.traceparent = SAMPLED
+    await desk.handle([sampled, executed(hold_of(other, Side.BUY, "1", "10"), "10")])
+    (span,) = exporter.get_finished_spans()
+    assert (span.name, span.parent and f"{span.parent.span_id:016x}") == ("position.book", SAMPLED[36:52])
+    assert span.context is not None
+    expected = {owner: f"00-{TRACE}-{span.context.span_id:016x}-01", other: UNSAMPLED}
+    for account, traceparent in expected.items():
+        told = await desk.outbox(account)
+        assert {event.type for event in told} == {"position.changed", "account.changed"}
+        assert {event.traceparent for event in told} == {traceparent}
 
 
 async def test_a_batch_over_several_accounts_is_one_transaction(desk: Desk) -> None:

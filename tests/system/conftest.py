@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-
 from hub_local.layout import SERVICES
 from hub_local.ports import Ports
 from hub_local.stack import Stack
+
 from tests.system.traces import Traces, receiving_traces
+from tests.system.user import NewUser, User, register
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +32,17 @@ async def stack(folder_for_servers: Path, traces: Traces) -> AsyncIterator[Stack
         yield running
     finally:
         await running.stop()
+
+
+@pytest.fixture
+async def new_user(stack: Stack) -> AsyncIterator[NewUser]:
+    """Makes users whose connections end with the test."""
+    made: list[User] = []
+
+    async def make() -> User:
+        made.append(await register(stack.gateway_url))
+        return made[-1]
+
+    yield make
+    for user in made:
+        await user.http.aclose()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import httpx
-
 from hub_local.stack import Stack
+
 from tests.system.places import admin_url
-from tests.system.user import new_user
+from tests.system.user import NewUser
 
 
 async def counter(stack: Stack, service: str, name: str, **labels: str) -> float:
@@ -31,15 +31,11 @@ async def counts(stack: Stack) -> dict[str, float]:
     }
 
 
-async def test_64_concurrent_submits_cause_at_most_8_calls_and_transactions_each(stack: Stack) -> None:
-    user = await new_user(stack.gateway_url)
+async def test_64_concurrent_submits_cause_at_most_8_calls_and_transactions_each(
+    stack: Stack, new_user: NewUser
+) -> None:
+    user = await new_user()
     await user.get("/api/v1/balance")
-    user.http = httpx.AsyncClient(
-        base_url=stack.gateway_url,
-        headers=user.http.headers,
-        timeout=10,
-        limits=httpx.Limits(max_connections=64),
-    )
     await asyncio.gather(*(user.http.get("/api/v1/me") for _ in range(64)))  # 64 open connections
     before = await counts(stack)
     accepted = await asyncio.gather(*(user.buy("AAPL", "0.01") for _ in range(64)))

@@ -7,14 +7,14 @@ import random
 
 import httpx
 import pytest
-
-from hub_local.layout import NAMES
+from hub_local.layout import SERVICES
 from hub_local.stack import Stack
+
 from tests.system.books import balanced
 from tests.system.places import database
-from tests.system.user import FINAL, User, new_user
+from tests.system.user import FINAL, NewUser, User
 
-VICTIMS = ["postgres", "rabbitmq", "redis", *NAMES]
+VICTIMS = ["postgres", "rabbitmq", "redis", *SERVICES]
 ORDERS_PER_SECOND = 20
 
 
@@ -57,8 +57,8 @@ async def unfinished(user: User, order_ids: set[str]) -> dict[str, str]:
 
 
 @pytest.mark.timeout(400)
-async def test_books_balance_after_kill_9_of_each_process_under_load(stack: Stack) -> None:
-    user = await new_user(stack.gateway_url)
+async def test_books_balance_after_kill_9_of_each_process_under_load(stack: Stack, new_user: NewUser) -> None:
+    user = await new_user()
     load, stop = Load(user), asyncio.Event()
     running = asyncio.create_task(load.run(stop))
     for victim in VICTIMS:

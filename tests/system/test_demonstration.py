@@ -6,7 +6,6 @@ import asyncio
 import sys
 
 import pytest
-
 from hub_local.stack import Stack
 
 

@@ -6,9 +6,9 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-
 from hub_local.stack import Stack
-from tests.system.user import User, new_user
+
+from tests.system.user import NewUser, User
 
 MARKET = {"side": "BUY", "type": "MARKET", "quantity": "1"}
 
@@ -21,31 +21,33 @@ async def refused(user: User, **order: str) -> tuple[int, str, str]:
     return answer.status_code, problem["code"], problem.get("field", "")
 
 
-async def test_an_order_for_more_cash_than_there_is_is_refused_with_the_numbers(stack: Stack) -> None:
-    user = await new_user(stack.gateway_url)
+async def test_an_order_for_more_cash_than_there_is_is_refused_with_the_numbers(
+    stack: Stack, new_user: NewUser
+) -> None:
+    user = await new_user()
     ask = Decimal((await user.get("/api/v1/market-data/AAPL"))["ask"])
-    quantity = str(int(Decimal("100000") / ask) + 1)
+    quantity = str(int(Decimal(100000) / ask) + 1)
     answer = await user.http.post("/api/v1/orders", json={**MARKET, "symbol": "AAPL", "quantity": quantity})
     assert (answer.status_code, answer.json()["code"]) == (422, "insufficient_funds")
     assert "100000" in answer.json()["detail"].replace(",", "")
     assert (await user.get("/api/v1/balance"))["held"] == "0"
 
 
-async def test_shares_that_are_not_owned_cannot_be_sold(stack: Stack) -> None:
-    user = await new_user(stack.gateway_url)
+async def test_shares_that_are_not_owned_cannot_be_sold(stack: Stack, new_user: NewUser) -> None:
+    user = await new_user()
     status, code, _ = await refused(user, symbol="AAPL", side="SELL", type="MARKET", quantity="1")
     assert (status, code) == (422, "insufficient_shares")
 
 
-async def test_an_unknown_symbol_is_refused_and_names_the_field(stack: Stack) -> None:
-    user = await new_user(stack.gateway_url)
+async def test_an_unknown_symbol_is_refused_and_names_the_field(stack: Stack, new_user: NewUser) -> None:
+    user = await new_user()
     status, _, field = await refused(user, symbol="NOPE", **MARKET)
     assert status in {404, 422}
     assert field == "symbol"
 
 
-async def test_another_users_order_does_not_exist(stack: Stack) -> None:
-    owner, other = await asyncio.gather(new_user(stack.gateway_url), new_user(stack.gateway_url))
+async def test_another_users_order_does_not_exist(stack: Stack, new_user: NewUser) -> None:
+    owner, other = await asyncio.gather(new_user(), new_user())
     order = await owner.buy("AAPL", "1")
     for method, path in [("GET", ""), ("GET", "/status"), ("PUT", "/cancel")]:
         answer = await other.http.request(method, f"/api/v1/orders/{order['order_id']}{path}")
@@ -53,8 +55,10 @@ async def test_another_users_order_does_not_exist(stack: Stack) -> None:
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_repeated_key_gives_the_first_answer_and_another_body_is_a_conflict(stack: Stack) -> None:
-    user = await new_user(stack.gateway_url)
+async def test_a_repeated_key_gives_the_first_answer_and_another_body_is_a_conflict(
+    stack: Stack, new_user: NewUser
+) -> None:
+    user = await new_user()
     order, key = {**MARKET, "symbol": "MSFT"}, {"Idempotency-Key": "one"}
     answers = await asyncio.gather(
         *(user.http.post("/api/v1/orders", json=order, headers=key) for _ in range(20))
@@ -66,15 +70,15 @@ async def test_a_repeated_key_gives_the_first_answer_and_another_body_is_a_confl
     await user.position("MSFT", "1")
 
 
-async def test_two_identical_orders_without_a_key_are_two_orders(stack: Stack) -> None:
-    user = await new_user(stack.gateway_url)
+async def test_two_identical_orders_without_a_key_are_two_orders(stack: Stack, new_user: NewUser) -> None:
+    user = await new_user()
     first, second = await user.buy("IBM", "1"), await user.buy("IBM", "1")
     assert first["order_id"] != second["order_id"]
     await user.position("IBM", "2")
 
 
-async def test_a_cancelled_resting_order_gives_its_cash_back(stack: Stack) -> None:
-    user = await new_user(stack.gateway_url)
+async def test_a_cancelled_resting_order_gives_its_cash_back(stack: Stack, new_user: NewUser) -> None:
+    user = await new_user()
     order = await user.buy("AAPL", "1", type="LIMIT", limit_price="1.00")
     assert Decimal((await user.get("/api/v1/balance"))["held"]) == Decimal("1.00")
     cancelled = await user.http.put(f"/api/v1/orders/{order['order_id']}/cancel")
@@ -87,8 +91,8 @@ async def test_a_cancelled_resting_order_gives_its_cash_back(stack: Stack) -> No
     assert again.status_code in {409, 422}
 
 
-async def test_a_token_is_refused_within_a_second_of_logging_out(stack: Stack) -> None:
-    user = await new_user(stack.gateway_url)
+async def test_a_token_is_refused_within_a_second_of_logging_out(stack: Stack, new_user: NewUser) -> None:
+    user = await new_user()
     assert (await user.http.post("/api/v1/auth/logout")).status_code == 204
     async with asyncio.timeout(2):
         while (await user.http.get("/api/v1/balance")).status_code != 401:
@@ -96,8 +100,8 @@ async def test_a_token_is_refused_within_a_second_of_logging_out(stack: Stack) -
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/orders/not-an-id", "/api/v1/market-data/NOPE"])
-async def test_what_does_not_exist_is_a_problem_with_404(stack: Stack, path: str) -> None:
-    user = await new_user(stack.gateway_url)
+async def test_what_does_not_exist_is_a_problem_with_404(stack: Stack, new_user: NewUser, path: str) -> None:
+    user = await new_user()
     answer = await user.http.get(path)
     assert answer.status_code == 404
     assert answer.json()["code"]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from hub_local.stack import Stack
+
 from tests.system.traces import Span, Traces
-from tests.system.user import new_user
+from tests.system.user import NewUser
 
 
 def of_trace(spans: list[Span], trace_id: str) -> dict[str, Span]:
     return {f"{span.service}/{span.name}": span for span in spans if span.trace_id == trace_id}
 
 
-async def test_a_sampled_order_has_its_spans_with_parents_and_links(stack: Stack, traces: Traces) -> None:
-    user = await new_user(stack.gateway_url)
+async def test_a_sampled_order_has_its_spans_with_parents_and_links(
+    stack: Stack, new_user: NewUser, traces: Traces
+) -> None:
+    user = await new_user()
     order = await user.buy("AAPL", "1")
     await user.final(order["order_id"])
     await user.position("AAPL", "1")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import httpx
 
+NewUser = Callable[[], Awaitable["User"]]
 FINAL = {"EXECUTED", "CANCELLED", "EXPIRED", "REPLACED", "FAILED"}
 
 
@@ -57,10 +59,11 @@ class User:
                 await asyncio.sleep(0.1)
 
 
-async def new_user(gateway: str) -> User:
+async def register(gateway: str) -> User:
+    """A user of their own for a test, logged in. The caller closes `http`."""
     email = f"user-{secrets.token_hex(6)}@example.com"
     password = secrets.token_urlsafe(16)
-    http = httpx.AsyncClient(base_url=gateway, timeout=10)
+    http = httpx.AsyncClient(base_url=gateway, timeout=10, limits=httpx.Limits(max_connections=64))
     account = {"email": email, "password": password, "name": "A Tester"}
     registered = await http.post("/api/v1/auth/register", json=account)
     assert registered.status_code == 201, registered.text

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -28,7 +29,7 @@ class Report:
     def say(self, text: str = "") -> None:
         """One whole line."""
         self._erase()
-        print(text, file=self._stream, flush=True)
+        self._write(f"{text}\n")
 
     def interrupted(self) -> None:
         """The next line replaces the ^C that the terminal shows."""
@@ -74,14 +75,20 @@ class Report:
                 self.say(text)
 
     def _redraw(self, text: str) -> None:
-        width = os.get_terminal_size(self._stream.fileno()).columns or 80
-        print(f"\r\x1b[2K{text[: width - 1]}", end="", file=self._stream, flush=True)
+        width = shutil.get_terminal_size().columns
+        self._write(f"\r\x1b[2K{text[: width - 1]}")
         self._drawn = True
 
     def _erase(self) -> None:
         if self._drawn:
-            print("\r\x1b[2K", end="", file=self._stream, flush=True)
+            self._write("\r\x1b[2K")
             self._drawn = False
+
+    def _write(self, text: str) -> None:
+        # A closed terminal or pipe must not keep the stack from being stopped in order.
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
 
     def _paint(self, code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text

@@ -20,6 +20,8 @@ from hub_local.report import Follower, Report, highlight
 from hub_local.stack import Stack
 
 CHECKOUT = Path(__file__).resolve().parents[3]
+# Whoever signals a whole process group reaches us directly and again through make: that is one request.
+SAME_REQUEST = 1.0
 
 
 class StopAskedError(Exception):
@@ -31,6 +33,7 @@ class Session:
     """A run in the foreground: whether it was asked to stop, and how it ends."""
 
     asked: asyncio.Event = field(default_factory=asyncio.Event)
+    asked_at: float = 0.0
     code: int = 0
 
 
@@ -54,6 +57,7 @@ async def servers(stack: Stack, *, report: Report) -> int:
         async with _until_asked(session):
             await stack.prepare(wanted=stack.ports.servers())
             await _start_servers(stack, report)
+            await _wait_broker(stack, report)
             report.say(f"    passwords   {short(stack.layout.secrets)}")
             report.say("    Ctrl-C stops the servers")
         await _stay(stack, report, session)
@@ -75,9 +79,11 @@ async def _session(stack: Stack, report: Report) -> AsyncIterator[Session]:
     session = Session()
 
     def asked() -> None:
-        if session.asked.is_set():
-            stack.kill_all()
         report.interrupted()
+        if not session.asked.is_set():
+            session.asked_at = time.monotonic()
+        elif time.monotonic() - session.asked_at > SAME_REQUEST:
+            stack.kill_all()
         session.asked.set()
 
     loop = asyncio.get_running_loop()
@@ -129,8 +135,9 @@ async def _bring_up(stack: Stack, report: Report) -> None:
     if left := await stack.prepare():
         report.say(f"  ended {left} processes that a killed run had left")
     await _start_servers(stack, report)
+    stack.start_services()
+    await _wait_broker(stack, report)
     async with report.step("services", lambda: _waiting(stack)) as details:
-        stack.start_services()
         await stack.wait_ready()
         details.append(", ".join(stack.services))
     stack.snapshot()
@@ -144,6 +151,9 @@ async def _start_servers(stack: Stack, report: Report) -> None:
     async with report.step("databases", lambda: _waiting(stack)) as details:
         await stack.make_databases()
         details.append(", ".join(service.package for service in stack.services.values() if service.database))
+
+
+async def _wait_broker(stack: Stack, report: Report) -> None:
     async with report.step("broker", lambda: _waiting(stack)) as details:
         await stack.wait_servers("rabbitmq")
         details.append(f"RabbitMQ {stack.ports.amqp}")

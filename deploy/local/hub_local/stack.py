@@ -77,7 +77,7 @@ class Stack:
         await self.start_servers()
         await self.wait_servers("postgres", "redis")
         await self.make_databases()
-        await self.wait_servers("rabbitmq")
+        # RabbitMQ is still starting; the services keep trying.
         self.start_services()
         await self.wait_ready()
 

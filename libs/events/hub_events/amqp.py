@@ -116,12 +116,21 @@ class Amqp:
             started = clock()
             try:
                 async with self.link(purpose) as link:
+                    _heed_cancellation()
                     await use(link)
             except Exception as error:  # noqa: BLE001 - a broker can fail in many ways, and comes back
+                _heed_cancellation()
                 log.warning("link_ended", purpose=purpose, error=repr(error))
             if clock() - started > 2 * backoff.max_s:
                 backoff.reset()
             await backoff.wait()
+
+
+def _heed_cancellation() -> None:
+    """The client library swallows a cancellation that comes while it connects."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class Publisher:

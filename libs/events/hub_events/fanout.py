@@ -25,8 +25,8 @@ async def fanout(
     most_events: int = 512,
     connected: Callable[[], None] | None = None,
 ) -> None:
-    """A forever-job. What was said while nobody listened, or what `handle` fails on, is lost, so `connected` is
-    called whenever listening begins anew, for whoever has to catch up from the owner."""
+    """A forever-job. What was said while nobody listened, or what `handle` fails on, is lost, so `connected`
+    is called whenever listening begins anew, for whoever has to catch up from the owner."""
 
     async def use(link: Link) -> None:
         queue = await link.channel.declare_queue(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from datetime import UTC, datetime, timedelta
 
 from grpc import aio
@@ -72,7 +72,7 @@ class QuoteCache:
         """Whether it was received not longer ago than that, in wall time."""
         return quote is not None and self._clock() - quote.received_at <= timedelta(seconds=max_age_s)
 
-    async def updates(self) -> AsyncIterator[Quote]:
+    async def updates(self) -> AsyncGenerator[Quote, None]:
         """Every symbol's quote as it is, then as it changes, for this reader alone; use `aclosing`."""
         reader = Reader()
         for quote in self._quotes.values():

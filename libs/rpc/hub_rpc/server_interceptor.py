@@ -44,7 +44,7 @@ class ServerInterceptor(aio.ServerInterceptor):
         self._table = table
         self._handlers: dict[str, Any] = {}
         self._streams: set[asyncio.Task[Any]] = set()
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
@@ -59,7 +59,7 @@ class ServerInterceptor(aio.ServerInterceptor):
         return handler
 
     def stop_streams(self) -> None:
-        self._stopping = True
+        self._stopping.set()
         for task in self._streams:
             task.cancel()
 
@@ -90,12 +90,12 @@ class ServerInterceptor(aio.ServerInterceptor):
             self._streams.add(task)
             try:
                 async with _Serving(served, context):
-                    if self._stopping:  # it was under way when the others were ended
+                    if self._stopping.is_set():  # it was under way when the others were ended
                         raise _stopping()
                     try:
                         await _pump(behaviour, request, context)
                     except asyncio.CancelledError:
-                        if not self._stopping or context.cancelled():
+                        if not self._stopping.is_set() or context.cancelled():
                             raise
                         raise _stopping() from None
             finally:

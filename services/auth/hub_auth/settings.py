@@ -22,6 +22,12 @@ def _secret_file(text: str) -> Path:
     return path
 
 
+def _threads(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 64):
+        raise ValueError("must be a whole number from 1 to 64")
+    return int(text)
+
+
 @dataclass(frozen=True)
 class AuthSettings(ProcessSettings, TlsSettings, GrpcSettings, DatabaseSettings):
     signing_secret_file: Path = setting(
@@ -34,7 +40,7 @@ class AuthSettings(ProcessSettings, TlsSettings, GrpcSettings, DatabaseSettings)
     session_lifetime: timedelta = setting(
         "seconds after which one has to log in again", default=timedelta(days=30)
     )
-    password_threads: int = setting("passwords hashed at the same time, at most", default=2)
+    password_threads: int = setting("passwords hashed at the same time, at most", default=2, parse=_threads)
 
     @property
     def signing_secret(self) -> bytes:

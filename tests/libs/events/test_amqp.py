@@ -11,7 +11,8 @@ from aio_pika.exceptions import PublishError
 from hub_errors import Unavailable
 from hub_events import ORDERS, Publisher, consume, fanout
 
-from tests.libs.events.world import SUBMIT, Handler, amqp_of, event, eventually, looking, running
+from tests.libs.events.world import SUBMIT, Handler, amqp_of, event, looking
+from tests.support.jobs import eventually, running
 from tests.support.servers import Login, RabbitMQ, ServerRoom
 
 KEY = ORDERS.key("submit", "account")
@@ -125,7 +126,9 @@ async def test_everybody_hears_a_fan_out_and_listening_anew_is_told(
 
 
 @pytest.fixture
-async def own_room(tmp_path_factory: pytest.TempPathFactory, folder_for_servers: Path) -> AsyncIterator[ServerRoom]:
+async def own_room(
+    tmp_path_factory: pytest.TempPathFactory, folder_for_servers: Path
+) -> AsyncIterator[ServerRoom]:
     room = ServerRoom(folder_for_servers / "broker-that-dies")
     yield room
     await room.stop()

@@ -11,7 +11,8 @@ from hub_errors import Conflict, Invalid, NotFound, Timeout, Unavailable
 from hub_events import ORDERS, Poison, UnknownEvent, consume
 from prometheus_client import REGISTRY
 
-from tests.libs.events.world import SHORT, SUBMIT, Broker, Handler, amqp_of, event, eventually, looking, running
+from tests.libs.events.world import SHORT, SUBMIT, Broker, Handler, amqp_of, event, looking
+from tests.support.jobs import eventually, running
 from tests.support.servers import Login
 
 FAMILY = SHORT.family("orders")
@@ -23,7 +24,7 @@ def consuming(login: Login, handler: Handler, **options: Any) -> Any:
 
 
 async def empty(broker: Broker) -> bool:
-    """Nothing waits, nothing is unacknowledged: a queue counts only what is ready, so the consumers must be gone."""
+    """Nothing waits. Ask when the consumers are gone: what they have not acknowledged is back by then."""
     return await broker.depth(*SUBMIT, *FAMILY.retries) == 0
 
 
@@ -227,11 +228,13 @@ async def test_a_consumer_that_dies_in_the_middle_loses_nothing(amqp_vhost: Logi
 
 async def test_what_one_consumer_has_another_does_not_get(amqp_vhost: Login) -> None:
     first, second = Handler(), Handler()
-    async with looking(amqp_vhost) as broker:
-        async with running(consuming(amqp_vhost, first), consuming(amqp_vhost, second)):
-            for number in range(50):
-                await broker.send(event(str(number)))
-            await eventually(lambda: len(first.handled) + len(second.handled) == 50)
+    async with (
+        looking(amqp_vhost) as broker,
+        running(consuming(amqp_vhost, first), consuming(amqp_vhost, second)),
+    ):
+        for number in range(50):
+            await broker.send(event(str(number)))
+        await eventually(lambda: len(first.handled) + len(second.handled) == 50)
     assert [] in (first.handled, second.handled), "a shard has one active consumer"
 
 
@@ -240,8 +243,4 @@ async def test_shards_are_where_their_accounts_are(amqp_vhost: Login) -> None:
         for account in ("a", "b", "c", "d", "e"):
             await broker.send(event(account, account=account))
             key = ORDERS.key("submit", account)
-            await eventually(lambda key=key: depth_above(broker, f"orders.{key}"))
-
-
-async def depth_above(broker: Broker, queue: str) -> bool:
-    return await broker.depth(queue) > 0
+            assert await broker.depth(f"orders.{key}") > 0

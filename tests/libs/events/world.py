@@ -1,9 +1,8 @@
-"""A broker's corner for one test: short retry steps, events, a handler that can be told to fail, and a look inside."""
+"""A broker's corner for one test: short retry steps, a handler that can be told to fail, a look inside."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,7 +11,7 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractChannel
 from hub.event.v1 import event_pb2
-from hub_events import ORDERS, SHARDS, TOPOLOGY, Amqp, envelope, pack
+from hub_events import ORDERS, TOPOLOGY, Amqp, envelope, pack
 
 from tests.support.servers import Login
 
@@ -21,21 +20,12 @@ SHORT = TOPOLOGY.with_steps(*STEPS)
 SUBMIT = ORDERS.queues_of("submit")
 
 
-def event(name: str, account: str = "account", type: str = "order.closed") -> event_pb2.Envelope:
-    return envelope(type, name, account, event_pb2.OrderClosed(hold_id=name))
+def event(name: str, account: str = "account") -> event_pb2.Envelope:
+    return envelope("order.closed", name, account, event_pb2.OrderClosed(hold_id=name))
 
 
 def amqp_of(login: Login) -> Amqp:
     return Amqp(login.url, login.password, topology=SHORT, name="test")
-
-
-async def eventually(condition: Callable[[], bool | Awaitable[bool]], limit_s: float = 30) -> None:
-    async with asyncio.timeout(limit_s):
-        while True:
-            answer = condition()
-            if await answer if isinstance(answer, Awaitable) else answer:
-                return
-            await asyncio.sleep(0.02)
 
 
 @dataclass
@@ -90,23 +80,7 @@ class Broker:
 
 
 @asynccontextmanager
-async def looking(login: Login) -> Any:
+async def looking(login: Login) -> AsyncIterator[Broker]:
     amqp = amqp_of(login)
     async with amqp.link("outside") as link:
         yield Broker(link.channel)
-
-
-@asynccontextmanager
-async def running(*jobs: Any) -> Any:
-    """Forever-jobs while the block runs."""
-    tasks = [asyncio.create_task(job) for job in jobs]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
-        assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
-
-
-ALL_SHARDS = range(SHARDS)

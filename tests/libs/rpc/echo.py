@@ -50,7 +50,7 @@ class Echo:
             yield await self.answer(request)
 
     def register(self, server: aio.Server) -> None:
-        handlers = {
+        handlers: dict[str, Any] = {
             "One": grpc.unary_unary_rpc_method_handler(self.one),
             "Out": grpc.unary_stream_rpc_method_handler(self.out),
             "Collect": grpc.stream_unary_rpc_method_handler(self.collect),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
@@ -100,8 +102,9 @@ async def test_details_follow_the_standard_for_peers_that_are_not_ours(tls: Tls)
 
 async def test_a_method_nobody_serves_is_an_error_of_ours(tls: Tls) -> None:
     async with talking(tls, Echo()) as client:
+        nothing: Any = client.channel.unary_unary("/test.Echo/Nothing")
         with pytest.raises(HubError) as raised:
-            await client.channel.unary_unary("/test.Echo/Nothing")(b"")
+            await nothing(b"")
     assert raised.value.code == "not_implemented"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 import pytest
 from grpc import aio
@@ -36,12 +38,15 @@ async def test_a_peer_that_is_not_listed_is_denied(tls: Tls) -> None:
 
 async def test_a_method_of_its_own_entry_is_not_for_the_callers_of_all_others(tls: Tls) -> None:
     table = {SERVICE: {"*": frozenset({"gateway"}), "Out": frozenset({"portfolio"})}}
-    async with serving(tls, Echo(), call_table=table) as server:
-        async with calling(tls, server.port) as gateway, calling(tls, server.port, name="portfolio") as other:
-            assert await gateway.one(b"x") == b"x"
-            assert [message async for message in other.out(b"x")] == [b"x"] * 3
-            with pytest.raises(Denied):
-                _ = [message async for message in gateway.out(b"x")]
+    async with (
+        serving(tls, Echo(), call_table=table) as server,
+        calling(tls, server.port) as gateway,
+        calling(tls, server.port, name="portfolio") as other,
+    ):
+        assert await gateway.one(b"x") == b"x"
+        assert [message async for message in other.out(b"x")] == [b"x"] * 3
+        with pytest.raises(Denied):
+            _ = [message async for message in gateway.out(b"x")]
 
 
 async def test_a_foreign_authority_does_not_get_past_tls(tls: Tls, foreign_tls: Tls) -> None:
@@ -89,7 +94,7 @@ async def test_a_client_does_not_talk_to_a_server_of_another_name(tls: Tls) -> N
 
 async def test_any_peer_with_a_certificate_may_ask_for_health(tls: Tls) -> None:
     async with serving(tls, Echo()) as server, calling(tls, server.port, name="portfolio") as client:
-        stub = health_pb2_grpc.HealthStub(client.channel)
+        stub: Any = health_pb2_grpc.HealthStub(client.channel)
         answer = await stub.Check(health_pb2.HealthCheckRequest())
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
@@ -117,7 +122,7 @@ async def test_a_token_that_came_in_is_not_passed_on_by_itself(tls: Tls) -> None
     [
         {},
         {SERVICE: {"Onne": frozenset({"gateway"})}},
-        TABLE | {"test.Other": {"*": frozenset({"gateway"})}},
+        {SERVICE: {"*": frozenset({"gateway"})}, "test.Other": {"*": frozenset({"gateway"})}},
     ],
 )
 async def test_a_table_that_does_not_match_the_services_keeps_the_server_from_starting(

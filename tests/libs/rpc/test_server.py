@@ -14,6 +14,7 @@ from hub_rpc import Server, connect
 from hub_runtime import Address
 
 from tests.libs.rpc.echo import SERVICE, TABLE, Client, Echo, calling, serving
+from tests.support.jobs import eventually
 from tests.support.tls import Tls
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -34,7 +35,8 @@ async def test_health_follows_the_checks(tls: Tls) -> None:
         calling(tls, server.port) as client,
         asyncio.timeout(10),
     ):
-        watch = health_pb2_grpc.HealthStub(client.channel).Watch(health_pb2.HealthCheckRequest())
+        stub: Any = health_pb2_grpc.HealthStub(client.channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
         messages = aiter(watch)
         assert (await anext(messages)).status == SERVING
         state = "away"
@@ -60,7 +62,8 @@ async def reflected(client: Client) -> set[str]:
     async def ask() -> AsyncIterator[Any]:
         yield reflection_pb2.ServerReflectionRequest(list_services="")
 
-    stub = reflection_pb2_grpc.ServerReflectionStub(client.channel)
+    make: Any = reflection_pb2_grpc.ServerReflectionStub
+    stub = make(client.channel)
     answers = [answer async for answer in stub.ServerReflectionInfo(ask())]
     return {service.name for service in answers[0].list_services_response.service}
 
@@ -121,8 +124,8 @@ async def test_a_stop_ends_streams_so_that_readers_go_elsewhere(tls: Tls, arrive
     ):
         await client.channel.channel_ready()
         reader = asyncio.create_task(anext(aiter(client.out(b""))))
-        while arrived and not service.calls:
-            await asyncio.sleep(0.01)
+        if arrived:
+            await eventually(lambda: service.calls > 0)
         await server.__aexit__(None, None, None)
         with pytest.raises(Unavailable):
             await reader

@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.libs.rpc.echo import Echo, talking
+from tests.support.jobs import eventually
 from tests.support.tls import Tls
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -31,12 +32,8 @@ class Recorder:
         return list(self._exporter.get_finished_spans())
 
     async def wait_for(self, kind: SpanKind) -> ReadableSpan:
-        async with asyncio.timeout(10):
-            while True:
-                for each in self.spans():
-                    if each.kind is kind:
-                        return each
-                await asyncio.sleep(0.01)
+        await eventually(lambda: any(each.kind is kind for each in self.spans()))
+        return next(each for each in self.spans() if each.kind is kind)
 
 
 @pytest.fixture
@@ -117,9 +114,7 @@ async def test_a_stream_that_is_left_or_never_read_ends_its_span(tls: Tls, recor
         left.cancel()
         await client.channel.channel_ready()
         never_read.cancel()
-        async with asyncio.timeout(10):
-            while len([span for span in recorder.spans() if span.kind is SpanKind.CLIENT]) < 2:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: [span.kind for span in recorder.spans()].count(SpanKind.CLIENT) == 2)
 
 
 async def test_a_stream_that_is_read_out_has_a_good_span(tls: Tls, recorder: Recorder) -> None:

@@ -24,17 +24,18 @@ async def prove(client: Client, screen: Screen) -> None:
     fees = Decimal(totals.get("fees", "0"))
 
     left, right = cash + cost, paid_in + realised - fees
-    rows = [
-        ["cash", money(cash), "/balance"],
-        ["+ cost of positions", money(cost), "/positions"],
-        ["=", money(left), ""],
-        ["", "", ""],
-        ["paid in", money(paid_in), "/activities"],
-        ["+ gross realised P&L", money(realised), "/activities"],
-        ["- fees", money(fees), "/activities"],
-        ["=", money(right), ""],
-    ]
-    for name, amount, route in rows:
-        screen.value(name, f"{'':<4}{amount:>12}   {route}" if name else "")
+    screen.table(
+        ["", "USD", ""],
+        [
+            ["cash", money(cash), "/balance"],
+            ["+ cost of positions", money(cost), "/positions"],
+            ["=", money(left), ""],
+            ["", "", ""],
+            ["paid in", money(paid_in), "/activities"],
+            ["+ gross realised P&L", money(realised), "/activities"],
+            ["- fees", money(fees), "/activities"],
+            ["=", money(right), ""],
+        ],
+    )
     if left.quantize(CENT) != right.quantize(CENT):
         raise DemoError(f"the books do not balance: {left} and {right}")

@@ -117,7 +117,9 @@ class HoldResult(_message.Message):
     standing_hold_id: _builtins.str
     """The hold that stands: another id than asked for when the idempotency key already had one."""
     code: _builtins.str
-    """Why not: insufficient_funds, insufficient_shares, account_closed, account_restricted, account_halted."""
+    """Why not: insufficient_funds, insufficient_shares, account_closed, account_restricted, account_reducing,
+    account_halted, hold_released (the order was given up), hold_conflict (the id is another account's).
+    """
     available: _builtins.str
     """What could have been held: cash or shares, a decimal string."""
     required: _builtins.str

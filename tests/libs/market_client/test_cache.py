@@ -1,0 +1,237 @@
+"""The quote cache: what it believes, what it drops, and how it follows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import grpc
+from grpc import aio
+from hub.market_data.v1 import market_data_pb2 as pb
+from hub_market_client import Quote, QuoteCache
+from hub_rpc import Server, connect
+from hub_runtime import Address
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.jobs import eventually, running
+from tests.support.tls import Tls
+
+SERVICE = "hub.market_data.v1.MarketDataService"
+NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+
+
+def quote(
+    seq: int, *, epoch: int = 1, symbol: str = "AAPL", bid: str = "100", ask: str = "101", **more: Any
+) -> pb.Quote:
+    made = pb.Quote(symbol=symbol, epoch=epoch, seq=seq, bid=bid, ask=ask, **more)
+    made.market_time.FromDatetime(NOW)
+    made.received_at.FromDatetime(NOW)
+    return made
+
+
+def message(*quotes: pb.Quote, market_time: datetime = NOW) -> pb.StreamQuotesResponse:
+    made = pb.StreamQuotesResponse(quotes=quotes)
+    made.market_time.FromDatetime(market_time)
+    return made
+
+
+def snapshot(
+    *quotes: pb.Quote, epoch: int = 1, market_time: datetime = NOW, **more: Any
+) -> pb.StreamQuotesResponse:
+    made = message(market_time=market_time)
+    instruments = more.pop("instruments", None) or [
+        pb.Instrument(
+            symbol=symbol,
+            name=f"{symbol} Inc.",
+            asset_class=pb.ASSET_CLASS_STOCK,
+            tick_size="0.01",
+            lot_size="1",
+            tradable=True,
+            calendar="XNYS",
+        )
+        for symbol in ("AAPL", "MSFT")
+    ]
+    made.snapshot.CopyFrom(pb.Snapshot(instruments=instruments, quotes=quotes, epoch=epoch, **more))
+    made.snapshot.market_time.FromDatetime(market_time)
+    return made
+
+
+def session(opens_at: datetime, closes_at: datetime, calendar: str = "XNYS") -> pb.Session:
+    made = pb.Session(calendar=calendar)
+    made.opens_at.FromDatetime(opens_at)
+    made.closes_at.FromDatetime(closes_at)
+    return made
+
+
+def cache_of(*messages: pb.StreamQuotesResponse, clock: datetime = NOW) -> QuoteCache:
+    made = QuoteCache(clock=lambda: clock)
+    for each in messages:
+        made.apply(each)
+    return made
+
+
+def known(cache: QuoteCache, symbol: str = "AAPL") -> Quote:
+    found = cache.quote(symbol)
+    assert found is not None
+    return found
+
+
+def test_a_snapshot_fills_the_cache() -> None:
+    cache = QuoteCache()
+    assert (cache.state(), cache.loaded.is_set()) == ("no quotes from market-data yet", False)
+    cache.apply(snapshot(quote(1, last="100.5", bid_size="7")))
+    assert (cache.state(), cache.loaded.is_set()) == ("ok", True)
+    assert cache.symbols() == ["AAPL", "MSFT"]
+    instrument = cache.instrument("AAPL")
+    assert instrument is not None
+    assert (instrument.name, instrument.asset_class) == ("AAPL Inc.", "STOCK")
+    assert instrument.tick_size == Decimal("0.01")
+    assert known(cache).bid_size == Decimal(7)
+    assert known(cache).last == Decimal("100.5")
+    assert cache.market_time() == NOW
+    assert cache.quote("MSFT") is None
+    assert cache.instrument("NONE") is None
+
+
+def test_quotes_of_lower_epochs_and_earlier_seqs_are_dropped() -> None:
+    cache = cache_of(snapshot(quote(5, epoch=3), epoch=3))
+    cache.apply(message(quote(99, epoch=2), quote(5, epoch=3, bid="1"), quote(4, epoch=3)))
+    assert known(cache).position == (3, 5)
+    assert known(cache).bid == Decimal(100)
+    cache.apply(message(quote(99, epoch=2, symbol="MSFT")))
+    assert cache.quote("MSFT") is None, "a symbol without a quote does not take an old epoch's either"
+    cache.apply(message(quote(1, epoch=4)))
+    assert known(cache).position == (4, 1)
+    cache.apply(message(quote(6, epoch=3)))
+    assert known(cache).position == (4, 1)
+
+
+def test_a_snapshot_of_an_old_feeder_is_dropped() -> None:
+    cache = cache_of(snapshot(quote(5, epoch=3), epoch=3))
+    cache.apply(snapshot(quote(50, epoch=2), epoch=2, instruments=[pb.Instrument(symbol="OLD")]))
+    assert cache.symbols() == ["AAPL", "MSFT"]
+    assert known(cache).position == (3, 5)
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 9)), min_size=1))
+def test_whatever_the_order_of_arrival_the_newest_wins(positions: list[tuple[int, int]]) -> None:
+    cache = cache_of(snapshot(), *(message(quote(seq, epoch=epoch)) for epoch, seq in positions))
+    assert known(cache).position == max(positions)
+
+
+def test_market_time_never_goes_back() -> None:
+    cache = cache_of(snapshot(), message(market_time=NOW + timedelta(minutes=5)), message(market_time=NOW))
+    assert cache.market_time() == NOW + timedelta(minutes=5)
+
+
+def test_a_session_is_open_by_market_time_from_its_open_to_before_its_close() -> None:
+    hours = session(NOW, NOW + timedelta(hours=1))
+    for minutes, is_open in ((-1, False), (0, True), (59, True), (60, False)):
+        moment = NOW + timedelta(minutes=minutes)
+        cache = cache_of(snapshot(sessions=[hours], market_time=moment), clock=NOW + timedelta(days=9))
+        assert cache.session_open("AAPL") is is_open
+    assert not cache_of(snapshot(sessions=[session(NOW, NOW + timedelta(1), "24x7")])).session_open("AAPL")
+    assert not cache_of(snapshot(sessions=[hours])).session_open("NONE")
+    assert not QuoteCache().session_open("AAPL")
+
+
+def test_freshness_is_by_wall_time() -> None:
+    cache = cache_of(snapshot(quote(1)), clock=NOW + timedelta(seconds=10))
+    assert cache.fresh(cache.quote("AAPL"), 10)
+    assert not cache.fresh(cache.quote("AAPL"), 9.9)
+    assert not cache.fresh(cache.quote("MSFT"), 10)
+
+
+async def take(updates: AsyncIterator[Quote], count: int) -> list[Quote]:
+    async with asyncio.timeout(10):
+        return [await anext(updates) for _ in range(count)]
+
+
+async def test_readers_are_independent_and_start_with_what_is_known() -> None:
+    cache = cache_of(snapshot(quote(1), quote(1, symbol="MSFT")))
+    async with aclosing(cache.updates()) as first, aclosing(cache.updates()) as second:
+        assert {each.symbol for each in await take(first, 2)} == {"AAPL", "MSFT"}
+        cache.apply(message(quote(2)))
+        assert [each.seq for each in await take(first, 1)] == [2]
+        assert {(each.symbol, each.seq) for each in await take(second, 2)} == {("AAPL", 2), ("MSFT", 1)}
+    assert not cache._readers
+
+
+async def test_a_slow_reader_gets_the_newest_quote_with_the_extremes_of_all() -> None:
+    cache = cache_of(snapshot(quote(1)))
+    async with aclosing(cache.updates()) as updates:
+        await take(updates, 1)
+        cache.apply(message(quote(2, bid="100", ask="97", low_ask="96", high_bid="100")))
+        cache.apply(message(quote(3, bid="108", ask="109")))
+        cache.apply(message(quote(4, bid="102", ask="103", low_ask="99", high_bid="104")))
+        (newest,) = await take(updates, 1)
+        assert newest.seq == 4
+        assert (newest.ask, newest.low_ask, newest.high_bid) == (Decimal(103), Decimal(96), Decimal(108))
+        cache.apply(message(quote(5, bid="102", ask="103")))
+        (after,) = await take(updates, 1)
+        assert (after.low_ask, after.high_bid) == (Decimal(103), Decimal(102))
+
+
+class MarketData:
+    def __init__(self, *first: pb.StreamQuotesResponse) -> None:
+        self.first = first
+        self.followers: set[asyncio.Queue[pb.StreamQuotesResponse]] = set()
+
+    async def stream_quotes(
+        self, request: pb.StreamQuotesRequest, context: Any
+    ) -> AsyncIterator[pb.StreamQuotesResponse]:
+        news = asyncio.Queue[pb.StreamQuotesResponse]()
+        self.followers.add(news)
+        try:
+            for each in self.first:
+                yield each
+            while True:
+                yield await news.get()
+        finally:
+            self.followers.discard(news)
+
+    def say(self, news: pb.StreamQuotesResponse) -> None:
+        for follower in self.followers:
+            follower.put_nowait(news)
+
+    def register(self, server: aio.Server) -> None:
+        stream = grpc.unary_stream_rpc_method_handler(
+            self.stream_quotes,
+            request_deserializer=pb.StreamQuotesRequest.FromString,
+            response_serializer=pb.StreamQuotesResponse.SerializeToString,
+        )
+        server.add_registered_method_handlers(SERVICE, {"StreamQuotes": stream})
+
+    def server(self, tls: Tls, port: int = 0) -> Server:
+        table = {SERVICE: {"*": frozenset({"order"})}}
+        address = Address("127.0.0.1", port)
+        return Server(address, tls.files("market-data"), table, [self.register], drain_s=0, grace_s=0.5)
+
+
+@asynccontextmanager
+async def following(tls: Tls, port: int) -> AsyncIterator[QuoteCache]:
+    cache = QuoteCache()
+    async with (
+        connect(f"127.0.0.1:{port}", tls.files("order"), "market-data") as channel,
+        running(cache.follow(channel)),
+    ):
+        yield cache
+
+
+async def test_it_follows_and_survives_a_restart_of_the_feeder(tls: Tls) -> None:
+    feeder = MarketData(snapshot(quote(7, epoch=3), epoch=3))
+    async with feeder.server(tls) as server, following(tls, server.port) as cache:
+        await eventually(lambda: cache.state() == "ok" and cache.connected)
+        feeder.say(message(quote(8, epoch=3)))
+        await eventually(lambda: known(cache).position == (3, 8))
+        await server.__aexit__(None, None, None)
+        await eventually(lambda: not cache.connected)
+        assert known(cache).position == (3, 8)
+        old = MarketData(snapshot(quote(99, epoch=2), epoch=2), message(quote(1, epoch=4)))
+        async with old.server(tls, server.port):
+            await eventually(lambda: known(cache).position == (4, 1))

@@ -1,0 +1,25 @@
+"""Wrong settings stop the process at its start."""
+
+from __future__ import annotations
+
+import pytest
+from hub_market_data.settings import MarketDataSettings
+from hub_runtime import SettingsError, load
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("HUB_FEED_SPEED", "0"),
+        ("HUB_FEED_SPEED", "-1"),
+        ("HUB_FEED_SPEED", "nan"),
+        ("HUB_FEED_SPEED", "fast"),
+        ("HUB_FEED_SPEED", "1e9"),
+        ("HUB_FEED_SEED", "x"),
+        ("HUB_MARKET_HOURS", "always"),
+    ],
+)
+def test_a_wrong_value_is_a_fault_of_its_variable(variable: str, text: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(MarketDataSettings, {variable: text})
+    assert [fault for fault in refused.value.faults if fault.startswith(f"{variable}: must be")]
