@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.order.house import House, order_house
 from tests.order.peers import User
-from tests.support.servers import Database
+from tests.support.servers import Database, Postgres
 from tests.support.tls import Tls
 
 
+@pytest.fixture(scope="session")
+async def order_database(postgres_server: Postgres) -> AsyncIterator[Database]:
+    made = await postgres_server.create("hub_order")
+    yield made
+    await postgres_server.drop(made)
+
+
 @pytest.fixture
-async def house(database: Callable[[str], Awaitable[Database]], tls: Tls) -> AsyncIterator[House]:
-    """The service over a database of its own."""
-    async with order_house(await database("hub_order"), tls) as made:
+async def house(order_database: Database, tls: Tls) -> AsyncIterator[House]:
+    """The service over an empty database."""
+    async with order_house(order_database, tls) as made:
+        await made.tamper("TRUNCATE orders, executions, order_events, idempotency_keys, outbox")
         yield made
 
 

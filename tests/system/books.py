@@ -1,14 +1,16 @@
-"""The equations that must hold between the books of the order and the position service, read from their databases."""
+"""The equations between the books of the order and the position service, read from their databases."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from decimal import Decimal
 
 import asyncpg
 
 ORDERS = """
-    SELECT (SELECT count(*) FROM orders WHERE status IN ('PENDING', 'PROCESSING', 'PARTIALLY_EXECUTED')) AS open,
+    SELECT (SELECT count(*) FROM orders
+             WHERE status IN ('PENDING', 'PROCESSING', 'PARTIALLY_EXECUTED')) AS open,
            (SELECT count(*) FROM orders WHERE status = 'EXECUTED') AS executed,
            (SELECT count(*) FROM executions) AS executions,
            (SELECT count(DISTINCT order_id) FROM executions) AS filled_orders,
@@ -23,7 +25,8 @@ POSITIONS = """
            (SELECT coalesce(sum(quantity), 0) FROM trades) AS shares,
            (SELECT coalesce(sum(gross), 0) FROM trades) AS turnover,
            (SELECT coalesce(sum(amount), 0) FROM postings) AS all_postings,
-           (SELECT count(*) FROM (SELECT 1 FROM postings GROUP BY transaction_id HAVING sum(amount) <> 0) x) AS lopsided,
+           (SELECT count(*) FROM (SELECT FROM postings GROUP BY transaction_id HAVING sum(amount) <> 0)
+             AS unequal) AS lopsided,
            (SELECT count(*) FROM holds WHERE closed_at IS NULL) AS open_holds,
            (SELECT coalesce(sum(held), 0) FROM accounts) AS held_cash,
            (SELECT coalesce(sum(held), 0) FROM positions) AS held_shares,
@@ -41,8 +44,8 @@ async def differences(order_dsn: str, position_dsn: str) -> list[str]:
     order_db = await asyncpg.connect(order_dsn)
     position_db = await asyncpg.connect(position_dsn)
     try:
-        orders = dict(await order_db.fetchrow(ORDERS))
-        books = dict(await position_db.fetchrow(POSITIONS))
+        [orders] = await order_db.fetch(ORDERS)
+        [books] = await position_db.fetch(POSITIONS)
     finally:
         await order_db.close()
         await position_db.close()
@@ -68,9 +71,9 @@ async def differences(order_dsn: str, position_dsn: str) -> list[str]:
 
 async def balanced(order_dsn: str, position_dsn: str, timeout_s: float) -> list[str]:
     """Waits until the books agree, or answers what still differs after the time."""
-    deadline = asyncio.get_running_loop().time() + timeout_s
-    while True:
-        found = await differences(order_dsn, position_dsn)
-        if not found or asyncio.get_running_loop().time() > deadline:
-            return found
-        await asyncio.sleep(0.5)
+    found: list[str] = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            while found := await differences(order_dsn, position_dsn):  # noqa: ASYNC110 - other processes
+                await asyncio.sleep(0.5)
+    return found

@@ -12,7 +12,7 @@ from hub_local.stack import Stack
 
 from tests.system.books import balanced
 from tests.system.places import database
-from tests.system.user import FINAL, NewUser, User
+from tests.system.user import FINAL, NewUser, User, until
 
 VICTIMS = ["postgres", "rabbitmq", "redis", *SERVICES]
 ORDERS_PER_SECOND = 20
@@ -25,6 +25,9 @@ class Load:
         self.user = user
         self.accepted: set[str] = set()
         self.in_doubt: set[str] = set()
+
+    async def count(self) -> int:
+        return len(self.accepted)
 
     async def run(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
@@ -65,9 +68,8 @@ async def test_books_balance_after_kill_9_of_each_process_under_load(stack: Stac
         before = len(load.accepted)
         await stack.wait_replaced(victim, stack.kill(victim))
         await stack.wait_ready()
-        async with asyncio.timeout(60):
-            while len(load.accepted) < before + ORDERS_PER_SECOND:
-                await asyncio.sleep(0.1)
+        enough = before + ORDERS_PER_SECOND
+        await until(load.count, lambda accepted: accepted >= enough, timeout_s=60)  # noqa: B023 - used at once
     stop.set()
     await running
     assert len(load.accepted) > ORDERS_PER_SECOND * len(VICTIMS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -25,7 +27,7 @@ def channel(stack: Stack, server: str, credentials: grpc.ChannelCredentials) -> 
 
 
 async def health(channel: grpc.aio.Channel) -> int:
-    stub = health_pb2_grpc.HealthStub(channel)
+    stub: Any = health_pb2_grpc.HealthStub(channel)
     answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
     return int(answer.status)
 
@@ -90,7 +92,7 @@ async def test_only_the_gateway_may_follow_the_frames(stack: Stack) -> None:
     credentials = grpc.ssl_channel_credentials(ca_pem(stack), *certificate_pem(stack, "portfolio"))
     async with channel(stack, "quote-stream", credentials) as peer:
         stub = quote_stream_pb2_grpc.QuoteStreamServiceStub(peer)
+        frames = stub.StreamFrames(quote_stream_pb2.StreamFramesRequest(), timeout=5)
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            async for _ in stub.StreamFrames(quote_stream_pb2.StreamFramesRequest(), timeout=5):
-                break
+            await frames.read()
     assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED

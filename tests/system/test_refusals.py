@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from hub_local.stack import Stack
 
-from tests.system.user import NewUser, User
+from tests.system.user import NewUser, User, until
 
 MARKET = {"side": "BUY", "type": "MARKET", "quantity": "1"}
 
@@ -79,14 +79,14 @@ async def test_two_identical_orders_without_a_key_are_two_orders(stack: Stack, n
 
 async def test_a_cancelled_resting_order_gives_its_cash_back(stack: Stack, new_user: NewUser) -> None:
     user = await new_user()
-    order = await user.buy("AAPL", "1", type="LIMIT", limit_price="1.00")
-    assert Decimal((await user.get("/api/v1/balance"))["held"]) == Decimal("1.00")
+    ask = Decimal((await user.get("/api/v1/market-data/AAPL"))["ask"])
+    limit = (ask / 2).quantize(Decimal("0.01"))
+    order = await user.buy("AAPL", "1", type="LIMIT", limit_price=str(limit))
+    assert Decimal((await user.get("/api/v1/balance"))["held"]) == limit
     cancelled = await user.http.put(f"/api/v1/orders/{order['order_id']}/cancel")
     assert cancelled.status_code == 200, cancelled.text
     assert (await user.final(order["order_id"]))["status"] == "CANCELLED"
-    async with asyncio.timeout(30):
-        while (await user.get("/api/v1/balance"))["held"] != "0":
-            await asyncio.sleep(0.1)
+    await until(lambda: user.get("/api/v1/balance"), lambda balance: balance["held"] == "0")
     again = await user.http.put(f"/api/v1/orders/{order['order_id']}/cancel")
     assert again.status_code in {409, 422}
 
@@ -94,9 +94,9 @@ async def test_a_cancelled_resting_order_gives_its_cash_back(stack: Stack, new_u
 async def test_a_token_is_refused_within_a_second_of_logging_out(stack: Stack, new_user: NewUser) -> None:
     user = await new_user()
     assert (await user.http.post("/api/v1/auth/logout")).status_code == 204
-    async with asyncio.timeout(2):
-        while (await user.http.get("/api/v1/balance")).status_code != 401:
-            await asyncio.sleep(0.05)
+    await until(
+        lambda: user.http.get("/api/v1/balance"), lambda answer: answer.status_code == 401, timeout_s=2
+    )
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/orders/not-an-id", "/api/v1/market-data/NOPE"])

@@ -7,10 +7,11 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
+A = TypeVar("A")
 NewUser = Callable[[], Awaitable["User"]]
 FINAL = {"EXECUTED", "CANCELLED", "EXPIRED", "REPLACED", "FAILED"}
 
@@ -40,23 +41,38 @@ class User:
         return body
 
     async def final(self, order_id: str, timeout_s: float = 60) -> dict[str, Any]:
-        async with asyncio.timeout(timeout_s):
-            while True:
-                order: dict[str, Any] = (await self.get(f"/api/v1/orders/{order_id}"))["order"]
-                if order["status"] in FINAL:
-                    return order
-                await asyncio.sleep(0.1)
+        path = f"/api/v1/orders/{order_id}"
+        answer = await until(
+            lambda: self.get(path), lambda found: found["order"]["status"] in FINAL, timeout_s=timeout_s
+        )
+        order: dict[str, Any] = answer["order"]
+        return order
 
     async def position(self, symbol: str, quantity: str, timeout_s: float = 30) -> dict[str, Any]:
         """The position once it has this quantity: booking follows the execution."""
-        async with asyncio.timeout(timeout_s):
-            while True:
-                positions = (await self.get("/api/v1/positions?include_closed=true"))["positions"]
-                for position in positions:
-                    if position["symbol"] == symbol and Decimal(position["quantity"]) == Decimal(quantity):
-                        found: dict[str, Any] = position
-                        return found
-                await asyncio.sleep(0.1)
+        wanted = Decimal(quantity)
+
+        async def find() -> dict[str, Any]:
+            answer = await self.get("/api/v1/positions?include_closed=true")
+            return next((found for found in answer["positions"] if found["symbol"] == symbol), {})
+
+        return await until(
+            find, lambda found: bool(found) and Decimal(found["quantity"]) == wanted, timeout_s=timeout_s
+        )
+
+
+async def until(
+    ask: Callable[[], Awaitable[A]],
+    enough: Callable[[A], bool],
+    *,
+    timeout_s: float = 30,
+    pause_s: float = 0.1,
+) -> A:
+    """Asks again until the answer is good enough: nothing tells an outsider of the change."""
+    async with asyncio.timeout(timeout_s):
+        while not enough(answer := await ask()):  # noqa: ASYNC110 - see above
+            await asyncio.sleep(pause_s)
+        return answer
 
 
 async def register(gateway: str) -> User:

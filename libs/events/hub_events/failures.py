@@ -61,6 +61,7 @@ async def put_aside(
     event.failure = reason
     if decided is Verdict.NEWER:
         await _retry(link, family, queue, event, len(family.retries) - 1)
+        counter("hub_events_unknown_total", "Events of a newer release", ("queue",)).labels(queue).inc()
         log.error("event_unknown", type=event.type, event_id=event.event_id, reason=reason)
     elif decided is Verdict.NEVER or event.attempt >= len(family.retries):
         await bury(link, family, queue, pack([event.SerializeToString()]), reason)

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import cast
 from uuid import UUID
 
 from grpc import aio
@@ -105,7 +104,7 @@ class Market:
 
     def updates(self) -> AsyncGenerator[MarketQuote, None]:
         """Every change from here on, for one reader; use `aclosing`."""
-        return cast("AsyncGenerator[MarketQuote, None]", self._cache.updates())
+        return self._cache.updates()
 
     def facts(self, draft: Draft, limits: Limits) -> Facts:
         market = self._cache.quote(draft.symbol)

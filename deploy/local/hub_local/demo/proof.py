@@ -27,8 +27,8 @@ async def prove(client: Client, screen: Screen) -> None:
     screen.table(
         ["", "USD", ""],
         [
-            ["cash", money(cash), "/balance"],
-            ["+ cost of positions", money(cost), "/positions"],
+            ["cash", money(cash), "/balance   "],
+            ["+ cost of positions", money(cost), "/positions "],
             ["=", money(left), ""],
             ["", "", ""],
             ["paid in", money(paid_in), "/activities"],

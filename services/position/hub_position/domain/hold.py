@@ -56,20 +56,23 @@ class Hold:
 
     def booked(self, quantity: Decimal) -> Hold:
         """After one more execution of its order."""
-        after = replace(
-            self,
+        return self._shrunk(
             booked_quantity=self.booked_quantity + quantity,
             booked_count=self.booked_count + 1,
-            confirmed=True,
+            final_quantity=self.final_quantity,
+            final_count=self.final_count,
         )
-        return after.shrunk()
 
     def ended(self, *, final_quantity: Decimal, final_count: int) -> Hold:
         """After its order ended: the unfilled part goes, the rest stays until it is booked."""
         if self.final_count is not None:
             return self
-        after = replace(self, final_quantity=final_quantity, final_count=final_count, confirmed=True)
-        return after.shrunk()
+        return self._shrunk(
+            booked_quantity=self.booked_quantity,
+            booked_count=self.booked_count,
+            final_quantity=final_quantity,
+            final_count=final_count,
+        )
 
     def answers_its_key(self, now: datetime) -> bool:
         return not self.closed or (self.confirmed and now - self.placed_at < KEY_REMEMBERED)
@@ -77,14 +80,29 @@ class Hold:
     def released(self) -> Hold:
         return replace(self, remaining=ZERO, closed=True)
 
-    def shrunk(self) -> Hold:
-        """To what its order can still need. A closed hold never opens again."""
-        limit = self.quantity if self.final_quantity is None else min(self.quantity, self.final_quantity)
-        complete = self.final_count is not None and self.booked_count >= self.final_count
-        if self.closed or complete or self.booked_quantity >= limit:
-            return self.released()
-        needed = amount(self.side, limit - self.booked_quantity, self.unit_price)
-        return replace(self, remaining=min(self.remaining, needed))
+    def _shrunk(
+        self,
+        *,
+        booked_quantity: Decimal,
+        booked_count: int,
+        final_quantity: Decimal | None,
+        final_count: int | None,
+    ) -> Hold:
+        """To what its order, which exists, can still need. A closed hold never opens again."""
+        limit = self.quantity if final_quantity is None else min(self.quantity, final_quantity)
+        complete = final_count is not None and booked_count >= final_count
+        closed = self.closed or complete or booked_quantity >= limit
+        needed = ZERO if closed else amount(self.side, limit - booked_quantity, self.unit_price)
+        return replace(
+            self,
+            remaining=min(self.remaining, needed),
+            booked_quantity=booked_quantity,
+            booked_count=booked_count,
+            final_quantity=final_quantity,
+            final_count=final_count,
+            confirmed=True,
+            closed=closed,
+        )
 
 
 @dataclass(frozen=True)

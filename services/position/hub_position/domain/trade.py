@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
 from enum import StrEnum
+from functools import cached_property
 from uuid import UUID
 
 from hub_money import money
@@ -41,7 +42,7 @@ class Trade:
     def key(self) -> Key:
         return (self.executed_at, self.trade_id)
 
-    @property
+    @cached_property
     def gross(self) -> Decimal:
         return share(self.price, self.quantity, Decimal(1))
 
@@ -50,7 +51,7 @@ class Trade:
         """What it does to the account's cash."""
         return (self.gross if self.side is Side.SELL else -self.gross) - self.fee
 
-    @property
+    @cached_property
     def settles_on(self) -> date:
         return next_business_day(self.market_time.date())
 
