@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import os
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,8 @@ def generate(into: Path) -> None:
         f"--mypy_grpc_out=quiet,only_async:{into}",
     ]
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}", *outputs, *sources]
-    subprocess.run(command, check=True, cwd=PROTO)
+    plugins = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(command, check=True, cwd=PROTO, env={**os.environ, "PATH": plugins})
     (into / "hub" / "py.typed").touch()
 
 

@@ -138,11 +138,11 @@ class _Worker:
                     len(known)
                 )
                 await self._settle(known)
+            for delivery, _ in taken:
+                await delivery.message.ack()
         finally:
             self._in_flight.set(0)
             self._paused.set(0)
-        for delivery, _ in taken:
-            await delivery.message.ack()
 
     async def _settle(self, batch: Sequence[Arrived]) -> None:
         """Tries all at once, and what fails in halves, down to the single event at fault."""

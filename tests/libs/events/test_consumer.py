@@ -23,6 +23,11 @@ def consuming(login: Login, handler: Handler, **options: Any) -> Any:
     return consume(amqp_of(login), SUBMIT, handler, **options)
 
 
+def idle() -> bool:
+    """Whatever was handled is acknowledged."""
+    return REGISTRY.get_sample_value("hub_events_in_flight", {"family": "orders"}) == 0
+
+
 async def empty(broker: Broker) -> bool:
     """Nothing waits. Ask when the consumers are gone: what they have not acknowledged is back by then."""
     return await broker.depth(*SUBMIT, *FAMILY.retries) == 0
@@ -34,7 +39,7 @@ async def test_events_of_all_shards_arrive_once_each(amqp_vhost: Login) -> None:
         for number in range(200):
             await broker.send(event(f"{number}", account=f"account {number}"))
         async with running(consuming(amqp_vhost, handler)):
-            await eventually(lambda: len(handler.handled) == 200)
+            await eventually(lambda: len(handler.handled) == 200 and idle())
         assert sorted(handler.handled) == sorted(str(number) for number in range(200))
         assert await empty(broker)
 
@@ -82,6 +87,7 @@ async def test_poison_goes_alone_to_the_dead_letters_with_its_reason(
         async with running(consuming(amqp_vhost, handler)):
             await eventually(lambda: sorted(handler.handled) == ["a", "b", "c"])
             await eventually(lambda: depth_is(broker, 1, DLQ))
+            await eventually(idle)
         (dead,), headers = await broker.take(DLQ)
         assert dead.aggregate_id == "bad"
         assert "no such thing" in dead.failure
@@ -117,7 +123,7 @@ async def test_a_passing_fault_takes_a_retry_step_and_comes_back(amqp_vhost: Log
             await eventually(lambda: handler.handled == ["a"])
             await eventually(lambda: depth_is(broker, 1, FAMILY.retries[0]))
             handler.faults.clear()
-            await eventually(lambda: handler.handled == ["a", "later"])
+            await eventually(lambda: handler.handled == ["a", "later"] and idle())
         assert handler.events[-1].attempt == 1
         assert "no_order" in handler.events[-1].failure
         assert await empty(broker)
@@ -205,7 +211,7 @@ async def test_while_a_dependency_is_down_nothing_moves_and_nothing_is_lost(
             assert handler.handled == []
             assert await broker.depth(DLQ, *FAMILY.retries) == 0
             handler.faults.clear()
-            await eventually(lambda: handler.handled == ["a", "b", "c"])
+            await eventually(lambda: handler.handled == ["a", "b", "c"] and idle())
         assert handler.events[0].attempt == 0
         assert await empty(broker)
 
