@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hub_local.certificates import Authority
-from hub_local.ports import free_ports
 from redis.asyncio import Redis
 
+from hub_local.certificates import Authority
+from hub_local.ports import free_ports
 from tests.support.folders import server_folder
 from tests.support.servers import Database, Login, Postgres, RabbitMQ, ServerRoom
 from tests.support.tls import Tls

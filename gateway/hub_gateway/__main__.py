@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from hub_identity import Trust
-from hub_rpc import connect
-from hub_runtime.log import get_logger
-from hub_runtime.process import Process, main
 from redis.asyncio import Redis
 
 from hub_gateway.account import Account
@@ -19,6 +15,10 @@ from hub_gateway.server import HttpServer
 from hub_gateway.settings import GatewaySettings
 from hub_gateway.submissions import Submissions
 from hub_gateway.upstream import Upstream
+from hub_identity import Trust
+from hub_rpc import connect
+from hub_runtime.log import get_logger
+from hub_runtime.process import Process, main
 
 log = get_logger("gateway")
 

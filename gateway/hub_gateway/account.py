@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
+
 from hub.order.v1 import order_pb2
 from hub.position.v1 import position_pb2
-from hub_rpc import calling_as
-
 from hub_gateway import render
 from hub_gateway.gate import Caller
 from hub_gateway.peers import Peers
+from hub_rpc import calling_as
 
 MOST_PAGES: Final = 10
 ROWS: Final = 100

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hub_errors import NotFound
 from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hub_errors import NotFound
 from hub_gateway.auth import Auth
 from hub_gateway.exchange import Request, Resource, Response, answer
 from hub_gateway.gate import Gate

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from hub.auth.v1 import auth_pb2
-from hub_rpc import calling_as
-
 from hub_gateway import render
 from hub_gateway.codec import Body, Schema, printable
 from hub_gateway.exchange import Request, Resource, Response, answer
 from hub_gateway.gate import Gate
 from hub_gateway.limits import Rule
 from hub_gateway.peers import Peers
+from hub_rpc import calling_as
 
 # Hashing a password is slow on purpose, and logins queue for it.
 PASSWORD_TIME_S: Final = 5.0

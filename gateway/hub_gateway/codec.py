@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
+
 from hub_errors import Invalid
 from hub_money import parse_decimal
 

@@ -10,9 +10,9 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 import msgspec
-from hub_errors import Invalid
 from starlette.types import Receive, Scope, Send
 
+from hub_errors import Invalid
 from hub_gateway.problems import Header, HttpError
 
 CLOSE: Final[Header] = (b"connection", b"close")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hub_errors import Unauthenticated
-from hub_identity import Principal, Trust
-
 from hub_gateway.exchange import Request
 from hub_gateway.limits import Limits, Rule
+from hub_identity import Principal, Trust
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
 from hub_errors import Exhausted, Unavailable
 from hub_runtime.log import get_logger
 from hub_runtime.metrics import counter
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 log = get_logger("limits")
 

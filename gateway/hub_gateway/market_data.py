@@ -8,7 +8,6 @@ from typing import Final
 
 from hub.market_data.v1 import market_data_pb2
 from hub_errors import Invalid, NotFound
-
 from hub_gateway import render
 from hub_gateway.codec import Body, Schema
 from hub_gateway.exchange import Request, Resource, Response, answer

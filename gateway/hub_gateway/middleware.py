@@ -9,16 +9,16 @@ from time import perf_counter
 from typing import Final
 from uuid import uuid4
 
-from hub_errors import HubError
-from hub_runtime.log import get_logger
-from hub_runtime.metrics import counter, histogram
-from hub_runtime.tracing import span
 from opentelemetry.trace import Span, SpanKind
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hub_errors import HubError
 from hub_gateway import problems
 from hub_gateway.exchange import BODY_LIMIT, ROUTE, STARTED, TRACE_ID, Response, too_large
 from hub_gateway.problems import Header, HttpError
+from hub_runtime.log import get_logger
+from hub_runtime.metrics import counter, histogram
+from hub_runtime.tracing import span
 
 log = get_logger("http")
 

@@ -9,13 +9,9 @@ from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
+
 from hub.order.v1 import order_pb2
 from hub_errors import Invalid, NotFound
-from hub_money import to_text
-from hub_rpc import calling_as
-from hub_runtime.ids import uuid7
-from hub_runtime.tracing import current_traceparent
-
 from hub_gateway import render
 from hub_gateway.codec import NULL, Body, Schema, decimal, optional_decimal, printable
 from hub_gateway.exchange import Request, Resource, Response, answer
@@ -26,6 +22,10 @@ from hub_gateway.pages import flag, page
 from hub_gateway.peers import Peers
 from hub_gateway.problems import Header
 from hub_gateway.submissions import Submissions
+from hub_money import to_text
+from hub_rpc import calling_as
+from hub_runtime.ids import uuid7
+from hub_runtime.tracing import current_traceparent
 
 
 class NewOrder(Body, frozen=True):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from hub_errors import Invalid
-
 from hub_gateway.codec import printable
 
 MOST_ROWS: Final = 100

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import grpc
+
 from hub.auth.v1 import auth_pb2_grpc
 from hub.market_data.v1 import market_data_pb2_grpc
 from hub.order.v1 import order_pb2_grpc

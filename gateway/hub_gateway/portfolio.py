@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 from hub.portfolio.v1 import portfolio_pb2
 from hub.position.v1 import position_pb2
-from hub_rpc import calling_as
-
 from hub_gateway import render
 from hub_gateway.exchange import Request, Resource, Response, answer
 from hub_gateway.gate import Gate
 from hub_gateway.pages import flag, page
 from hub_gateway.peers import Peers
+from hub_rpc import calling_as
 
 
 class Portfolio:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
+
 from hub_errors import (
     Conflict,
     Denied,

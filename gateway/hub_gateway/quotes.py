@@ -10,14 +10,10 @@ from http import HTTPStatus
 from typing import Final
 
 import msgspec
-from hub_errors import Exhausted, HubError, Unavailable
-from hub_identity import Trust
-from hub_runtime.log import get_logger
-from hub_runtime.metrics import counter, gauge
-from hub_runtime.tracing import current_traceparent, span
 from opentelemetry.trace import SpanKind
 from starlette.types import Receive, Scope, Send
 
+from hub_errors import Exhausted, HubError, Unavailable
 from hub_gateway import problems
 from hub_gateway.account import Account
 from hub_gateway.exchange import Request, Resource, Response
@@ -27,6 +23,10 @@ from hub_gateway.middleware import SECURITY_HEADERS
 from hub_gateway.problems import HttpError
 from hub_gateway.session import INTERNAL, RESTART, UNAUTHENTICATED, Ending, Session
 from hub_gateway.socket_limits import Roster, SocketLimits
+from hub_identity import Trust
+from hub_runtime.log import get_logger
+from hub_runtime.metrics import counter, gauge
+from hub_runtime.tracing import current_traceparent, span
 
 log = get_logger("sockets")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from hub.auth.v1 import auth_pb2
 from hub.market_data.v1 import market_data_pb2
 from hub.order.v1 import order_pb2

@@ -10,10 +10,11 @@ from types import TracebackType
 from typing import Any, Final
 
 import uvicorn
-from hub_runtime.settings import Address
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from hub_runtime.settings import Address
 
 HEADER_TIME_S: Final = 10.0
 LINGER_S: Final = 5.0

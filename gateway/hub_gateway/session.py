@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
-from hub_errors import Exhausted, HubError, Invalid, Unauthenticated
-from hub_identity import Trust
-from hub_runtime.backoff import Backoff
 from starlette.types import Receive, Send
 
+from hub_errors import Exhausted, HubError, Invalid, Unauthenticated
 from hub_gateway.account import Account
 from hub_gateway.codec import Schema
 from hub_gateway.frames import Frame, Frames, Update
 from hub_gateway.gate import Caller
 from hub_gateway.market_data import symbol as checked_symbol
 from hub_gateway.socket_limits import Roster, SocketLimits
+from hub_identity import Trust
+from hub_runtime.backoff import Backoff
 
 NORMAL: Final = 1000
 UNSUPPORTED: Final = 1003

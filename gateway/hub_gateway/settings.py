@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from hub_runtime.common_settings import ProcessSettings, RedisSettings, TlsSettings
-from hub_runtime.settings import Address, setting
-
 from hub_gateway.limits import Rule, WithoutRedis
 from hub_gateway.socket_limits import SocketLimits
+from hub_runtime.common_settings import ProcessSettings, RedisSettings, TlsSettings
+from hub_runtime.settings import Address, setting
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import grpc
+
 from hub.order.v1 import order_pb2
 from hub.order.v1.order_pb2_grpc import OrderServiceStub
 from hub_batching import Batcher
 from hub_errors import Denied, HubError, Invalid, Timeout, Unauthenticated, Unavailable
+from hub_gateway.problems import InDoubt
 from hub_rpc import error_from
 from hub_runtime.backoff import Backoff
 from hub_runtime.log import get_logger
 from hub_runtime.tracing import span
-
-from hub_gateway.problems import InDoubt
 
 log = get_logger("submissions")
 

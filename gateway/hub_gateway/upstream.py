@@ -8,11 +8,10 @@ from typing import Final
 
 from hub.quote_stream.v1 import quote_stream_pb2
 from hub.quote_stream.v1.quote_stream_pb2_grpc import QuoteStreamServiceStub
+from hub_gateway.frames import Frames
 from hub_rpc import reading
 from hub_runtime.backoff import Backoff
 from hub_runtime.log import get_logger
-
-from hub_gateway.frames import Frames
 
 log = get_logger("upstream")
 

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 from grpc import aio
+
 from hub.auth.v1 import auth_pb2 as pb
 from hub.auth.v1 import auth_pb2_grpc
 from hub_auth import usecases, worker
@@ -22,7 +23,6 @@ from hub_identity import Trust
 from hub_postgres import Pool, connect_pool, listen
 from hub_rpc import Server, calling_as, connect
 from hub_runtime import Address, utc_now
-
 from tests.support.servers import Database
 from tests.support.tls import Tls
 

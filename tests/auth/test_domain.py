@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hub_auth.domain import email_address, good_password, masked, person_name
 from hub_auth.passwords import common_passwords
 from hub_errors import Invalid
-from hypothesis import given
-from hypothesis import strategies as st
 
 COMMON = common_passwords()
 EMAIL = "ana.maria@example.com"

@@ -13,11 +13,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
 from hub_auth import keys, usecases
 from hub_auth.store import Store
 from hub_postgres import Pool
 from hub_runtime import utc_now
-
 from tests.auth.conftest import SECRET
 
 

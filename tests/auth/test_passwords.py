@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from hub_auth import passwords as module
 from hub_auth.passwords import Passwords
 from hub_errors import Exhausted

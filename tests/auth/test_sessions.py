@@ -13,11 +13,11 @@ import asyncpg
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+
 from hub_auth import keys
 from hub_auth.passwords import Passwords
 from hub_errors import Conflict, Denied, HubError, Invalid, Unauthenticated
 from hub_postgres import Pool
-
 from tests.auth.conftest import PASSWORD, Client, Replica, Time, until
 
 

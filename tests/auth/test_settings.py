@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from hub_auth.settings import AuthSettings
 from hub_runtime import SettingsError, load
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+
 from hub.auth.v1 import auth_pb2 as pb
 from hub.auth.v1 import auth_pb2_grpc
 from hub_auth.domain import Denial, VerificationKey
@@ -18,7 +19,6 @@ from hub_errors import Denied, Unauthenticated
 from hub_identity import Trust
 from hub_postgres import Pool
 from hub_rpc import reading
-
 from tests.auth.conftest import Client, Replica, Start, Time, until
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

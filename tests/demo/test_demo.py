@@ -12,12 +12,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hub_local.demo.client import DemoError
 from hub_local.demo.live import Live
 from hub_local.demo.screen import Screen, money, number, signed
 from hub_local.demo.story import below
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 async def start(gateway: str) -> asyncio.subprocess.Process:

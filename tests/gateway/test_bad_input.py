@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from hub_runtime import uuid7
 
+from hub_runtime import uuid7
 from tests.gateway.world import Gateway, Signer
 
 

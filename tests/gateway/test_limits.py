@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from hub_errors import Exhausted, Unavailable
-from hub_gateway.limits import Limits, Rule, WithoutRedis
 from redis.asyncio import Redis
 
+from hub_errors import Exhausted, Unavailable
+from hub_gateway.limits import Limits, Rule, WithoutRedis
 from tests.gateway.world import rules, running_gateway
 from tests.support.servers import Login
 from tests.support.tls import Tls

@@ -6,12 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from hub_errors import HubError, Timeout
 from hub_gateway import server as http_server
 from hub_gateway.app import application
 from hub_gateway.exchange import Request, Resource, Response, answer
 from hub_gateway.server import HttpServer
-
 from tests.gateway.world import LOCAL
 
 

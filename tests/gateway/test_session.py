@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from hub.quote_stream.v1 import quote_stream_pb2
 from hub_errors import Unavailable
 from hub_gateway.frames import Frames, Update, frame_of
@@ -18,7 +19,6 @@ from hub_gateway.session import Ending, Session
 from hub_gateway.socket_limits import Roster, SocketLimits
 from hub_identity import Trust
 from hub_quote_stream.patch import frame
-
 from tests.gateway.world import Signer
 from tests.quote_stream.quotes import quote
 

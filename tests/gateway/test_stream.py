@@ -13,6 +13,9 @@ from functools import partial
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
 from hub.quote_stream.v1 import quote_stream_pb2
 from hub.quote_stream.v1.quote_stream_pb2_grpc import add_QuoteStreamServiceServicer_to_server
 from hub_errors import Unavailable
@@ -23,9 +26,6 @@ from hub_quote_stream.patch import frame
 from hub_quote_stream.rpc import QuoteStreamRpc
 from hub_rpc import Server
 from hub_runtime import uuid7
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-
 from tests.gateway.world import LOCAL, Gateway, running_gateway
 from tests.quote_stream.quotes import Follower, loaded, quote
 from tests.support.servers import Login

@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 from grpc import aio
+
 from hub.order.v1 import order_pb2, order_pb2_grpc
 from hub_errors import Conflict, Exhausted, HubError, Invalid, Refused, Timeout, Unavailable
 from hub_rpc import Server, status_number
-
 from tests.gateway.world import LOCAL, Gateway, running_gateway
 from tests.support.servers import Login
 from tests.support.tls import Tls

@@ -13,6 +13,8 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from redis.asyncio import Redis
+
 from hub.auth.v1 import auth_pb2
 from hub_gateway.account import Account
 from hub_gateway.app import application, resources
@@ -28,8 +30,6 @@ from hub_gateway.upstream import Upstream
 from hub_identity import Trust
 from hub_rpc import connect
 from hub_runtime import Address, uuid7
-from redis.asyncio import Redis
-
 from tests.support.tls import Tls
 
 LOCAL = Address("127.0.0.1", 0)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from hub_local.report import Report
 from hub_local.running import run
-
 from tests.local.dummies.table import stack_of_dummies
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from hub_local.processes import ended, leftovers
 
+from hub_local.processes import ended, leftovers
 from tests.local.dummies.table import CHECKOUT
 
 START_LIMIT = 60

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from hub_local.layout import SERVICES, Layout, environment, state_directory
 from hub_local.ports import Ports, free_ports, is_free
 

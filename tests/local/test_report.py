@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from hub_local import report
 from hub_local.report import Follower, Report, highlight, last_lines
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+
 from hub_local.faults import AlreadyRunningError, StartError
 from hub_local.ports import HOST
 from hub_local.processes import leftovers
 from hub_local.servers import superuser_dsn
 from hub_local.stack import Stack
-
 from tests.local.dummies.table import stack_of_dummies
 
 

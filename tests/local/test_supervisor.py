@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from hub_local.processes import Program, leftovers, run_once
 from hub_local.supervisor import LONGEST_DELAY, Child, State, stop_in_order
-
 from tests.support.waiting import eventually
 
 SLEEP = "import time; time.sleep(600)"

@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 from grpc import aio
+
 from hub.market_data.v1 import market_data_pb2_grpc
 from hub_market_data.board import Board
 from hub_market_data.rpc import CALL_TABLE, MarketDataRpc
@@ -15,7 +16,6 @@ from hub_market_data.store import Store
 from hub_postgres import Pool, connect_pool
 from hub_rpc import Server, connect
 from hub_runtime import Address
-
 from tests.support.servers import Database
 from tests.support.tls import Tls
 

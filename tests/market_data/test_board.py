@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from hub_market_data.board import Board, Snapshot, Subscription, Update
-from hub_market_data.domain import Quote, conflated
-from hub_market_data.seed import INSTRUMENTS
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub_market_data.board import Board, Snapshot, Subscription, Update
+from hub_market_data.domain import Quote, conflated
+from hub_market_data.seed import INSTRUMENTS
 from tests.market_data.prices import NOON, open_board, quote
 
 CENTS = st.integers(100, 10_000).map(lambda cents: Decimal(cents) / 100)

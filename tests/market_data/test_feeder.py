@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 import pytest
+
 from hub_market_data import usecases
 from hub_market_data.board import Board
 from hub_market_data.clients import FeederClient
@@ -16,7 +17,6 @@ from hub_market_data.replay import History, Replay
 from hub_market_data.store import FeedState, Store
 from hub_market_data.worker import Feeder, FeederReplacedError
 from hub_runtime import utc_now
-
 from tests.market_data.conftest import served
 from tests.market_data.prices import CENT
 from tests.support.servers import Database

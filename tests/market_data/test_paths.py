@@ -5,11 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from itertools import pairwise
 
-from hub_market_data.domain import Bar
-from hub_market_data.paths import MINIMUM_STEPS, Step, day_path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub_market_data.domain import Bar
+from hub_market_data.paths import MINIMUM_STEPS, Step, day_path
 from tests.market_data.prices import CENT, bar
 
 BAR = bar(open_="27.66", high="27.98", low="27.52", close="27.95")

@@ -8,10 +8,10 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
+
 from hub_market_data import seed
 from hub_market_data.domain import Bar, Tick
 from hub_market_data.replay import BEAT_S, TRADING_DAY_S, History, Replay
-
 from tests.market_data.prices import CENT, NOON, bar
 
 BARS = (

@@ -6,13 +6,13 @@ from decimal import Decimal
 
 import pytest
 from grpc import aio
+
 from hub.market_data.v1 import market_data_pb2 as pb
 from hub.market_data.v1 import market_data_pb2_grpc
 from hub_errors import Denied, Invalid, Unavailable
 from hub_market_data.board import Board
 from hub_market_data.rpc import SIGN_OF_LIFE_S
 from hub_rpc import reading
-
 from tests.market_data.conftest import served
 from tests.market_data.prices import NOON, open_board, quote
 from tests.support.tls import Tls

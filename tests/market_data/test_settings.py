@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from hub_market_data.settings import MarketDataSettings
 from hub_runtime import SettingsError, load
 

@@ -9,11 +9,11 @@ from itertools import pairwise
 
 import asyncpg
 import pytest
+
 from hub_market_data import seed, usecases
 from hub_market_data.board import Board
 from hub_market_data.store import Store
 from hub_postgres import Pool, connect_pool
-
 from tests.market_data.prices import NOON, quote
 from tests.support.servers import Database
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import asyncpg
 from grpc import aio
+
 from hub.event.v1 import event_pb2
 from hub.order.v1 import order_pb2, order_pb2_grpc
 from hub.position.v1 import position_pb2_grpc
@@ -31,7 +32,6 @@ from hub_order.venue import SimulatedVenue
 from hub_postgres import Pool, connect_pool
 from hub_rpc import Server, calling_as, connect
 from hub_runtime import Address, utc_now, uuid7
-
 from tests.order import build
 from tests.order.peers import Books, Keys, Tape, User
 from tests.support.servers import Database

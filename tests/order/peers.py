@@ -15,6 +15,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from grpc import aio
+
 from hub.auth.v1 import auth_pb2
 from hub.market_data.v1 import market_data_pb2
 from hub.order.v1 import order_pb2

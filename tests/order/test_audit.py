@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from hub_order import audit
 from hub_order.domain import accepted, fill, rest
-
 from tests.order import build
 
 Chain = list[tuple[audit.Record, bytes]]

@@ -7,6 +7,9 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
 from hub_money import money
 from hub_order import audit
 from hub_order.domain import (
@@ -26,9 +29,6 @@ from hub_order.domain import (
     hold_id_of,
     rest,
 )
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-
 from tests.order import build
 
 FINAL = sorted(set(Status) - OPEN)

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+
 from hub.order.v1 import order_pb2
 from hub_errors import Refused
 from hub_order import audit
@@ -16,7 +17,6 @@ from hub_order.clients import Market
 from hub_order.domain import Order, Quote, Status, execution_id_of
 from hub_order.usecases.execute import Task, execute
 from hub_order.venue import Fill
-
 from tests.order import build
 from tests.order.house import House
 from tests.order.peers import User

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+
 from hub.event.v1 import event_pb2
 from hub_events import CHANNEL, ORDERS, Amqp, Publisher, Relay, consume, envelope
 from hub_order.domain import Status
@@ -21,7 +22,6 @@ from hub_order.store import RESTING_CHANNEL
 from hub_order.trigger import Trigger
 from hub_order.worker import handle
 from hub_postgres import HeldLock, Wakeup, holding_lock
-
 from tests.order import build
 from tests.order.house import House
 from tests.order.peers import User

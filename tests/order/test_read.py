@@ -5,10 +5,10 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 import pytest
+
 from hub.order.v1 import order_pb2
 from hub_errors import Invalid, NotFound, Unauthenticated
 from hub_rpc import calling_as
-
 from tests.order.house import House, submission
 from tests.order.peers import User
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
 
-from hub_order.domain import Order, Quote, Side, Status
-from hub_order.resting import Hand, RestingOrders
-from hub_order.venue import SimulatedVenue
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub_order.domain import Order, Quote, Side, Status
+from hub_order.resting import Hand, RestingOrders
+from hub_order.venue import SimulatedVenue
 from tests.order import build
 
 PRICES = st.integers(90, 110).map(str)

@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hub_errors import Invalid, Refused
-from hub_order.domain import OrderType, Side
-from hub_order.risk import RULES, Facts, protection_price, refusal, unit_price
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub_errors import Invalid, Refused
+from hub_order.domain import OrderType, Side
+from hub_order.risk import RULES, Facts, protection_price, refusal, unit_price
 from tests.order import build
 
 WHOLE_SHARES = build.instrument(fractionable=False)

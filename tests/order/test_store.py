@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+
 from hub_order.domain import TRANSITIONS, Status, accepted
 from hub_order.store import Newcomer, rows
 from hub_runtime import utc_now
-
 from tests.order import build
 from tests.order.house import House
 from tests.order.peers import User

@@ -9,13 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+
 from hub.order.v1 import order_pb2, order_pb2_grpc
 from hub_errors import Denied, Invalid
 from hub_order.clients import PLACE_HOLDS_CALLS
 from hub_order.domain import Status
 from hub_order.usecases.accept import ACCEPTING_TRANSACTIONS
 from hub_rpc import connect
-
 from tests.order.house import House, submission
 from tests.order.peers import User
 from tests.support.tls import Tls

@@ -9,7 +9,6 @@ from uuid import UUID
 from hub_order.domain import Status
 from hub_order.usecases.sweep import fail_stale, forget_keys, sweep_holds
 from hub_runtime import utc_now
-
 from tests.order.house import House, submission
 from tests.order.peers import User
 

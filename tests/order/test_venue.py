@@ -5,11 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hub_order.domain import Order, Side, fill
-from hub_order.venue import SimulatedVenue, execution_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub_order.domain import Order, Side, fill
+from hub_order.venue import SimulatedVenue, execution_of
 from tests.order import build
 
 venue = SimulatedVenue()

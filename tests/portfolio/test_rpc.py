@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from hub.market_data.v1 import market_data_pb2
 from hub.portfolio.v1 import portfolio_pb2, portfolio_pb2_grpc
 from hub_errors import Denied, Unauthenticated, Unavailable
@@ -23,7 +24,6 @@ from hub_position.domain.trade import Side
 from hub_postgres import connect_pool
 from hub_rpc import Server, calling_as, connect
 from hub_runtime import Address, utc_now
-
 from tests.position.house import House, position_house
 from tests.position.world import World
 from tests.support.servers import Database

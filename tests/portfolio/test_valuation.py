@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from hub_portfolio.domain import Cash, Holding, Mark, summarise, value
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hub_portfolio.domain import Cash, Holding, Mark, summarise, value
 
 NOW = datetime(2026, 1, 5, 15, tzinfo=UTC)
 CASH = Cash("USD", Decimal("1000.5"), Decimal(900))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from hub_postgres import Pool, connect_pool
 
+from hub_postgres import Pool, connect_pool
 from tests.position.world import World
 from tests.support.servers import Database, Postgres
 

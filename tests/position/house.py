@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from grpc import aio
+
 from hub.position.v1 import position_pb2_grpc
 from hub_batching import Batcher
 from hub_position.__main__ import CALL_TABLE
@@ -17,7 +18,6 @@ from hub_position.rpc import PositionRpc
 from hub_position.usecases import place_holds_of_calls
 from hub_rpc import Server, connect
 from hub_runtime import Address, utc_now
-
 from tests.position.world import DEPOSIT, Owner, World
 from tests.support.tls import Tls
 from tests.support.tokens import Signer, TokenUser

@@ -9,9 +9,9 @@ from decimal import Decimal
 
 import asyncpg
 import pytest
+
 from hub_position.domain.position import PositionStatus
 from hub_position.domain.trade import Side
-
 from tests.position.world import DEPOSIT, Owner, World, ending, execution, hold_of
 
 

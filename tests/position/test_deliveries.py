@@ -10,14 +10,14 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
 from hub_position.domain.batch import Ending
 from hub_position.domain.hold import HoldRequest
 from hub_position.domain.position import fold
 from hub_position.domain.trade import Side, Trade
 from hub_position.usecases import Ended, Executed
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
-
 from tests.position.world import START, Owner, World, hold_of
 
 Fact = Executed | Ended

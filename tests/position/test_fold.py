@@ -9,10 +9,11 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
-from hub_position.domain.position import Holding, PositionStatus, apply, fold
-from hub_position.domain.trade import Side, Trade, next_business_day, share
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from hub_position.domain.position import Holding, PositionStatus, apply, fold
+from hub_position.domain.trade import Side, Trade, next_business_day, share
 
 START = datetime(2026, 1, 5, 15, tzinfo=UTC)
 ACCOUNT = UUID(int=1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from uuid import uuid4
 
-from hub_position.domain.hold import Hold
-from hub_position.domain.trade import Side
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub_position.domain.hold import Hold
+from hub_position.domain.trade import Side
 from tests.position.world import START
 
 parts = st.lists(st.integers(1, 5).map(Decimal), min_size=1, max_size=4)

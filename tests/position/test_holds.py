@@ -9,12 +9,12 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+
 from hub_errors import NotFound
 from hub_position.domain.trade import Side
 from hub_position.usecases import get_balance, place_holds, settle_holds
 from hub_postgres import connect_pool
 from hub_runtime import utc_now
-
 from tests.position.world import DEPOSIT, Owner, World, ending, execution, hold_of
 from tests.support.servers import Database
 

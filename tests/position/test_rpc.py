@@ -8,12 +8,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+
 from hub.order.v1 import order_pb2
 from hub.position.v1 import position_pb2, position_pb2_grpc
 from hub_errors import Denied, Invalid, NotFound, Unauthenticated
 from hub_position.domain.trade import Side
 from hub_rpc import calling_as
-
 from tests.position.house import House, position_house
 from tests.position.world import World
 from tests.support.tls import Tls

@@ -12,6 +12,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
 from hub.event.v1 import event_pb2
 from hub.order.v1 import order_pb2
 from hub_errors import Invalid
@@ -23,11 +28,6 @@ from hub_position.mapping import WIRE_SIDES
 from hub_position.worker import handle
 from hub_postgres import Wakeup
 from hub_runtime import utc_now
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
 from tests.position.world import DEPOSIT, START, Owner, World, hold_of
 from tests.support.servers import Database, Login
 from tests.support.waiting import eventually

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from hub.quote_stream.v1 import quote_stream_pb2
 from hub_errors import Unavailable
 from hub_quote_stream.frames import AT_ONCE, Frames
 from hub_quote_stream.patch import frame
-
 from tests.quote_stream.quotes import quote
 
 

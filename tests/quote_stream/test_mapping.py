@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
 from hub.event.v1 import event_pb2
 from hub.order.v1 import order_pb2
 from hub_gateway import render
 from hub_quote_stream import mapping
-
 from tests.quote_stream.quotes import loaded
 
 ORDER = order_pb2.Order(

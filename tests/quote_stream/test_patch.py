@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from hub_quote_stream.patch import frame
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub_quote_stream.patch import frame
 from tests.quote_stream.quotes import Follower, loaded, quote
 
 PRICES = st.decimals("6", "1000000", places=8, allow_nan=False, allow_infinity=False)

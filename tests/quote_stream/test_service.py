@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
+
 from hub.event.v1 import event_pb2
 from hub.market_data.v1 import market_data_pb2
 from hub.order.v1 import order_pb2
@@ -26,7 +27,6 @@ from hub_quote_stream.rpc import QuoteStreamRpc
 from hub_quote_stream.worker import account_updates, publish_quotes
 from hub_rpc import Server, connect, reading
 from hub_runtime import Address
-
 from tests.support.servers import Login
 from tests.support.tls import Tls
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
+
 from hub_local import certificates, servers
 from hub_local.credentials import secret
 from hub_local.layout import SERVICES, Layout, Service, environment

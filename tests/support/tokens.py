@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from hub.auth.v1 import auth_pb2
 from hub_identity import Trust
 

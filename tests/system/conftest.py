@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from hub_local.layout import SERVICES
 from hub_local.ports import Ports
 from hub_local.stack import Stack
-
 from tests.system.traces import Traces, receiving_traces
 from tests.system.user import NewUser, User, register
 

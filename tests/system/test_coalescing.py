@@ -6,9 +6,9 @@ import asyncio
 import json
 
 import httpx
+
 from hub_local.ports import HOST
 from hub_local.stack import Stack
-
 from tests.system.places import admin_url
 from tests.system.user import NewUser, User
 

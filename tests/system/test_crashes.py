@@ -7,9 +7,9 @@ import random
 
 import httpx
 import pytest
+
 from hub_local.layout import SERVICES
 from hub_local.stack import Stack
-
 from tests.system.books import balanced
 from tests.system.places import database
 from tests.system.user import FINAL, NewUser, User, until

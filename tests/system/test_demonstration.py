@@ -6,6 +6,7 @@ import asyncio
 import sys
 
 import pytest
+
 from hub_local.stack import Stack
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from hub.auth.v1 import auth_pb2, auth_pb2_grpc
 from hub.market_data.v1 import market_data_pb2, market_data_pb2_grpc
 from hub.order.v1 import order_pb2, order_pb2_grpc
@@ -14,7 +15,6 @@ from hub.portfolio.v1 import portfolio_pb2, portfolio_pb2_grpc
 from hub.position.v1 import position_pb2, position_pb2_grpc
 from hub.quote_stream.v1 import quote_stream_pb2, quote_stream_pb2_grpc
 from hub_local.stack import Stack
-
 from tests.support.tls import Authority
 from tests.system.places import ca_pem, certificate_pem, grpc_target
 

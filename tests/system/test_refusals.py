@@ -6,8 +6,8 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-from hub_local.stack import Stack
 
+from hub_local.stack import Stack
 from tests.system.user import NewUser, User, until
 
 MARKET = {"side": "BUY", "type": "MARKET", "quantity": "1"}

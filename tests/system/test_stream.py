@@ -8,10 +8,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from hub_local.stack import Stack
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from hub_local.stack import Stack
 from tests.quote_stream.quotes import Follower
 from tests.system.user import NewUser, User
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hub_local.stack import Stack
-
 from tests.system.traces import Span, Traces
 from tests.system.user import NewUser
 

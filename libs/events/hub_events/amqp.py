@@ -11,13 +11,13 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
-from hub.event.v1 import event_pb2
-from hub_errors import Unavailable
-from hub_runtime import Backoff, get_logger
 from yarl import URL
 
+from hub.event.v1 import event_pb2
+from hub_errors import Unavailable
 from hub_events.envelope import pack
 from hub_events.topology import TOPOLOGY, Topology, declare
+from hub_runtime import Backoff, get_logger
 
 CONNECT_TIMEOUT_S = 5.0
 PUBLISH_TIMEOUT_S = 5.0

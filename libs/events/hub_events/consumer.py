@@ -9,13 +9,13 @@ from functools import partial
 
 from aio_pika.abc import AbstractIncomingMessage
 from google.protobuf.message import DecodeError
-from hub.event.v1 import event_pb2
-from hub_runtime import SIZE_BUCKETS, Backoff, counter, gauge, get_logger, histogram
 
+from hub.event.v1 import event_pb2
 from hub_events.amqp import Amqp, Link
 from hub_events.envelope import unpack
 from hub_events.failures import UnknownEvent, Verdict, bury, put_aside, reason_of, verdict
 from hub_events.topology import Family
+from hub_runtime import SIZE_BUCKETS, Backoff, counter, gauge, get_logger, histogram
 
 MOST_EVENTS = 512
 CONSUME_TIMEOUT_S = 5.0

@@ -7,11 +7,10 @@ from typing import Final
 
 from hub.event.v1 import event_pb2
 from hub_errors import Exhausted, HubError, Invalid, Timeout, Unavailable
-from hub_runtime import counter, get_logger
-
 from hub_events.amqp import Link
 from hub_events.envelope import pack
 from hub_events.topology import Family
+from hub_runtime import counter, get_logger
 
 REASON_LIMIT: Final = 500
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from hub_runtime import get_logger
-
 from hub_events.amqp import Amqp, Link
 from hub_events.consumer import CONSUME_TIMEOUT_S, Handle, Inbox
+from hub_runtime import get_logger
 
 QUEUE_LIMIT: Final = 10_000
 

@@ -8,9 +8,8 @@ from typing import Final
 from uuid import UUID
 
 from hub.event.v1 import event_pb2
-from hub_postgres import Connection
-
 from hub_events.topology import shard_of
+from hub_postgres import Connection
 
 CHANNEL: Final = "outbox"
 

@@ -8,11 +8,10 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from hub_postgres import Connection, Pool, Wakeup
-from hub_runtime import SIZE_BUCKETS, counter, gauge, get_logger, histogram, utc_now
-
 from hub_events.amqp import Amqp, Link
 from hub_events.envelope import pack
+from hub_postgres import Connection, Pool, Wakeup
+from hub_runtime import SIZE_BUCKETS, counter, gauge, get_logger, histogram, utc_now
 
 EVENTS_PER_MESSAGE: Final = 256
 ROWS_PER_ROUND: Final = 2048

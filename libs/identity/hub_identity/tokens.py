@@ -9,8 +9,8 @@ from typing import Any, Final
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from hub_errors import Unauthenticated
 
+from hub_errors import Unauthenticated
 from hub_identity.principal import Principal
 
 ALGORITHM: Final = "ES256"

@@ -8,13 +8,13 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from grpc import aio
+
 from hub.auth.v1 import auth_pb2, auth_pb2_grpc
 from hub_errors import Unavailable
-from hub_rpc import reading
-from hub_runtime import Backoff, Clock, get_logger, utc_now
-
 from hub_identity.principal import Principal
 from hub_identity.tokens import ALGORITHM, expired, load_key, read, revoked
+from hub_rpc import reading
+from hub_runtime import Backoff, Clock, get_logger, utc_now
 
 REMEMBERED: Final = 50_000
 

@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator, Iterable
 from datetime import UTC, datetime, timedelta
 
 from grpc import aio
-from hub.market_data.v1 import market_data_pb2, market_data_pb2_grpc
-from hub_rpc import reading
-from hub_runtime import Backoff, Clock, get_logger, utc_now
 
+from hub.market_data.v1 import market_data_pb2, market_data_pb2_grpc
 from hub_market_client.model import Instrument, Quote, Session, read_instrument, read_quote, read_session
 from hub_market_client.readers import Reader
+from hub_rpc import reading
+from hub_runtime import Backoff, Clock, get_logger, utc_now
 
 log = get_logger("quotes")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg
+
 from hub_errors import Unavailable
 
 # Connection, resources, operator's intervention (also a statement's time limit), system.

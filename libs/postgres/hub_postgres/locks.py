@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from hub_runtime import Backoff, get_logger
-
 from hub_postgres.faults import passes
 from hub_postgres.pool import Connection
 from hub_postgres.session import close_session, open_session
+from hub_runtime import Backoff, get_logger
 
 POLL_S = 0.5
 PROBE_S = 1.0

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from importlib import resources
 
 from hub_errors import Conflict
-from hub_runtime import get_logger
-
 from hub_postgres.locks import holding_lock
 from hub_postgres.pool import Connection
 from hub_postgres.session import close_session, open_session
+from hub_runtime import get_logger
 
 STATEMENT_TIMEOUT_S = 120.0
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from hub_errors import Unavailable
-
 from hub_postgres.pool import Pool, acquire
 
 

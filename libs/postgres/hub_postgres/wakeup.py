@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from hub_runtime import Backoff, get_logger
-
 from hub_postgres.pool import Connection
 from hub_postgres.session import close_session, open_session
+from hub_runtime import Backoff, get_logger
 
 PROBE_S = 5.0
 

@@ -9,11 +9,11 @@ from typing import Final, TypeVar
 
 import grpc
 import pybreaker
+
 from hub_errors import Unavailable
+from hub_rpc.status import answered
 from hub_runtime.log import get_logger
 from hub_runtime.metrics import gauge
-
-from hub_rpc.status import answered
 
 R = TypeVar("R")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 from grpc import aio
-from hub_runtime.common_settings import TlsFiles
 
 from hub_rpc.breaker import Breaker
 from hub_rpc.client_interceptors import Outgoing, interceptors
 from hub_rpc.tls import channel_credentials
+from hub_runtime.common_settings import TlsFiles
 
 DEFAULT_TIMEOUT_S = 2.0
 MESSAGE_LIMIT = 4 * 1024 * 1024

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 
 import grpc
 from grpc import aio
-from hub_errors import HubError, Timeout
-from hub_runtime.metrics import counter, histogram
-from hub_runtime.tracing import current_traceparent, span, tracer
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from prometheus_client import Counter, Histogram
 
+from hub_errors import HubError, Timeout
 from hub_rpc.breaker import Breaker
 from hub_rpc.context import outgoing_token, remaining_s
 from hub_rpc.status import decode
+from hub_runtime.metrics import counter, histogram
+from hub_runtime.tracing import current_traceparent, span, tracer
 
 SHAVE_S = 0.02  # so that the inner failure is the one that is reported
 LONGEST_S = 3600.0  # a huge timeout overflows inside grpc

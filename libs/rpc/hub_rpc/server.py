@@ -13,12 +13,12 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
-from hub_runtime.common_settings import TlsFiles
-from hub_runtime.settings import Address
 
 from hub_rpc.call_table import CallTable, check_table
 from hub_rpc.server_interceptor import ServerInterceptor
 from hub_rpc.tls import server_credentials
+from hub_runtime.common_settings import TlsFiles
+from hub_runtime.settings import Address
 
 Registration = Callable[[aio.Server], None]
 """Adds a servicer to a server: `partial(add_OrderServiceServicer_to_server, OrderRpc(...))`."""

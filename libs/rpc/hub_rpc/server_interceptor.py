@@ -16,17 +16,17 @@ from typing import Any, NamedTuple
 
 import grpc
 from grpc import aio
+from opentelemetry.trace import SpanKind
+from prometheus_client import Counter, Histogram
+
 from hub_errors import Denied, HubError, Timeout, Unavailable
+from hub_rpc.call_table import CallTable, may_call
+from hub_rpc.context import serve_as
+from hub_rpc.status import DETAILS_KEY, encode, status_of
 from hub_runtime.ids import uuid7
 from hub_runtime.log import get_logger
 from hub_runtime.metrics import counter, histogram
 from hub_runtime.tracing import span, use_traceparent
-from opentelemetry.trace import SpanKind
-from prometheus_client import Counter, Histogram
-
-from hub_rpc.call_table import CallTable, may_call
-from hub_rpc.context import serve_as
-from hub_rpc.status import DETAILS_KEY, encode, status_of
 
 LEAST_S = 0.05  # less time than this is not worth starting with
 _NO_DEADLINE_S = 10 * 365 * 86_400.0

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
+
 from hub_errors import (
     Conflict,
     Denied,

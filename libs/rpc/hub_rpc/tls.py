@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grpc
+
 from hub_runtime.common_settings import TlsFiles
 
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from hub_errors import HubError
-
 from hub_runtime.backoff import Backoff
 from hub_runtime.log import get_logger
 

@@ -5,13 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from hub.auth.v1 import auth_pb2_grpc
-from hub_errors import Unavailable
-from hub_identity import Trust
-from hub_postgres import Wakeup, connect_pool
-from hub_postgres import migrate as apply_migrations
-from hub_rpc import Server
-from hub_runtime import Backoff, Process, SettingsError, gauge, get_logger, main, supervised, utc_now
-
 from hub_auth import usecases, worker
 from hub_auth.keys import SigningKey, WrongSecretError
 from hub_auth.passwords import Passwords, common_passwords
@@ -20,6 +13,12 @@ from hub_auth.rpc import CALL_TABLE, AuthRpc
 from hub_auth.settings import AuthSettings
 from hub_auth.store import CHANNEL, Store
 from hub_auth.tokens import Issuer
+from hub_errors import Unavailable
+from hub_identity import Trust
+from hub_postgres import Wakeup, connect_pool
+from hub_postgres import migrate as apply_migrations
+from hub_rpc import Server
+from hub_runtime import Backoff, Process, SettingsError, gauge, get_logger, main, supervised, utc_now
 
 DESCRIPTION = "Users, sessions and the keys that sign access tokens"
 JOBS = {"serve": "answers gRPC; tells all services which tokens to trust"}

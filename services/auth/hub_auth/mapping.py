@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from hub.auth.v1 import auth_pb2 as pb
 
+from hub.auth.v1 import auth_pb2 as pb
 from hub_auth.domain import User
 from hub_auth.publication import News
 from hub_auth.tokens import Tokens

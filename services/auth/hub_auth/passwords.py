@@ -12,9 +12,9 @@ from typing import Final, Self, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from hub_errors import Exhausted
 
 from hub_auth.domain import PASSWORD_LIMIT, normalized_password
+from hub_errors import Exhausted
 
 # More than this waiting would time out before its turn.
 QUEUE_LIMIT: Final = 64

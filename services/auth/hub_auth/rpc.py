@@ -8,19 +8,19 @@ from datetime import timedelta
 from typing import Any, Final
 
 from grpc import aio
+
 from hub.auth.v1 import auth_pb2 as pb
 from hub.auth.v1 import auth_pb2_grpc
-from hub_errors import Unavailable
-from hub_identity import Trust, current_principal
-from hub_rpc import CallTable
-from hub_runtime import Clock
-
 from hub_auth import usecases
 from hub_auth.mapping import tokens_to_proto, trust_message, user_to_proto
 from hub_auth.passwords import Passwords
 from hub_auth.publication import Publication
 from hub_auth.store import Store
 from hub_auth.tokens import Issuer
+from hub_errors import Unavailable
+from hub_identity import Trust, current_principal
+from hub_rpc import CallTable
+from hub_runtime import Clock
 
 # Also how soon a stream is closed whose reader is gone without a word.
 SIGN_OF_LIFE_S: Final = 10.0

@@ -9,10 +9,10 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
-from hub_postgres import Connection, Pool, acquire, transaction
 
 from hub_auth.domain import Action, Denial, EndReason, Role, Session, Subject, User, VerificationKey
 from hub_auth.keys import SealedKey
+from hub_postgres import Connection, Pool, acquire, transaction
 
 CHANNEL: Final = "trust"
 # Longer than any transaction lasts: a denial is visible at most so long after its denied_at.

@@ -6,10 +6,6 @@ from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
 
-from hub_errors import Conflict, Invalid, NotFound
-from hub_identity import Principal
-from hub_runtime import Clock, counter, current_traceparent, get_logger, uuid7
-
 from hub_auth import keys
 from hub_auth.domain import (
     Role,
@@ -26,6 +22,9 @@ from hub_auth.domain import (
 from hub_auth.passwords import Passwords
 from hub_auth.store import Store
 from hub_auth.tokens import Issuer, Tokens, new_refresh_token, refresh_token_hash
+from hub_errors import Conflict, Invalid, NotFound
+from hub_identity import Principal
+from hub_runtime import Clock, counter, current_traceparent, get_logger, uuid7
 
 log = get_logger("auth")
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from hub_identity import Trust
-from hub_postgres import Wakeup
-from hub_runtime import Clock, get_logger
-
 from hub_auth import mapping
 from hub_auth.publication import Publication
 from hub_auth.store import Store
+from hub_identity import Trust
+from hub_postgres import Wakeup
+from hub_runtime import Clock, get_logger
 
 # A notification wakes it at once; this is for those that get lost.
 POLL_S: Final = 0.5

@@ -7,11 +7,6 @@ from collections.abc import Callable
 from functools import partial
 
 from hub.market_data.v1 import market_data_pb2_grpc
-from hub_postgres import connect_pool
-from hub_postgres import migrate as apply_migrations
-from hub_rpc import Server, connect
-from hub_runtime import Process, SettingsError, gauge, get_logger, main, supervised, utc_now
-
 from hub_market_data import usecases
 from hub_market_data.board import Board
 from hub_market_data.clients import FeederClient
@@ -21,6 +16,10 @@ from hub_market_data.rpc import CALL_TABLE, MarketDataRpc
 from hub_market_data.settings import MarketDataSettings
 from hub_market_data.store import FeedState, Store
 from hub_market_data.worker import Feeder
+from hub_postgres import connect_pool
+from hub_postgres import migrate as apply_migrations
+from hub_rpc import Server, connect
+from hub_runtime import Process, SettingsError, gauge, get_logger, main, supervised, utc_now
 
 DESCRIPTION = "Instruments, trading calendars, bars and live quotes"
 JOBS = {

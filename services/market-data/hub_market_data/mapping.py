@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from hub.market_data.v1 import market_data_pb2 as pb
-from hub_money import to_text
 
+from hub.market_data.v1 import market_data_pb2 as pb
 from hub_market_data.board import Snapshot, Update
 from hub_market_data.domain import AssetClass, Instrument, Quote, Session
+from hub_money import to_text
 
 _ASSET_CLASSES = {
     AssetClass.STOCK: pb.ASSET_CLASS_STOCK,

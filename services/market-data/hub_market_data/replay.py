@@ -13,10 +13,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from hub_runtime import Clock
-
 from hub_market_data.domain import Bar, Tick
 from hub_market_data.paths import Step, day_path
+from hub_runtime import Clock
 
 BEAT_S: Final = 0.25
 TRADING_DAY_S: Final = 6.5 * 3600

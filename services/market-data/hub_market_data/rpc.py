@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from grpc import aio
+
 from hub.market_data.v1 import market_data_pb2 as pb
 from hub.market_data.v1 import market_data_pb2_grpc
-from hub_rpc import CallTable
-
 from hub_market_data import mapping, usecases
 from hub_market_data.board import Board
+from hub_rpc import CallTable
 
 SIGN_OF_LIFE_S: Final = 1.0
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Final
 
 import asyncpg
-from hub_postgres import Connection, Pool, acquire, transaction
 
 from hub_market_data.domain import AssetClass, Bar, Instrument, Quote, Session
+from hub_postgres import Connection, Pool, acquire, transaction
 
 _INSTRUMENTS: Final = """
     SELECT symbol, name, asset_class, exchange, currency, tick_size, lot_size, fractionable, tradable, halted,

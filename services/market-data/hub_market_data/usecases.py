@@ -7,12 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from hub_errors import Unavailable
-from hub_runtime import Clock
-
 from hub_market_data.board import Board
 from hub_market_data.domain import Instrument, Quote, always_open_sessions, asked_symbols
 from hub_market_data.seed import INSTRUMENTS, histories
 from hub_market_data.store import Store
+from hub_runtime import Clock
 
 
 async def seed(store: Store, *, clock: Clock) -> int:

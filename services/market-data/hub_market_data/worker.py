@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from hub_errors import Unavailable
-from hub_postgres import holding_lock
-from hub_runtime import Clock, counter, gauge, get_logger
-
 from hub_market_data.board import Board
 from hub_market_data.domain import quoted
 from hub_market_data.feed import Feed
 from hub_market_data.store import FeedState, Store
+from hub_postgres import holding_lock
+from hub_runtime import Clock, counter, gauge, get_logger
 
 LOCK: Final = "market-data feed"
 SAVE_INTERVAL_S: Final = 1.0

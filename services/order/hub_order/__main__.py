@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from grpc import aio
+
 from hub.order.v1 import order_pb2_grpc
 from hub_batching import Batcher
 from hub_events import CHANNEL, ORDERS, Amqp, Publisher, Relay, consume
 from hub_identity import Trust
 from hub_market_client import QuoteCache
-from hub_postgres import DatabaseProbe, Pool, Wakeup, connect_pool, holding_lock, migrate
-from hub_rpc import CallTable, Server, connect
-from hub_runtime import Process, main, supervised, utc_now
-
 from hub_order.clients import Market, Position
 from hub_order.handover import hand_over
 from hub_order.rpc import MOST_ITEMS, OrderService
@@ -30,6 +27,9 @@ from hub_order.usecases.execute import Floor
 from hub_order.usecases.submit import Desk
 from hub_order.venue import SimulatedVenue
 from hub_order.worker import handle
+from hub_postgres import DatabaseProbe, Pool, Wakeup, connect_pool, holding_lock, migrate
+from hub_rpc import CallTable, Server, connect
+from hub_runtime import Process, main, supervised, utc_now
 
 CLOSE_TIMEOUT_S = 2.0
 DESCRIPTION = "accepts orders, brings them to a venue and records what became of them"

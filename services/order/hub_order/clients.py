@@ -9,15 +9,15 @@ from decimal import Decimal
 from uuid import UUID
 
 from grpc import aio
+
 from hub.position.v1 import position_pb2, position_pb2_grpc
 from hub_market_client import Quote as MarketQuote
 from hub_market_client import QuoteCache
 from hub_money import to_text
-from hub_runtime import counter, span
-
 from hub_order import mapping
 from hub_order.domain import Quote, Side
 from hub_order.risk import Draft, Facts, Limits
+from hub_runtime import counter, span
 
 PLACE_HOLDS_CALLS = counter("hub_order_place_holds_calls_total", "PlaceHolds calls made")
 

@@ -13,7 +13,6 @@ from enum import StrEnum
 from uuid import UUID, uuid5
 
 from hub_money import money, to_text
-
 from hub_order.audit import FIRST, Record
 
 NAMESPACE_HUB_HOLD = UUID("6f2a1c1e-7d5b-5a0e-9a43-1f6d8e1f0c57")

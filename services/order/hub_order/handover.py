@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from hub.event.v1 import event_pb2
 from hub_events import ORDERS, Publisher, envelope
-
 from hub_order import mapping
 from hub_order.resting import Hand
 

@@ -13,12 +13,12 @@ from typing import TypeVar
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from hub.event.v1 import event_pb2
 from hub.order.v1 import order_pb2
 from hub_errors import Invalid
 from hub_market_client import Quote as MarketQuote
 from hub_money import parse_decimal, to_text
-
 from hub_order.domain import Execution, Order, OrderType, Quote, Side, Status, TimeInForce
 from hub_order.risk import Draft
 

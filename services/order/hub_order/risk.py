@@ -9,7 +9,6 @@ from decimal import ROUND_CEILING, Decimal
 from hub_errors import HubError, Invalid, Refused
 from hub_market_client import Instrument
 from hub_money import money, multiple_of, to_text
-
 from hub_order.domain import OrderType, Quote, Side, TimeInForce
 from hub_order.venue import price_for
 

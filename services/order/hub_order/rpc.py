@@ -6,17 +6,17 @@ import asyncio
 from typing import Any
 
 from grpc import aio
+
 from hub.order.v1 import order_pb2, order_pb2_grpc
 from hub_errors import HubError, Invalid
 from hub_identity import Trust, current_principal
-from hub_rpc import status_number
-from hub_runtime import get_logger, span, use_traceparent, uuid7
-
 from hub_order import mapping
 from hub_order.store import Orders
 from hub_order.usecases.cancel import cancel
 from hub_order.usecases.read import get_order, list_orders
 from hub_order.usecases.submit import ORDERS, Desk, submit
+from hub_rpc import status_number
+from hub_runtime import get_logger, span, use_traceparent, uuid7
 
 MOST_ITEMS = 64
 

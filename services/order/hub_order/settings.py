@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
+from hub_order.risk import Limits
 from hub_runtime import (
     AmqpSettings,
     DatabaseSettings,
@@ -14,8 +15,6 @@ from hub_runtime import (
     TlsSettings,
     setting,
 )
-
-from hub_order.risk import Limits
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from hub_errors import HubError
-from hub_runtime import Clock, get_logger
-
 from hub_order.clients import Position
 from hub_order.store import Orders, Sweeping
 from hub_order.usecases.sweep import fail_stale, forget_keys, sweep_holds
+from hub_runtime import Clock, get_logger
 
 log = get_logger("sweeper")
 

@@ -14,14 +14,13 @@ from uuid import UUID
 
 from hub_errors import HubError
 from hub_market_client import Quote as MarketQuote
-from hub_postgres import HeldLock, Wakeup
-from hub_runtime import counter, gauge, get_logger
-
 from hub_order import mapping
 from hub_order.clients import Market
 from hub_order.domain import Order
 from hub_order.resting import Hand, RestingOrders
 from hub_order.store import Orders
+from hub_postgres import HeldLock, Wakeup
+from hub_runtime import counter, gauge, get_logger
 
 PAGE = 1000
 POLL_S = 1.0

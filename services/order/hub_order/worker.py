@@ -7,7 +7,6 @@ from uuid import UUID
 
 from hub.event.v1 import event_pb2
 from hub_errors import Unavailable
-
 from hub_order import mapping
 from hub_order.usecases.execute import Floor, Task, execute
 

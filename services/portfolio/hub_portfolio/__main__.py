@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import partial
 
 from grpc import aio
+
 from hub.portfolio.v1 import portfolio_pb2_grpc
 from hub_identity import Trust
 from hub_market_client import QuoteCache
-from hub_rpc import CallTable, Server, connect
-from hub_runtime import Process, main, utc_now
-
 from hub_portfolio.clients import LivePrices, PositionBooks
 from hub_portfolio.rpc import PortfolioRpc
 from hub_portfolio.settings import PortfolioSettings
+from hub_rpc import CallTable, Server, connect
+from hub_runtime import Process, main, utc_now
 
 DESCRIPTION = "tells users what they own, at current prices"
 JOBS = {"serve": "PortfolioService over gRPC: summary, positions with prices"}

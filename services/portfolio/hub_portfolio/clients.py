@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from grpc import aio
+
 from hub.position.v1 import position_pb2, position_pb2_grpc
 from hub_market_client import QuoteCache
-from hub_rpc import calling_as
-
 from hub_portfolio import mapping
 from hub_portfolio.domain import Cash, Holding, Mark
+from hub_rpc import calling_as
 
 
 class Books(Protocol):

@@ -6,10 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from hub.portfolio.v1 import portfolio_pb2
 from hub.position.v1 import position_pb2
 from hub_money import to_text
-
 from hub_portfolio.domain import Cash, Holding, Summary, Valued
 
 

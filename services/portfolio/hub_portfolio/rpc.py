@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import grpc
+
 from hub.portfolio.v1 import portfolio_pb2, portfolio_pb2_grpc
 from hub_identity import Trust, current_principal
-from hub_rpc import bearer_token
-from hub_runtime import Clock
-
 from hub_portfolio import mapping
 from hub_portfolio.clients import Books, Prices
 from hub_portfolio.usecases import get_summary, list_positions
+from hub_rpc import bearer_token
+from hub_runtime import Clock
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

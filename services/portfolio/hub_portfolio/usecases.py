@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from hub_errors import HubError
-
 from hub_portfolio import domain
 from hub_portfolio.clients import Books, Prices
 from hub_portfolio.domain import Cash, Holding, Mark, Summary, Valued

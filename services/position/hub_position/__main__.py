@@ -10,15 +10,14 @@ from hub.position.v1 import position_pb2_grpc
 from hub_batching import Batcher
 from hub_events import CHANNEL, POSITIONS, Amqp, Relay, consume
 from hub_identity import Trust
-from hub_postgres import DatabaseProbe, Pool, Wakeup, connect_pool, migrate
-from hub_rpc import CallTable, Server, connect
-from hub_runtime import Process, main, utc_now
-
 from hub_position.domain.hold import HoldAnswer, HoldRequest
 from hub_position.rpc import PositionRpc
 from hub_position.settings import PositionSettings
 from hub_position.usecases import place_holds_of_calls
 from hub_position.worker import handle
+from hub_postgres import DatabaseProbe, Pool, Wakeup, connect_pool, migrate
+from hub_rpc import CallTable, Server, connect
+from hub_runtime import Process, main, utc_now
 
 CLOSE_TIMEOUT_S = 2.0
 CALLS_PER_BATCH = 8

@@ -7,13 +7,13 @@ from decimal import Decimal
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from hub.event.v1 import event_pb2
 from hub.order.v1 import order_pb2
 from hub.position.v1 import position_pb2
 from hub_errors import Invalid
 from hub_events import POSITIONS, OutboxRow, Payload, UnknownEvent, envelope
 from hub_money import parse_decimal, to_text
-
 from hub_position.domain.account import Account, Balance
 from hub_position.domain.batch import Ending, PositionChange
 from hub_position.domain.hold import HoldAnswer, HoldRequest, UnconfirmedHold

@@ -8,18 +8,18 @@ from decimal import Decimal
 from typing import Any
 
 import grpc
+
 from hub.position.v1 import position_pb2, position_pb2_grpc
 from hub_batching import Batcher
 from hub_errors import Invalid
 from hub_identity import Trust, current_principal
-from hub_postgres import Pool
-from hub_rpc import remaining_s
-from hub_runtime import Clock, counter
-
 from hub_position import mapping
 from hub_position.domain.hold import HoldAnswer, HoldRequest
 from hub_position.store import Reads
 from hub_position.usecases import get_balance, settle_holds
+from hub_postgres import Pool
+from hub_rpc import remaining_s
+from hub_runtime import Clock, counter
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Holds = Batcher[Sequence[HoldRequest], Sequence[HoldAnswer]]

@@ -7,17 +7,17 @@ from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from uuid import UUID
 
+from opentelemetry.trace import SpanKind
+
 from hub.event.v1 import event_pb2
 from hub_events import UnknownEvent
 from hub_money import to_text
-from hub_postgres import Pool
-from hub_runtime import Clock, counter, current_traceparent, get_logger, span, use_traceparent
-from opentelemetry.trace import SpanKind
-
 from hub_position import mapping
 from hub_position.domain.batch import Entry
 from hub_position.domain.trade import Side
 from hub_position.usecases import Ended, Executed, book
+from hub_postgres import Pool
+from hub_runtime import Clock, counter, current_traceparent, get_logger, span, use_traceparent
 
 BOOKED = counter("hub_position_trades_booked_total", "Executions booked, each once")
 SAMPLED = "-01"

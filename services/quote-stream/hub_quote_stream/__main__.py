@@ -8,13 +8,12 @@ from hub.quote_stream.v1.quote_stream_pb2_grpc import add_QuoteStreamServiceServ
 from hub_errors import Unavailable
 from hub_events import Amqp, fanout
 from hub_market_client import QuoteCache
-from hub_rpc import CallTable, Server, connect
-from hub_runtime import Process, get_logger, main
-
 from hub_quote_stream.frames import Frames
 from hub_quote_stream.rpc import QuoteStreamRpc
 from hub_quote_stream.settings import QuoteStreamSettings
 from hub_quote_stream.worker import account_updates, publish_quotes
+from hub_rpc import CallTable, Server, connect
+from hub_runtime import Process, get_logger, main
 
 log = get_logger("quote-stream")
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from hub.event.v1 import event_pb2
 from hub.order.v1 import order_pb2
 from hub.quote_stream.v1 import quote_stream_pb2

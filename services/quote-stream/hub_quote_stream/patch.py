@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
+
 from hub.quote_stream.v1 import quote_stream_pb2
 from hub_market_client import Quote
 from hub_money import to_text

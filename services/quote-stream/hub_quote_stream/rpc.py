@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from grpc import aio
-from hub.quote_stream.v1 import quote_stream_pb2, quote_stream_pb2_grpc
 
+from hub.quote_stream.v1 import quote_stream_pb2, quote_stream_pb2_grpc
 from hub_quote_stream.frames import Frames
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from hub.event.v1 import event_pb2
-from hub_market_client import QuoteCache
-from hub_runtime.tracing import span, use_traceparent
 from opentelemetry.trace import SpanKind
 
+from hub.event.v1 import event_pb2
+from hub_market_client import QuoteCache
 from hub_quote_stream import mapping
 from hub_quote_stream.frames import Frames
 from hub_quote_stream.patch import frame
+from hub_runtime.tracing import span, use_traceparent
 
 
 async def publish_quotes(cache: QuoteCache, frames: Frames) -> None:

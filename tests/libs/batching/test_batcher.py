@@ -5,10 +5,11 @@ import contextvars
 from collections.abc import Sequence
 
 import pytest
-from hub_batching import Batcher
-from hub_errors import Exhausted, Timeout, Unavailable
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from hub_batching import Batcher
+from hub_errors import Exhausted, Timeout, Unavailable
 
 
 class BadItemError(Exception):

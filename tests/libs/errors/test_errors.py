@@ -1,7 +1,8 @@
 """What an error carries."""
 
-import hub_errors
 import pytest
+
+import hub_errors
 from hub_errors import Exhausted, HubError, Invalid
 
 KINDS = [getattr(hub_errors, name) for name in hub_errors.__all__ if name != "HubError"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from aio_pika.exceptions import PublishError
+
 from hub_errors import Unavailable
 from hub_events import ORDERS, Publisher, consume, fanout
-
 from tests.libs.events.world import SUBMIT, Handler, amqp_of, event, looking
 from tests.support.jobs import eventually, running
 from tests.support.servers import Login, RabbitMQ, ServerRoom

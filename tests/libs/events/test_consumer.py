@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
+
 from hub.event.v1 import event_pb2
 from hub_errors import Conflict, Invalid, NotFound, Timeout, Unavailable
 from hub_events import ORDERS, Poison, UnknownEvent, consume
-from prometheus_client import REGISTRY
-
 from tests.libs.events.world import SHORT, SUBMIT, Broker, Handler, amqp_of, event, looking
 from tests.support.jobs import eventually, running
 from tests.support.servers import Login

@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+
 from hub_events import ORDERS, OUTBOX_SQL, OutboxRow, Relay, consume, enqueue, fanout
 from hub_postgres import Pool, Wakeup, connect_pool, transaction
-
 from tests.libs.events.world import SHORT, SUBMIT, Handler, amqp_of, event, looking
 from tests.support.jobs import eventually, running
 from tests.support.servers import Database, Login

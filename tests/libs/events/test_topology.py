@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from aio_pika.exceptions import ChannelPreconditionFailed
-from hub_events import ORDERS, POSITIONS, TOPOLOGY, Amqp, declare, shard_of
 
+from hub_events import ORDERS, POSITIONS, TOPOLOGY, Amqp, declare, shard_of
 from tests.libs.events.world import SHORT, amqp_of
 from tests.support.servers import Login, RabbitMQ
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractChannel
+
 from hub.event.v1 import event_pb2
 from hub_events import ORDERS, TOPOLOGY, Amqp, envelope, pack
-
 from tests.support.servers import Login
 
 STEPS = (timedelta(milliseconds=300), timedelta(milliseconds=600))

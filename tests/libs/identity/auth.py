@@ -12,10 +12,10 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from grpc import aio
+
 from hub.auth.v1 import auth_pb2
 from hub_rpc import Server
 from hub_runtime import Address
-
 from tests.support.tls import Tls
 
 SERVICE = "hub.auth.v1.AuthService"

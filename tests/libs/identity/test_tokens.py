@@ -7,10 +7,10 @@ from typing import Any
 
 import jwt
 import pytest
+
 from hub.auth.v1 import auth_pb2
 from hub_errors import Unauthenticated, Unavailable
 from hub_identity import Trust
-
 from tests.libs.identity.auth import Key, denial
 
 KEY = Key("key-1")

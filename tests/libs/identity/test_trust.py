@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+
 from hub_errors import Unauthenticated
 from hub_identity import Trust, current_principal
 from hub_rpc import calling_as, connect
-
 from tests.libs.identity.auth import Auth, Key, denial
 from tests.libs.rpc.echo import Echo, talking
 from tests.support.jobs import eventually, running

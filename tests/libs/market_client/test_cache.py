@@ -11,13 +11,13 @@ from typing import Any
 
 import grpc
 from grpc import aio
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hub.market_data.v1 import market_data_pb2 as pb
 from hub_market_client import Quote, QuoteCache
 from hub_rpc import Server, connect
 from hub_runtime import Address
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.support.jobs import eventually, running
 from tests.support.tls import Tls
 

@@ -4,10 +4,11 @@ import re
 from decimal import Decimal
 
 import pytest
-from hub_errors import Invalid
-from hub_money import LIMIT, PLACES, money, multiple_of, parse_decimal, to_text
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hub_errors import Invalid
+from hub_money import LIMIT, PLACES, money, multiple_of, parse_decimal, to_text
 
 SMALLEST = Decimal("0.00000001")
 LARGEST = LIMIT - SMALLEST

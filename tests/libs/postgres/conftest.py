@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
-from hub_postgres import Pool, connect_pool
 
+from hub_postgres import Pool, connect_pool
 from tests.support.servers import Database
 
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from hub_postgres import holding_lock
 
+from hub_postgres import holding_lock
 from tests.support.servers import Database
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 
 import asyncpg
 import pytest
+
 from hub_errors import Conflict
 from hub_postgres import Pool, acquire, migrate, read_migrations
-
 from tests.support.servers import Database
 
 MakePackage = Callable[[Mapping[str, str]], str]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import asyncpg
 import pytest
+
 from hub_errors import Conflict, Unavailable
 from hub_postgres import DatabaseProbe, Pool, acquire, connect_pool, transaction
 from hub_runtime import DatabaseSettings
-
 from tests.support.servers import Database
 
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from hub_postgres import Pool, Wakeup, acquire, listen
 
+from hub_postgres import Pool, Wakeup, acquire, listen
 from tests.support.servers import Database
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import grpc
 from grpc import aio
+
 from hub_rpc import CallTable, Server, connect
 from hub_runtime import Address
-
 from tests.support.tls import Tls
 
 SERVICE = "test.Echo"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from prometheus_client import REGISTRY
+
 from hub_rpc import caller, calling_as
 from hub_rpc.context import bearer_token
 from hub_runtime import current_traceparent, use_traceparent
-from prometheus_client import REGISTRY
-
 from tests.libs.rpc.echo import Client, Echo, talking
 from tests.support.tls import Tls
 

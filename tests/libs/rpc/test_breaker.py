@@ -8,10 +8,10 @@ from collections import Counter
 import grpc
 import pytest
 from grpc import aio
+
 from hub_errors import Denied, Exhausted, Invalid, Refused, Timeout, Unavailable
 from hub_rpc import Breaker, Server, within
 from hub_runtime import Address
-
 from tests.libs.rpc.echo import TABLE, Client, Echo, calling, echo, serving, talking
 from tests.support.tls import Tls
 

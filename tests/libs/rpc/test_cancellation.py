@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from hub_rpc import reading
 
+from hub_rpc import reading
 from tests.libs.rpc.echo import Echo, talking
 from tests.support.tls import Tls
 

@@ -8,10 +8,10 @@ import time
 import grpc
 import pytest
 from grpc import aio
+
 from hub_errors import Timeout
 from hub_rpc import remaining_s, within
 from hub_rpc.tls import channel_credentials
-
 from tests.libs.rpc.echo import Client, Echo, serving, talking
 from tests.support.tls import Tls
 

@@ -8,6 +8,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
+
 from hub_errors import (
     Conflict,
     Denied,
@@ -23,7 +24,6 @@ from hub_errors import (
 from hub_rpc import error_from, status_number
 from hub_rpc.status import DETAILS_KEY
 from hub_rpc.tls import channel_credentials
-
 from tests.libs.rpc.echo import Client, Echo, serving, talking
 from tests.support.tls import Tls
 

@@ -8,10 +8,10 @@ import grpc
 import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from hub_errors import Denied, Unavailable
 from hub_rpc import Server, bearer_token, caller, calling_as
 from hub_rpc.call_table import may_call
-
 from tests.libs.rpc.echo import ANYWHERE, SERVICE, TABLE, Client, Echo, calling, serving, talking
 from tests.support.tls import Tls
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
 from hub_errors import HubError, Unavailable
 from hub_rpc import Server, connect
 from hub_runtime import Address
-
 from tests.libs.rpc.echo import SERVICE, TABLE, Client, Echo, calling, serving
 from tests.support.jobs import eventually
 from tests.support.tls import Tls

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from hub_errors import HubError, NotFound
-from hub_runtime import current_traceparent, use_traceparent
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
+from hub_errors import HubError, NotFound
+from hub_runtime import current_traceparent, use_traceparent
 from tests.libs.rpc.echo import Echo, talking
 from tests.support.jobs import eventually
 from tests.support.tls import Tls

@@ -3,9 +3,10 @@
 import asyncio
 from dataclasses import dataclass
 
+from opentelemetry.trace import SpanKind
+
 from hub_errors import Unavailable
 from hub_runtime import Process, ProcessSettings, SettingsError, get_logger, main, one_of, setting, span
-from opentelemetry.trace import SpanKind
 
 log = get_logger("program")
 

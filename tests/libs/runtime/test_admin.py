@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+
 from hub_runtime import Address, AdminServer
 from hub_runtime.admin import MOST_CONNECTIONS, REQUEST_LIMIT
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from hub_runtime import (
     Address,
     DatabaseSettings,

@@ -6,9 +6,10 @@ import time
 from datetime import UTC, timedelta
 
 import pytest
-from hub_runtime import Backoff, counter, gauge, histogram, supervised, utc_now, uuid7
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hub_runtime import Backoff, counter, gauge, histogram, supervised, utc_now, uuid7
 
 
 def test_ids_are_version_7_unique_and_sort_by_time(monkeypatch: pytest.MonkeyPatch) -> None:

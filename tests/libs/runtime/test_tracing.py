@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hub_runtime import current_traceparent, parse_traceparent, span, use_traceparent
-from hub_runtime.tracing import _Sampler
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+
+from hub_runtime import current_traceparent, parse_traceparent, span, use_traceparent
+from hub_runtime.tracing import _Sampler
 
 SAMPLED = f"00-{'a' * 32}-{'b' * 16}-01"
 UNSAMPLED = f"00-{'c' * 32}-{'d' * 16}-00"

@@ -8,12 +8,11 @@ from datetime import datetime
 from uuid import UUID
 
 from hub_events import enqueue
-from hub_postgres import Connection, Pool, acquire, transaction
-from hub_runtime import span
-
 from hub_order.domain import Change, Order
 from hub_order.store import rows
 from hub_order.store.outbox import outbox_rows
+from hub_postgres import Connection, Pool, acquire, transaction
+from hub_runtime import span
 
 Key = tuple[UUID, str]
 
@@ -95,7 +94,7 @@ class Acceptance:
                 await connection.execute(GIVE_KEYS_BACK, *rows.columns(_key_of(item) for item in lost))
             changes = [item.change for item in tried if item.order.order_id in durable]
             if changes:
-                records = [rows.record_values(change.record) for change in changes]
+                records = [rows.record_values(change) for change in changes]
                 await connection.execute(rows.INSERT_RECORDS, *rows.columns(records))
                 await enqueue(connection, [row for change in changes for row in outbox_rows(change, {})])
         return durable

@@ -8,12 +8,11 @@ from datetime import datetime
 from uuid import UUID
 
 from hub_events import enqueue
-from hub_postgres import Connection, Pool, acquire, transaction
-
 from hub_order.audit import Record
 from hub_order.domain import Change, Execution, Order
 from hub_order.store import rows
 from hub_order.store.outbox import outbox_rows
+from hub_postgres import Connection, Pool, acquire, transaction
 
 RESTING_CHANNEL = "orders_resting"
 
@@ -149,7 +148,7 @@ async def _write(
     if await connection.execute(UPDATE_ORDERS, *rows.columns(updates)) != f"UPDATE {len(updates)}":
         raise RuntimeError("a locked order changed its version")
     changes = [change for _, some in kept for change in some]
-    records = [rows.record_values(change.record) for change in changes]
+    records = [rows.record_values(change) for change in changes]
     await connection.execute(rows.INSERT_RECORDS, *rows.columns(records))
     await enqueue(connection, [row for change in changes for row in outbox_rows(change, traces)])
     if any(change.order.rested for change in changes):

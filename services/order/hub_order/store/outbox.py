@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from hub_events import ORDERS, POSITIONS, OutboxRow, Payload, envelope
-
 from hub_order import mapping
 from hub_order.domain import Change, Status
 

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from hub_order.audit import Record
-from hub_order.domain import Execution, Order, OrderType, Quote, Side, Status, TimeInForce
+from hub_order.domain import Change, Execution, Order, OrderType, Quote, Side, Status, TimeInForce
 
 ORDER = """
     id, account_id, user_id, client_order_id, symbol, side, type, time_in_force, quantity, limit_price,
@@ -84,11 +84,16 @@ def order(row: asyncpg.Record) -> Order:
     )
 
 
-def record_values(record: Record) -> tuple[Any, ...]:
+def record_values(change: Change) -> tuple[Any, ...]:
+    record = change.record
     return (
         *(record.order_id, record.version, record.account_id, record.kind, record.status, record.reason),
         *(record.actor, record.occurred_at, json.dumps(dict(record.detail))),
-        *(None if record.quote is None else json.dumps(dict(record.quote)), record.prev_hash, record.hash),
+        *(
+            None if record.quote is None else json.dumps(dict(record.quote)),
+            record.prev_hash,
+            change.order.chain,
+        ),
     )
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from hub_postgres import Pool, acquire, transaction
-
 from hub_order.domain import Change, Reason
 from hub_order.store import rows
+from hub_postgres import Pool, acquire, transaction
 
 # Orders that were abandoned have no order that could use their hold; all others vouch for it.
 ABANDONED_AMONG = """
@@ -47,9 +46,7 @@ class Sweeping:
         async with transaction(self.pool) as connection:
             found = await connection.fetch(rows.INSERT_ORDERS, *rows.columns(values))
             taken = {row["id"] for row in found}
-            records = [
-                rows.record_values(change.record) for change in ordered if change.order.order_id in taken
-            ]
+            records = [rows.record_values(change) for change in ordered if change.order.order_id in taken]
             if records:
                 await connection.execute(rows.INSERT_RECORDS, *rows.columns(records))
         return taken

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hub_errors import Unavailable
-from hub_runtime import Clock, counter
-
 from hub_order import mapping
 from hub_order.store import Acceptance, Newcomer
 from hub_order.usecases.answers import Answer, Claim, earlier
+from hub_runtime import Clock, counter
 
 ACCEPTING_TRANSACTIONS = counter(
     "hub_order_accepting_transactions_total", "Transactions that made orders durable"

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from hub.order.v1 import order_pb2
 from hub_errors import Conflict
-
 from hub_order import mapping
 from hub_order.domain import Order, Reason, as_accepted
 from hub_order.store import Acceptance, FirstAnswer

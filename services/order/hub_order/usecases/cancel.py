@@ -7,12 +7,11 @@ from uuid import UUID
 
 from hub_errors import Refused
 from hub_identity import Principal
-from hub_runtime import current_traceparent
-
 from hub_order.domain import Change, Order, Status, close
 from hub_order.store import Orders
 from hub_order.usecases.execute import tell
 from hub_order.usecases.read import order_not_found
+from hub_runtime import current_traceparent
 
 
 async def cancel(order_id: UUID, principal: Principal, *, orders: Orders) -> Order:

@@ -10,8 +10,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from hub_money import to_text
-from hub_runtime import current_traceparent, get_logger, span, use_traceparent
-
 from hub_order.clients import Market
 from hub_order.domain import (
     RESTING,
@@ -29,6 +27,7 @@ from hub_order.domain import (
 from hub_order.store import Orders
 from hub_order.usecases.submit import ORDERS
 from hub_order.venue import Venue, execution_of
+from hub_runtime import current_traceparent, get_logger, span, use_traceparent
 
 # A market order that finds no price is tried again on the spot; after that it waits for the next price.
 PAUSES_S = (0.3, 0.6, 0.9)

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from hub_errors import Invalid, NotFound
 from hub_identity import Principal
-
 from hub_order.domain import Execution, Order
 from hub_order.mapping import page_start, page_token
 from hub_order.store import Orders

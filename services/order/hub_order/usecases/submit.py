@@ -12,8 +12,6 @@ from hub_batching import Batcher
 from hub_errors import Conflict, HubError, Refused, Timeout, Unavailable
 from hub_identity import Principal
 from hub_money import to_text
-from hub_runtime import Clock, counter, current_traceparent, get_logger
-
 from hub_order import mapping
 from hub_order.clients import HoldAnswer, HoldRequest, Market
 from hub_order.domain import Order, OrderType, Side, accepted, hold_id_of
@@ -21,6 +19,7 @@ from hub_order.mapping import Submission
 from hub_order.risk import Facts, Limits, refusal, unit_price
 from hub_order.store import Newcomer
 from hub_order.usecases.answers import Answer, Claim, Found
+from hub_runtime import Clock, counter, current_traceparent, get_logger
 
 DEADLINE_S = 5.0
 LONGEST_DEADLINE_S = 30.0

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from hub_runtime import Clock, counter, get_logger
-
 from hub_order.clients import Position, UnconfirmedHold
 from hub_order.domain import Change, Order, OrderType, Reason, Status, TimeInForce, abandoned, close
 from hub_order.store import Orders, Sweeping
 from hub_order.usecases.execute import tell
+from hub_runtime import Clock, counter, get_logger
 
 MOST = 500
 HOLDS = counter("hub_order_swept_holds_total", "Holds settled by the sweeper", ("outcome",))

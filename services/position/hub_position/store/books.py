@@ -8,8 +8,6 @@ from uuid import UUID
 
 from hub_errors import Unavailable
 from hub_events import OutboxRow, enqueue
-from hub_postgres import Connection
-
 from hub_position.domain.account import Account
 from hub_position.domain.batch import Entry, PositionKey
 from hub_position.domain.hold import Hold, HoldRequest
@@ -17,6 +15,7 @@ from hub_position.domain.ledger import Posting
 from hub_position.domain.position import Booked, Position
 from hub_position.store import columns, rows
 from hub_position.store.columns import arrays, insert, rows_of
+from hub_postgres import Connection
 
 # ruff: noqa: S608 - statements are put together from constants at import, parameters are parameters
 

@@ -6,13 +6,13 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
-from hub_postgres import Pool, acquire
 
 from hub_position.domain.account import Balance
 from hub_position.domain.hold import UnconfirmedHold
 from hub_position.domain.ledger import Kind, LedgerAccount, LedgerPage, PostedLine, Posting
 from hub_position.domain.position import Position
 from hub_position.store import rows
+from hub_postgres import Pool, acquire
 
 BALANCE = f"""
     SELECT {rows.ACCOUNT},

@@ -7,11 +7,10 @@ from decimal import Decimal
 from uuid import UUID
 
 from hub_errors import NotFound
-from hub_postgres import Pool, transaction
-
 from hub_position.domain import ledger
 from hub_position.domain.account import Balance
 from hub_position.store import Books, Reads
+from hub_postgres import Pool, transaction
 
 
 async def open_accounts(users: Mapping[UUID, UUID], *, pool: Pool, deposit: Decimal) -> None:

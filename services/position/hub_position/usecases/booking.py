@@ -9,15 +9,14 @@ from decimal import Decimal
 from uuid import UUID
 
 from hub_errors import Unavailable
-from hub_postgres import Pool, transaction
-from hub_runtime import uuid7
-
 from hub_position.domain.account import Account
 from hub_position.domain.batch import Batch, Ending, Entry
 from hub_position.domain.trade import Trade
 from hub_position.store import Books
 from hub_position.usecases.accounts import open_accounts
 from hub_position.usecases.writing import write
+from hub_postgres import Pool, transaction
+from hub_runtime import uuid7
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,6 @@ from itertools import islice
 from uuid import UUID
 
 from hub_errors import Unavailable
-from hub_postgres import Pool, transaction
-from hub_runtime import Clock, uuid7
-
 from hub_position.domain.account import Account
 from hub_position.domain.batch import Batch
 from hub_position.domain.hold import HoldAnswer, HoldRequest, Placing
@@ -20,6 +17,8 @@ from hub_position.domain.trade import Side
 from hub_position.store import Books
 from hub_position.usecases.accounts import open_accounts
 from hub_position.usecases.writing import write
+from hub_postgres import Pool, transaction
+from hub_runtime import Clock, uuid7
 
 
 async def place_holds(
