@@ -42,7 +42,7 @@ reset: setup ## delete the local stack's data, secrets, certificates and logs
 	@$(LOCAL) reset
 
 demo: setup ## run the demonstration against the running stack
-	@exec $(LOCAL) demo --gateway-port $(GATEWAY_PORT)
+	@exec $(LOCAL) demo
 
 test: servers-installed ## run all tests on servers of their own (ARGS='-k name' for some)
 	@exec $(VENV)/pytest $(ARGS)

@@ -43,7 +43,7 @@ async def gateway_that_says(answer: bytes | None) -> AsyncIterator[tuple[str, as
     asked = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        await reader.readuntil(b"}")  # the end of the body
         asked.set()
         if answer is None:
             await reader.read()  # says nothing until the client goes

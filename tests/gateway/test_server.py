@@ -9,7 +9,7 @@ import pytest
 
 from hub_errors import HubError, Timeout
 from hub_gateway import server as http_server
-from hub_gateway.app import application
+from hub_gateway.app import application, nothing_here
 from hub_gateway.exchange import Request, Resource, Response, answer
 from hub_gateway.server import HttpServer
 from tests.gateway.world import LOCAL
@@ -17,7 +17,7 @@ from tests.gateway.world import LOCAL
 
 def serve(**paths: Any) -> HttpServer:
     resources = [Resource(f"/{name}", GET=handler, POST=handler) for name, handler in paths.items()]
-    return HttpServer(application(resources, sockets=None, request_timeout_s=0.2), LOCAL)  # type: ignore[arg-type]
+    return HttpServer(application(resources, sockets=nothing_here, request_timeout_s=0.2), LOCAL)
 
 
 async def ask(port: int, text: str) -> bytes:
@@ -101,7 +101,7 @@ async def test_stopping_finishes_what_is_under_way_and_closes_idle_connections()
         return answer({"done": True})
 
     resources = [Resource("/wait", GET=waits)]
-    server = HttpServer(application(resources, sockets=None, request_timeout_s=10), LOCAL)  # type: ignore[arg-type]
+    server = HttpServer(application(resources, sockets=nothing_here, request_timeout_s=10), LOCAL)
     async with asyncio.TaskGroup() as group:
         async with server:
             idle, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -117,7 +117,7 @@ async def test_stopping_finishes_what_is_under_way_and_closes_idle_connections()
 
 async def test_two_servers_do_not_share_a_port() -> None:
     async with serve() as server:
-        taken = HttpServer(application([], sockets=None, request_timeout_s=1), LOCAL)  # type: ignore[arg-type]
+        taken = HttpServer(application([], sockets=nothing_here, request_timeout_s=1), LOCAL)
         taken._address = type(LOCAL)("127.0.0.1", server.port)
         with pytest.raises(OSError, match="in use"):
             await taken.__aenter__()

@@ -91,7 +91,7 @@ def supervisor(state: Path) -> int:
 
 
 def pid_of(name: str, state: Path) -> int:
-    rows = json.loads((state / "processes.json").read_text())
+    rows = json.loads((state / "processes.json").read_text())["processes"]
     return int(next(row["pid"] for row in rows if row["name"] == name))
 
 

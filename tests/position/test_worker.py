@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -16,6 +19,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import REGISTRY
 
 from hub.event.v1 import event_pb2
 from hub.order.v1 import order_pb2
@@ -28,11 +32,13 @@ from hub_position.mapping import WIRE_SIDES
 from hub_position.worker import handle
 from hub_postgres import Wakeup
 from hub_runtime import utc_now
+from tests.libs.events.world import looking
 from tests.position.world import DEPOSIT, START, Owner, World, hold_of
+from tests.support.jobs import eventually
 from tests.support.servers import Database, Login
-from tests.support.waiting import eventually
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+UPDATES = POSITIONS.queues_of("updates")
 SAMPLED, UNSAMPLED = f"00-{TRACE}-b7ad6b7169203331-01", f"00-{TRACE}-b7ad6b7169203331-00"
 
 
@@ -91,8 +97,7 @@ class Desk:
 
     @asynccontextmanager
     async def working(self, handle: Handle) -> AsyncIterator[asyncio.Task[None]]:
-        queues = POSITIONS.queues_of("updates")
-        job = asyncio.create_task(consume(self.amqp("worker"), queues, handle, family=POSITIONS.name))
+        job = asyncio.create_task(consume(self.amqp("worker"), UPDATES, handle, family=POSITIONS.name))
         try:
             yield job
         finally:
@@ -134,6 +139,31 @@ async def until_booked(desk: Desk, owner: Owner, count: int) -> None:
             await asyncio.sleep(0.02)
 
 
+def idle() -> bool:
+    """Whatever was handled is acknowledged."""
+    return REGISTRY.get_sample_value("hub_events_in_flight", {"family": POSITIONS.name}) == 0
+
+
+async def work_until_killed(database: Login, broker: Login) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "tests.position.dying_worker"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=os.environ
+        | {"HUB_DATABASE_URL": database.url, "HUB_DATABASE_PASSWORD_FILE": str(database.password_file)}
+        | {"HUB_AMQP_URL": broker.url, "HUB_AMQP_PASSWORD_FILE": str(broker.password_file)},
+    )
+    try:
+        async with asyncio.timeout(50):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+    assert process.returncode == -signal.SIGKILL, output.decode()
+
+
 async def test_an_order_is_booked_when_its_events_arrive(desk: Desk) -> None:
     owner = await desk.world.owner()
     hold = hold_of(owner, Side.BUY, "10", "105")
@@ -163,31 +193,35 @@ async def test_the_end_of_an_order_may_arrive_before_its_executions(desk: Desk) 
     await desk.world.assert_balanced(owner)
 
 
-async def test_a_worker_that_dies_between_commit_and_acknowledgement_books_nothing_twice(desk: Desk) -> None:
+async def test_a_worker_that_dies_between_commit_and_acknowledgement_books_nothing_twice(
+    desk: Desk, position_database: Database
+) -> None:
     owner = await desk.world.owner()
     hold = hold_of(owner, Side.BUY, "10", "105")
     await desk.world.hold(hold)
-    committed = asyncio.Event()
-
-    async def commit_and_hang(events: Sequence[event_pb2.Envelope]) -> None:
-        await desk.handle(events)
-        committed.set()
-        await asyncio.Event().wait()
-
-    again = list[event_pb2.Envelope]()
+    event, again = executed(hold, "100", quantity="4"), list[event_pb2.Envelope]()
 
     async def handle_again(events: Sequence[event_pb2.Envelope]) -> None:
         await desk.handle(events)
         again.extend(events)
 
-    async with desk.working(commit_and_hang), asyncio.timeout(20):
-        await desk.publish(executed(hold, "100"), closed(hold, filled="10", count=1))
-        await committed.wait()
-    before = await desk.world.balance(owner), await desk.world.position(owner)
-    async with desk.working(handle_again):
-        await eventually(lambda: len(again) == 2)
-    assert (await desk.world.balance(owner), await desk.world.position(owner)) == before
-    assert await booked(desk, owner) == 1
+    async with looking(desk.broker) as broker:
+
+        async def both_are_back() -> bool:
+            return await broker.depth(*UPDATES) == 2
+
+        for _ in range(2):
+            await desk.publish(event)
+        await work_until_killed(position_database.runtime, desk.broker)
+        await eventually(both_are_back)
+        once = await desk.world.books(owner), await desk.outbox(owner)
+        assert (await booked(desk, owner), await desk.held(owner)) == (1, 630)
+        assert (await desk.world.position(owner)).holding.total_cost == 400
+        async with desk.working(handle_again):
+            await eventually(lambda: len(again) == 2 and idle())
+        assert again == [event, event]
+        assert (await desk.world.books(owner), await desk.outbox(owner)) == once
+        assert await broker.depth(*(queue.name for queue in POSITIONS.queues())) == 0
     await desk.world.assert_balanced(owner)
 
 

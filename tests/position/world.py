@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID, uuid4
 
 from hub_position.domain.account import Balance
@@ -20,6 +21,8 @@ from hub_runtime import utc_now
 
 DEPOSIT = Decimal(100_000)
 START = datetime(2026, 1, 5, 15, tzinfo=UTC)
+
+BOOKS = ("accounts", "positions", "holds", "trades", "postings")
 
 BALANCED = """
     SELECT a.cash_settled + a.cash_unsettled + coalesce(p.cost, 0)
@@ -131,6 +134,15 @@ class World:
     async def position(self, owner: Owner, symbol: str = "AAPL") -> Position:
         found = await self.reads.positions(owner.account_id)
         return next(position for position in found if position.symbol == symbol)
+
+    async def books(self, owner: Owner) -> dict[str, list[dict[str, Any]]]:
+        """Every row of the account."""
+        query = "SELECT * FROM {} WHERE account_id = $1 ORDER BY 1"
+        async with self.pool.acquire() as connection:
+            return {
+                table: [dict(row) for row in await connection.fetch(query.format(table), owner.account_id)]
+                for table in BOOKS
+            }
 
     async def trade(
         self, owner: Owner, side: Side, quantity: str, price: str, *, minute: int = 0

@@ -47,7 +47,7 @@ def _command(options: argparse.Namespace, report: Report) -> Coroutine[None, Non
         case "reset":
             return commands.reset(report=report)
         case _:
-            return commands.demo(http_port=options.gateway_port, report=report)
+            return commands.demo(report=report)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in COMMANDS.items():
         command = choices.add_parser(name, help=text, description=text)
-        if name in ("run", "servers", "demo"):
+        if name in ("run", "servers"):
             command.add_argument("--gateway-port", type=int, default=8080, help="the gateway's port (8080)")
         if name == "run":
             command.add_argument("--no-demo", action="store_true", help="do not run the demonstration")

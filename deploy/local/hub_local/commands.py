@@ -8,10 +8,10 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hub_local import probe
 from hub_local.layout import SERVICES, Layout, state_directory
-from hub_local.ports import Ports
 from hub_local.processes import end_leftovers, leftovers
 from hub_local.report import Follower, Report, highlight
 from hub_local.running import CHECKOUT, demonstration, short
@@ -29,6 +29,7 @@ class Row:
     pid: int | None
     state: str
     deaths: int
+    admin: int | None
 
 
 async def stop(*, report: Report) -> int:
@@ -61,13 +62,12 @@ async def status(*, report: Report) -> int:
             + (f", but {len(left)} processes of a killed run are left (make stop)" if left else "")
         )
         return 3
-    ports = Ports.local(tuple(SERVICES))
     report.say(f"process {pid} supervises:")
     code = 0
     for row in _rows(layout):
         health = row.state
-        if row.name in SERVICES and row.pid is not None:
-            health = await probe.not_ready(ports.admin[row.name]) or "ready"
+        if row.admin is not None and row.pid is not None:
+            health = await probe.not_ready(row.admin) or "ready"
         code = code if health in ("ready", "running") else 1
         again = f", started again {row.deaths} times" if row.deaths else ""
         report.say(f"  {row.name:<13} {row.pid or '-':>7}  {health}{again}")
@@ -110,13 +110,14 @@ async def reset(*, report: Report) -> int:
     return 0
 
 
-async def demo(*, http_port: int, report: Report) -> int:
+async def demo(*, report: Report) -> int:
     """The demonstration against the stack that runs."""
     layout = _layout()
-    if running_pid(layout) is None:
+    gateway = _noted(layout).get("gateway")
+    if running_pid(layout) is None or gateway is None:
         report.failure("nothing runs; `make run` starts the stack (and shows the demonstration)")
         return 1
-    return await demonstration(layout, f"http://127.0.0.1:{http_port}")
+    return await demonstration(layout, str(gateway))
 
 
 def _layout() -> Layout:
@@ -124,8 +125,13 @@ def _layout() -> Layout:
 
 
 def _rows(layout: Layout) -> list[Row]:
+    return [Row(**row) for row in _noted(layout).get("processes", [])]
+
+
+def _noted(layout: Layout) -> dict[str, Any]:
+    """What the supervisor last wrote; nothing before everything was ready."""
     try:
-        noted = json.loads(layout.processes.read_text())
+        noted: dict[str, Any] = json.loads(layout.processes.read_text())
     except FileNotFoundError:
-        return []
-    return [Row(**row) for row in noted]
+        return {}
+    return noted

@@ -175,11 +175,17 @@ class Stack:
     def snapshot(self) -> None:
         """Writes what runs, for `status` from another terminal."""
         rows = [
-            {"name": name, "pid": child.pid, "state": child.state, "deaths": child.deaths}
+            {
+                "name": name,
+                "pid": child.pid,
+                "state": child.state,
+                "deaths": child.deaths,
+                "admin": self.ports.admin.get(name),
+            }
             for name, child in self.children.items()
         ]
         fresh = self.layout.processes.with_suffix(".new")
-        fresh.write_text(json.dumps(rows))
+        fresh.write_text(json.dumps({"gateway": self.gateway_url, "processes": rows}))
         fresh.rename(self.layout.processes)
 
     def _program(self, service: Service, *, migrate: bool = False) -> Program:

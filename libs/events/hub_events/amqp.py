@@ -94,12 +94,12 @@ class Amqp:
         try:
             async with asyncio.timeout(3 * CONNECT_TIMEOUT_S):
                 channel = connection.channel(publisher_confirms=True, on_return_raises=True)
+                link = Link(channel, self.topology)
+                connection.close_callbacks.add(link.lose)
+                channel.close_callbacks.add(link.lose)
                 await channel.initialize()
+                (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(link.lose)
                 await declare(channel, self.topology)
-            link = Link(channel, self.topology)
-            connection.close_callbacks.add(link.lose)
-            channel.close_callbacks.add(link.lose)
-            (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(link.lose)
             self._states[purpose] = "ok"
             yield link
         finally:
@@ -118,18 +118,27 @@ class Amqp:
                 async with self.link(purpose) as link:
                     _heed_cancellation()
                     await use(link)
-            except Exception as error:  # noqa: BLE001 - a broker can fail in many ways, and comes back
-                _heed_cancellation()
+            except asyncio.CancelledError as error:
+                if _cancelled():
+                    raise
                 log.warning("link_ended", purpose=purpose, error=repr(error))
+            except Exception as error:  # noqa: BLE001 - a broker can fail in many ways, and comes back
+                log.warning("link_ended", purpose=purpose, error=repr(error))
+            _heed_cancellation()
             if clock() - started > 2 * backoff.max_s:
                 backoff.reset()
             await backoff.wait()
 
 
+def _cancelled() -> bool:
+    """Whether somebody cancelled us: the client library also cancels its own waits when a connection dies."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 def _heed_cancellation() -> None:
     """The client library swallows a cancellation that comes while it connects."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
+    if _cancelled():
         raise asyncio.CancelledError
 
 
@@ -159,5 +168,6 @@ class Publisher:
         body = pack(event.SerializeToString() for event in events)
         try:
             await link.publish(exchange, routing_key, body)
-        except BROKER_FAULTS as error:
+        except (*BROKER_FAULTS, asyncio.CancelledError) as error:
+            _heed_cancellation()
             raise Unavailable("The broker did not confirm.", code="broker_unavailable") from error

@@ -30,9 +30,11 @@ def amqp_of(login: Login) -> Amqp:
 
 @dataclass
 class Handler:
-    """Remembers what it handled; `faults` says what it raises for an event, by its name."""
+    """Remembers what it handled; `faults` says what it raises for an event, by its name. With `mends`, a fault
+    is gone once the event was tried alone."""
 
     faults: dict[str, Exception] = field(default_factory=dict)
+    mends: bool = False
     handled: list[str] = field(default_factory=list)
     events: list[event_pb2.Envelope] = field(default_factory=list)
     tried: list[list[str]] = field(default_factory=list)
@@ -42,7 +44,7 @@ class Handler:
         self.tried.append(names)
         for name in names:
             if name in self.faults:
-                raise self.faults[name]
+                raise self.faults.pop(name) if self.mends and len(names) == 1 else self.faults[name]
         self.handled += names
         self.events += events
 

@@ -1,0 +1,62 @@
+"""A job that is cancelled ends, also while it connects."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hub_events import Amqp, Link, Publisher
+from tests.support.servers import Login
+
+
+async def test_a_job_cancelled_at_any_point_of_connecting_ends(amqp_vhost: Login) -> None:
+    for turns in range(0, 120, 4):
+        amqp = Amqp(amqp_vhost.url, amqp_vhost.password)
+        job = asyncio.create_task(Publisher(amqp, "test").run())
+        for _ in range(turns):
+            await asyncio.sleep(0.0005)
+        job.cancel()
+        _, running = await asyncio.wait({job}, timeout=10)
+        assert not running, f"still running when cancelled after {turns} turns"
+
+
+@pytest.mark.parametrize("fault", [asyncio.CancelledError(), ConnectionError(), RuntimeError()])
+async def test_a_job_whose_connection_dies_starts_again_whatever_the_library_raises(
+    amqp_vhost: Login, fault: BaseException
+) -> None:
+    again = asyncio.Event()
+    faults = [fault]
+
+    async def use(link: Link) -> None:
+        if faults:
+            raise faults.pop()
+        again.set()
+        await link.lost.wait()
+
+    job = asyncio.create_task(Amqp(amqp_vhost.url, amqp_vhost.password).keep("test", use))
+    async with asyncio.timeout(20):
+        await again.wait()
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await job
+
+
+@pytest.mark.parametrize("fault", [None, ConnectionError()])
+async def test_a_job_whose_cancellation_is_swallowed_ends(amqp_vhost: Login, fault: Exception | None) -> None:
+    held = asyncio.Event()
+
+    async def use(_: Link) -> None:
+        held.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if fault is not None:
+                raise fault from None
+
+    job = asyncio.create_task(Amqp(amqp_vhost.url, amqp_vhost.password).keep("test", use))
+    async with asyncio.timeout(20):
+        await held.wait()
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(job, 10)

@@ -1,0 +1,77 @@
+"""The commands for a stack that runs in another terminal, or not at all."""
+
+import asyncio
+import io
+from pathlib import Path
+
+import pytest
+
+from hub_local import commands
+from hub_local.credentials import secret
+from hub_local.layout import Layout
+from hub_local.processes import leftovers
+from hub_local.report import Report
+from tests.local.test_foreground import foreground
+from tests.support.waiting import eventually
+
+
+class Screen:
+    """What a command printed."""
+
+    def __init__(self) -> None:
+        self._stream = io.StringIO()
+        self.report = Report(self._stream)
+
+    @property
+    def text(self) -> str:
+        return self._stream.getvalue()
+
+
+@pytest.fixture
+def screen() -> Screen:
+    return Screen()
+
+
+@pytest.fixture
+def state(folder_for_servers: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = folder_for_servers / str(request.node.name)
+    monkeypatch.setattr(commands, "state_directory", lambda _checkout: folder)
+    return folder
+
+
+async def test_without_a_stack_they_say_so(state: Path, screen: Screen) -> None:
+    assert await commands.stop(report=screen.report) == 0
+    assert await commands.status(report=screen.report) == 3
+    assert await commands.demo(report=screen.report) == 1
+    assert screen.text.count("nothing runs") == 3
+
+
+async def test_reset_deletes_everything(state: Path, screen: Screen) -> None:
+    layout = Layout(state)
+    layout.make()
+    secret(layout.secrets / "postgres")
+    assert await commands.reset(report=screen.report) == 0
+    assert not state.exists()
+
+
+async def test_logs_name_what_there_is(state: Path, screen: Screen) -> None:
+    Layout(state).make()
+    Layout(state).log("order").touch()
+    assert await commands.logs(["oder"], report=screen.report) == 1
+    assert "there are: order" in screen.text
+
+
+async def test_status_and_stop_reach_the_other_terminal(state: Path, screen: Screen) -> None:
+    async with foreground(state) as terminal:
+        await terminal.shows("Ctrl-C stops")
+        assert await commands.status(report=screen.report) == 0
+        assert screen.text.count(" ready") == 2
+        assert screen.text.count(" running") == 4
+        assert await commands.reset(report=screen.report) == 1
+        following = asyncio.create_task(commands.logs(["ledger"], report=screen.report))
+        await eventually(lambda: "ledger says hello" in screen.text)
+        following.cancel()
+        await asyncio.wait({following})
+        assert await commands.stop(report=screen.report) == 0
+        assert await terminal.ends() == 0
+    assert leftovers(state) == []
