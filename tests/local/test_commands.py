@@ -51,7 +51,7 @@ async def test_reset_deletes_everything(state: Path, screen: Screen) -> None:
     layout.make()
     secret(layout.secrets / "postgres")
     assert await commands.reset(report=screen.report) == 0
-    assert not state.exists()
+    assert not await asyncio.to_thread(state.exists)
 
 
 async def test_logs_name_what_there_is(state: Path, screen: Screen) -> None:

@@ -88,7 +88,10 @@ class Stack:
         ended = await end_leftovers(self.layout.state)
         for name, port in (self.ports.named() if wanted is None else wanted).items():
             if not is_free(port):
-                raise StartError(f"port {port} ({name}) is taken by {holder(port) or 'another program'}")
+                hint = "; another one: make run GATEWAY_PORT=8081" if port == self.ports.http else ""
+                raise StartError(
+                    f"port {port} ({name}) is taken by {holder(port) or 'another program'}{hint}"
+                )
         certificates.ensure(self.layout.certificates, tuple(self.services))
         secret(self.layout.secrets / "signing")
         return ended

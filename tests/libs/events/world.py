@@ -30,8 +30,8 @@ def amqp_of(login: Login) -> Amqp:
 
 @dataclass
 class Handler:
-    """Remembers what it handled; `faults` says what it raises for an event, by its name. With `mends`, a fault
-    is gone once the event was tried alone."""
+    """Remembers what it handled; `faults` says what it raises for an event, by its name. With `mends`, a
+    fault is gone once the event was tried alone."""
 
     faults: dict[str, Exception] = field(default_factory=dict)
     mends: bool = False
