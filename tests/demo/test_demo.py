@@ -43,13 +43,16 @@ async def gateway_that_says(answer: bytes | None) -> AsyncIterator[tuple[str, as
     asked = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"}")  # the end of the body
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().split(b"content-length:")[1].split()[0]))
         asked.set()
         if answer is None:
             await reader.read()  # says nothing until the client goes
         else:
             writer.write(b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n" + answer)
+            await writer.drain()
         writer.close()
+        await writer.wait_closed()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
