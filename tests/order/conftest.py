@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.order.house import House, order_house
-from tests.order.peers import User
 from tests.support.servers import Database, Postgres
 from tests.support.tls import Tls
+from tests.support.tokens import TokenUser as User
 
 
 @pytest.fixture(scope="session")

@@ -33,9 +33,11 @@ from hub_postgres import Pool, connect_pool
 from hub_rpc import Server, calling_as, connect
 from hub_runtime import Address, utc_now, uuid7
 from tests.order import build
-from tests.order.peers import Books, Keys, Tape, User
+from tests.order.peers import Books, Tape
 from tests.support.servers import Database
 from tests.support.tls import Tls
+from tests.support.tokens import Signer
+from tests.support.tokens import TokenUser as User
 
 ANYWHERE = Address("127.0.0.1", 0)
 GATEWAY = {"hub.order.v1.OrderService": {"*": frozenset({"gateway"})}}
@@ -50,7 +52,7 @@ class House:
     pool: Pool
     books: Books
     tape: Tape
-    keys: Keys
+    keys: Signer
     position: Position
     channel: aio.Channel
     target: str
@@ -153,7 +155,7 @@ async def order_house(database: Database, tls: Tls) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         pool = await enter(await connect_pool(database.runtime.url, database.runtime.password))
-        books, tape, keys = Books(), Tape(), Keys()
+        books, tape, keys = Books(), Tape(), Signer()
         register = partial(position_pb2_grpc.add_PositionServiceServicer_to_server, books)
         server = await enter(_server(tls, "position", ORDER, register))
         to_position = await enter(connect(f"127.0.0.1:{server.port}", tls.files("order"), "position"))

@@ -9,18 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from grpc import aio
 
-from hub.auth.v1 import auth_pb2
 from hub.market_data.v1 import market_data_pb2
 from hub.order.v1 import order_pb2
 from hub.position.v1 import position_pb2, position_pb2_grpc
-from hub_identity import Trust
 from hub_market_client import QuoteCache
 from hub_order.mapping import timestamp
 
@@ -194,38 +189,3 @@ class Tape:
             tradable=True,
             calendar="24x7",
         )
-
-
-@dataclass(frozen=True)
-class User:
-    token: str
-    user_id: UUID
-    account_id: UUID
-
-
-class Keys:
-    """Mints tokens, and tells a trust about the key."""
-
-    def __init__(self) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-
-    def trust(self) -> Trust:
-        pem = self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-        key = auth_pb2.VerificationKey(kid="test", algorithm="ES256", public_key_pem=pem)
-        trust = Trust()
-        trust.apply(auth_pb2.WatchTrustResponse(snapshot=True, keys=[key]))
-        return trust
-
-    def user(self) -> User:
-        user_id, account_id, now = uuid4(), uuid4(), datetime.now(UTC)
-        claims = {
-            "sub": str(user_id),
-            "acc": str(account_id),
-            "sid": str(uuid4()),
-            "roles": ["user"],
-            "iat": now,
-            "exp": now + timedelta(minutes=10),
-            "iss": "hub",
-            "aud": "hub",
-        }
-        return User(jwt.encode(claims, self._key, "ES256", {"kid": "test"}), user_id, account_id)

@@ -19,7 +19,7 @@ from hub_order.usecases.execute import Task, execute
 from hub_order.venue import Fill
 from tests.order import build
 from tests.order.house import House
-from tests.order.peers import User
+from tests.support.tokens import TokenUser as User
 
 
 async def types(house: House, exchange: str = "positions") -> list[str]:

@@ -24,8 +24,8 @@ from hub_order.worker import handle
 from hub_postgres import HeldLock, Wakeup, holding_lock
 from tests.order import build
 from tests.order.house import House
-from tests.order.peers import User
 from tests.support.servers import Login
+from tests.support.tokens import TokenUser as User
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:

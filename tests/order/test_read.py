@@ -10,7 +10,7 @@ from hub.order.v1 import order_pb2
 from hub_errors import Invalid, NotFound, Unauthenticated
 from hub_rpc import calling_as
 from tests.order.house import House, submission
-from tests.order.peers import User
+from tests.support.tokens import TokenUser as User
 
 
 async def page(house: House, user: User, **fields: object) -> order_pb2.ListOrdersResponse:

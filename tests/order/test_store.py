@@ -16,7 +16,7 @@ from hub_order.store import Newcomer, rows
 from hub_runtime import utc_now
 from tests.order import build
 from tests.order.house import House
-from tests.order.peers import User
+from tests.support.tokens import TokenUser as User
 
 MOVE = "UPDATE orders SET status = $2, reason = 'WHY', version = version + 1, filled_quantity = $3, \
         execution_count = $4 WHERE id = $1"

@@ -17,8 +17,8 @@ from hub_order.domain import Status
 from hub_order.usecases.accept import ACCEPTING_TRANSACTIONS
 from hub_rpc import connect
 from tests.order.house import House, submission
-from tests.order.peers import User
 from tests.support.tls import Tls
+from tests.support.tokens import TokenUser as User
 
 SELL = order_pb2.SIDE_SELL
 

@@ -10,7 +10,7 @@ from hub_order.domain import Status
 from hub_order.usecases.sweep import fail_stale, forget_keys, sweep_holds
 from hub_runtime import utc_now
 from tests.order.house import House, submission
-from tests.order.peers import User
+from tests.support.tokens import TokenUser as User
 
 
 async def test_a_hold_whose_order_exists_is_vouched_for(house: House, user: User) -> None:

@@ -3,7 +3,7 @@
 from hub_postgres.faults import database_faults
 from hub_postgres.locks import HeldLock, holding_lock
 from hub_postgres.migrations import Migration, migrate, read_migrations
-from hub_postgres.pool import Connection, Pool, acquire, connect_pool, transaction
+from hub_postgres.pool import Connection, Pool, acquire, connect_pool, pooled, transaction
 from hub_postgres.probe import DatabaseProbe
 from hub_postgres.wakeup import Wakeup, listen
 
@@ -20,6 +20,7 @@ __all__ = [
     "holding_lock",
     "listen",
     "migrate",
+    "pooled",
     "read_migrations",
     "transaction",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ else:
 
 CONNECT_TIMEOUT_S = 3.0
 ACQUIRE_TIMEOUT_S = 2.0
+CLOSE_TIMEOUT_S = 2.0
 COMMAND_TIMEOUT_S = 5.0  # above the server's own limit, which explains itself better
 
 SERVER_SETTINGS = {
@@ -61,6 +63,21 @@ async def connect_pool(
         connection_class=_StatelessConnection,
         server_settings=SERVER_SETTINGS | {"application_name": application_name},
     )
+
+
+@asynccontextmanager
+async def pooled(database: DatabaseSettings, *, application_name: str) -> AsyncIterator[Pool]:
+    """A pool for as long as the block. Connections that are still busy at its end, with nobody left to use
+    them, are cut."""
+    pool = await connect_pool(database, application_name=application_name)
+    try:
+        yield pool
+    finally:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from hub_auth.store import CHANNEL, Store
 from hub_auth.tokens import Issuer
 from hub_errors import Unavailable
 from hub_identity import Trust
-from hub_postgres import Wakeup, connect_pool
+from hub_postgres import Wakeup, pooled
 from hub_postgres import migrate as apply_migrations
 from hub_rpc import Server
 from hub_runtime import Backoff, Process, SettingsError, gauge, get_logger, main, supervised, utc_now
@@ -28,7 +28,7 @@ log = get_logger("auth")
 
 async def run(settings: AuthSettings, jobs: frozenset[str], process: Process) -> None:
     del jobs  # there is only one
-    pool = await process.stack.enter_async_context(await connect_pool(settings, application_name="auth"))
+    pool = await process.stack.enter_async_context(pooled(settings, application_name="auth"))
     passwords = await process.stack.enter_async_context(Passwords(threads=settings.password_threads))
     store, publication, trust = Store(pool), Publication(), Trust()
     process.ready("trust", publication.state)

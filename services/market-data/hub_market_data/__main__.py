@@ -16,8 +16,8 @@ from hub_market_data.rpc import CALL_TABLE, MarketDataRpc
 from hub_market_data.settings import MarketDataSettings
 from hub_market_data.store import FeedState, Store
 from hub_market_data.worker import Feeder
-from hub_postgres import connect_pool
 from hub_postgres import migrate as apply_migrations
+from hub_postgres import pooled
 from hub_rpc import Server, connect
 from hub_runtime import Process, SettingsError, gauge, get_logger, main, supervised, utc_now
 
@@ -32,9 +32,7 @@ log = get_logger("market_data")
 
 
 async def run(settings: MarketDataSettings, jobs: frozenset[str], process: Process) -> None:
-    pool = await process.stack.enter_async_context(
-        await connect_pool(settings, application_name="market-data")
-    )
+    pool = await process.stack.enter_async_context(pooled(settings, application_name="market-data"))
     board = Board()
     store = Store(pool)
     process.spawn(supervised("catalogue", partial(_keep_catalogue, board, store, settings)), "catalogue")
@@ -105,7 +103,7 @@ async def _replay(settings: MarketDataSettings, board: Board, store: Store, stat
 
 async def migrate(settings: MarketDataSettings) -> None:
     await apply_migrations(settings.database_url, settings.database_password, "hub_market_data")
-    async with await connect_pool(settings, application_name="market-data migrate") as pool:
+    async with pooled(settings, application_name="market-data migrate") as pool:
         bars = await usecases.seed(Store(pool), clock=utc_now)
     log.info("seeded", bars=bars)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,11 +26,10 @@ from hub_order.usecases.execute import Floor
 from hub_order.usecases.submit import Desk
 from hub_order.venue import SimulatedVenue
 from hub_order.worker import handle
-from hub_postgres import DatabaseProbe, Pool, Wakeup, connect_pool, holding_lock, migrate
+from hub_postgres import DatabaseProbe, Pool, Wakeup, holding_lock, migrate, pooled
 from hub_rpc import CallTable, Server, connect
 from hub_runtime import Process, main, supervised, utc_now
 
-CLOSE_TIMEOUT_S = 2.0
 DESCRIPTION = "accepts orders, brings them to a venue and records what became of them"
 JOBS = {
     "serve": "OrderService over gRPC: submit, read, list, cancel",
@@ -51,8 +49,7 @@ class Stores:
 
 
 async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -> None:
-    pool = await connect_pool(settings, application_name="hub_order")
-    process.stack.push_async_callback(_close, pool)
+    pool = await process.stack.enter_async_context(pooled(settings, application_name="hub_order"))
     probe = DatabaseProbe(pool)
     process.spawn(probe.run(), "database probe")
     process.ready("database", probe.state)
@@ -167,15 +164,6 @@ async def _channel(settings: OrderSettings, process: Process, target: str, peer:
 
 async def _earlier(claims: Sequence[Claim], *, acceptance: Acceptance) -> Sequence[Found]:
     return await earlier(claims, acceptance=acceptance, now=utc_now())
-
-
-async def _close(pool: Pool) -> None:
-    """Connections that are still busy when nobody is left to use them are cut."""
-    try:
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await pool.close()
-    except TimeoutError:
-        pool.terminate()
 
 
 async def _migrate(settings: OrderSettings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -15,11 +14,10 @@ from hub_position.rpc import PositionRpc
 from hub_position.settings import PositionSettings
 from hub_position.usecases import place_holds_of_calls
 from hub_position.worker import handle
-from hub_postgres import DatabaseProbe, Pool, Wakeup, connect_pool, migrate
+from hub_postgres import DatabaseProbe, Pool, Wakeup, migrate, pooled
 from hub_rpc import CallTable, Server, connect
 from hub_runtime import Process, main, utc_now
 
-CLOSE_TIMEOUT_S = 2.0
 CALLS_PER_BATCH = 8
 DESCRIPTION = "keeps accounts, the cash ledger, holds, positions and trades"
 JOBS = {
@@ -40,8 +38,7 @@ CALL_TABLE: CallTable = {
 
 
 async def run(settings: PositionSettings, jobs: frozenset[str], process: Process) -> None:
-    pool = await connect_pool(settings, application_name="hub_position")
-    process.stack.push_async_callback(_close, pool)
+    pool = await process.stack.enter_async_context(pooled(settings, application_name="hub_position"))
     probe = DatabaseProbe(pool)
     process.spawn(probe.run(), "database probe")
     process.ready("database", probe.state)
@@ -87,15 +84,6 @@ async def _serve(settings: PositionSettings, process: Process, pool: Pool, probe
         checks={"trust": trust.state, "database": probe.state},
     )
     await enter(server)
-
-
-async def _close(pool: Pool) -> None:
-    """Connections that are still busy when nobody is left to use them are cut."""
-    try:
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await pool.close()
-    except TimeoutError:
-        pool.terminate()
 
 
 async def _migrate(settings: PositionSettings) -> None:
