@@ -56,7 +56,7 @@ lint: setup ## check style, types, import rules, contracts, generated code and S
 	@$(MAKE) types
 	$(VENV)/lint-imports
 	cd proto && ../$(VENV)/buf lint
-	PATH="$(CURDIR)/$(VENV):$$PATH" python proto/generate.py --check
+	$(VENV)/python proto/generate.py --check
 	@$(MAKE) sql
 
 fmt: setup ## format the code and mend what can be mended
@@ -70,7 +70,7 @@ sql: setup ## check the migrations
 	$(VENV)/squawk $(MIGRATIONS)
 
 proto: setup ## generate the Python code of the contracts again
-	PATH="$(CURDIR)/$(VENV):$$PATH" python proto/generate.py
+	$(VENV)/python proto/generate.py
 
 lock: setup ## lock the third-party packages again (requirements/dev.txt)
 	.venv/bootstrap/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header \

@@ -24,8 +24,11 @@ from hub_gateway.problems import Header
 from hub_gateway.submissions import Submissions
 from hub_money import to_text
 from hub_rpc import calling_as
+from hub_runtime import get_logger
 from hub_runtime.ids import uuid7
 from hub_runtime.tracing import current_traceparent
+
+log = get_logger("orders")
 
 
 class NewOrder(Body, frozen=True):
@@ -62,6 +65,7 @@ class Orders:
         accepted = await self._submissions.submit(
             submission(body, caller=caller, key=idempotency_key(request.header("idempotency-key")))
         )
+        log.info("order_answered", order_id=accepted.order.order_id, repeated=accepted.repeated_answer)
         headers: list[Header] = [(b"location", f"/api/v1/orders/{accepted.order.order_id}".encode())]
         if accepted.repeated_answer:
             headers.append((b"idempotency-replayed", b"true"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from hub_local.stack import Stack
 from tests.system.traces import Span, Traces
 from tests.system.user import NewUser
@@ -34,3 +37,21 @@ async def test_a_sampled_order_has_its_spans_with_parents_and_links(
         assert trace[name].parent_id in ids, name
     batches = [span for span in spans if trace_id in span.links]
     assert {"gateway", "order"} <= {span.service for span in batches}
+
+
+def log_lines(stack: Stack, service: str, order_id: str) -> list[dict[str, Any]]:
+    lines = stack.layout.log(service).read_text().splitlines()
+    return [json.loads(line) for line in lines if order_id in line]
+
+
+async def test_the_logs_of_every_service_know_an_order_by_one_trace_id(
+    stack: Stack, new_user: NewUser
+) -> None:
+    user = await new_user()
+    order = await user.buy("MSFT", "1")
+    await user.position("MSFT", "1")
+    traces = {}
+    for service in ("gateway", "order", "position"):
+        traces[service] = {line["trace_id"] for line in log_lines(stack, service, order["order_id"])}
+    assert len(traces["gateway"]) == 1
+    assert traces["gateway"] == traces["order"] == traces["position"]
