@@ -43,11 +43,11 @@ GATEWAY = Service(
 _TABLE = (
     GATEWAY,
     Service(name="auth", database=True, signs=True),
-    Service(name="market-data", database=True, peers=("auth",)),
+    Service(name="market-data", database=True),
     Service(name="order", database=True, amqp=True, peers=("auth", "market-data", "position")),
     Service(name="position", database=True, amqp=True, peers=("auth",)),
     Service(name="portfolio", peers=("auth", "market-data", "position")),
-    Service(name="quote-stream", amqp=True, peers=("auth", "market-data")),
+    Service(name="quote-stream", amqp=True, peers=("market-data",)),
 )
 SERVICES: dict[str, Service] = {service.name: service for service in _TABLE}
 
