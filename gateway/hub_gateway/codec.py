@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar
 
@@ -33,11 +35,20 @@ class Schema(Generic[T]):
 
     def read(self, body: bytes | str) -> T:
         try:
-            return self._decoder.decode(body)
+            read = self._decoder.decode(body)
+            json.loads(body, object_pairs_hook=_named_once, parse_int=str, parse_float=str)
+            return read
         except msgspec.ValidationError as error:
             raise _misfit(str(error)) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Invalid("The body is not valid JSON.", code="malformed_json") from error
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> None:
+    """Which of two values was meant, nobody can know; the decoder takes the last."""
+    if len(dict(pairs)) < len(pairs):
+        [(name, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise Invalid(f"{name[:100]} is there more than once.", code="repeated_field", field=name[:100])
 
 
 def _misfit(text: str) -> Invalid:

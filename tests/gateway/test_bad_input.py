@@ -121,6 +121,14 @@ async def test_an_unknown_field_is_refused(lonely: Gateway, route: Route) -> Non
 
 
 @pytest.mark.parametrize("route", WITH_BODY, ids=str)
+async def test_a_field_that_is_there_twice_is_refused(lonely: Gateway, route: Route) -> None:
+    assert route.body is not None
+    name, value = next(iter(route.body.items()))
+    twice = json.dumps(route.body)[:-1] + f", {json.dumps(name)}: {json.dumps(value)}}}"
+    problem(await send(lonely, route, content=twice.encode()), 400, "repeated_field", name)
+
+
+@pytest.mark.parametrize("route", WITH_BODY, ids=str)
 async def test_a_body_that_is_too_large(lonely: Gateway, route: Route) -> None:
     problem(await send(lonely, route, content=b" " * 65_537), 413, "body_too_large")
 
