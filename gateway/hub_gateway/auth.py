@@ -82,6 +82,7 @@ class Auth:
         return answer(render.tokens(refreshed.tokens))
 
     async def logout(self, request: Request) -> Response:
+        request.query()
         caller = await self._gate.user(request)
         with calling_as(caller.token):
             await self._auth.Logout(auth_pb2.LogoutRequest())

@@ -92,12 +92,12 @@ class Request:
         return found
 
     async def json(self) -> bytes:
-        """The body of a request that must bring JSON."""
-        media = (self.header("content-type") or "").partition(";")[0].strip().lower()
-        if media != "application/json":
+        """The body of a request that must bring JSON, and no query."""
+        self.query()
+        if not _is_plain_json(self.header("content-type") or "", self.header("content-encoding")):
             raise HttpError(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                "The body must be JSON, and Content-Type must say application/json.",
+                "The body must be JSON in UTF-8, not compressed, and Content-Type must say application/json.",
                 code="unsupported_media_type",
             )
         try:
@@ -126,6 +126,13 @@ class Request:
 def too_large() -> HttpError:
     message = f"The body must not be larger than {BODY_LIMIT} bytes."
     return HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, code="body_too_large", headers=[CLOSE])
+
+
+def _is_plain_json(content_type: str, content_encoding: str | None) -> bool:
+    media, _, parameters = content_type.lower().partition(";")
+    charset = parameters.replace(" ", "").replace('"', "")
+    plain = content_encoding in (None, "identity")
+    return plain and media.strip() == "application/json" and charset in ("", "charset=utf-8")
 
 
 Handler = Callable[[Request], Awaitable[Response]]

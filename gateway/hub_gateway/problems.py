@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -38,14 +39,17 @@ class HttpError(HubError):
 
 
 class InDoubt(Unavailable):
-    """Nobody can say now whether the order was accepted; its id tells later."""
+    """Nobody can say now whether the order was accepted. With a key, an earlier request may have made the
+    order under another id, so only the key can tell; without one, the id can."""
 
-    def __init__(self, order_id: str) -> None:
-        super().__init__(
-            "It is not known whether the order was accepted. Read it by its id before sending another.",
-            code="in_doubt",
+    def __init__(self, order_id: str, *, keyed: bool) -> None:
+        how = (
+            "Send the same request with the same Idempotency-Key again: the answer is that of the first."
+            if keyed
+            else "Read it by its id before sending another; it may take a minute to appear."
         )
-        self.order_id = order_id
+        super().__init__(f"It is not known whether the order was accepted. {how}", code="in_doubt")
+        self.order_id = None if keyed else order_id
 
 
 STATUS: Final[Mapping[type[HubError], HTTPStatus]] = {
@@ -80,7 +84,7 @@ def problem(error: HubError, *, trace_id: str) -> bytes:
     }
     if error.field:
         document["field"] = error.field
-    if isinstance(error, InDoubt):
+    if isinstance(error, InDoubt) and error.order_id is not None:
         document["order_id"] = error.order_id
     document["trace_id"] = trace_id
     return msgspec.json.encode(document)
@@ -98,6 +102,14 @@ def headers(error: HubError) -> list[Header]:
     if isinstance(error, Unavailable):
         found.append((b"retry-after", b"1"))
     return found
+
+
+def raw_response(error: HttpError) -> bytes:
+    """A whole answer for a request that never got as far as the application; the connection ends with it."""
+    body = problem(error, trace_id=secrets.token_hex(16))
+    fields = [*headers(error), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    start = f"HTTP/1.1 {int(error.status)} {error.status.phrase}\r\n".encode()
+    return start + b"".join(b"%s: %s\r\n" % field for field in fields) + b"\r\n" + body
 
 
 def unknown(error_id: str) -> HubError:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final
 
@@ -14,18 +15,51 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from hub_gateway.problems import HttpError, raw_response
 from hub_runtime.settings import Address
 
 HEADER_TIME_S: Final = 10.0
+HEADER_SIZE: Final = 65_536
+REFUSED_S: Final = 1.0
 LINGER_S: Final = 5.0
 STOP_S: Final = 3
 MESSAGE_SIZE: Final = 16_384
 
 
 class ImpatientProtocol(HttpToolsProtocol):
-    """Closes a connection whose next request does not get as far as the end of its headers in time."""
+    """Closes a connection whose next request does not get as far as the end of its headers in time, or in
+    `HEADER_SIZE` bytes: whoever sends them is not known yet."""
 
     _patience: asyncio.TimerHandle | None = None
+    _unfinished = 0
+    _refused = False
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return  # read and thrown away, so that the answer arrives
+        super().data_received(data)
+        # A part that completes its headers has stopped the wait; what follows is the body's own limit.
+        self._unfinished = self._unfinished + len(data) if self._patience is not None else 0
+        if self._unfinished > HEADER_SIZE:
+            self._refuse()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words are no client's business
+        error = HttpError(
+            HTTPStatus.BAD_REQUEST, "This is not a valid HTTP request.", code="malformed_request"
+        )
+        self.transport.write(raw_response(error))
+        self.transport.close()
+
+    def _refuse(self) -> None:
+        self._refused = True
+        self._stop_waiting()
+        error = HttpError(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            f"The headers of a request must not exceed {HEADER_SIZE} bytes.",
+            code="headers_too_large",
+        )
+        self.transport.write(raw_response(error))
+        self._patience = self.loop.call_later(REFUSED_S, self.transport.abort)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

@@ -66,7 +66,7 @@ class Submissions:
         except HubError as error:
             if item.sent:
                 log.warning("order_in_doubt", order_id=message.order_id, code=error.code)
-                raise InDoubt(message.order_id) from error
+                raise InDoubt(message.order_id, keyed=bool(message.idempotency_key)) from error
             raise
 
     async def _send(self, items: Sequence[_Item]) -> Sequence[order_pb2.Accepted | Exception]:

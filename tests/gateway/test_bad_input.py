@@ -121,6 +121,24 @@ async def test_an_unknown_field_is_refused(lonely: Gateway, route: Route) -> Non
 
 
 @pytest.mark.parametrize("route", WITH_BODY, ids=str)
+async def test_a_query_where_none_belongs_is_refused(lonely: Gateway, route: Route) -> None:
+    path = f"{route.path}?x=1"
+    answer = await lonely.http.request(route.method, path, headers=lonely.bearer(), json=route.body)
+    problem(answer, 400, "unknown_parameter")
+
+
+@pytest.mark.parametrize("route", WITH_BODY, ids=str)
+@pytest.mark.parametrize(
+    "headers", [{"content-encoding": "gzip"}, {"content-type": "application/json; charset=utf-16"}]
+)
+async def test_a_body_in_another_encoding_is_refused(
+    lonely: Gateway, route: Route, headers: dict[str, str]
+) -> None:
+    answer = await send(lonely, route, content=json.dumps(route.body).encode(), headers=headers)
+    problem(answer, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("route", WITH_BODY, ids=str)
 async def test_a_field_that_is_there_twice_is_refused(lonely: Gateway, route: Route) -> None:
     assert route.body is not None
     name, value = next(iter(route.body.items()))

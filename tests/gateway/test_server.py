@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -86,10 +87,32 @@ async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
     assert received[9:12] in {b"408", b"504"}
 
 
+@pytest.mark.parametrize("name", ["x-many-{}", "x-one"])
+async def test_headers_without_end_are_refused_and_not_kept(name: str) -> None:
+    async def fine(_: Request) -> Response:
+        return answer({})
+
+    async with serve(ok=fine) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /ok HTTP/1.1\r\nHost: x\r\n")
+        with contextlib.suppress(ConnectionError):
+            for number in range(100):
+                writer.write(f"{name.format(number)}: ".encode() + b"a" * 50_000)
+                writer.write(b"\r\n" if "{}" in name else b"")
+                await writer.drain()
+        async with asyncio.timeout(5):
+            received = await reader.read()
+        writer.close()
+    assert received.startswith(b"HTTP/1.1 431 ")
+    assert b'"code":"headers_too_large"' in received
+
+
 async def test_garbage_is_refused() -> None:
     async with serve() as server:
         received = await ask(server.port, "\x16\x03\x01 hello\n\n")
     assert received.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in received
+    assert b'"code":"malformed_request"' in received
 
 
 async def test_stopping_finishes_what_is_under_way_and_closes_idle_connections() -> None:

@@ -188,6 +188,17 @@ async def test_an_outcome_nobody_knows_is_in_doubt_and_names_the_order(
     assert answer.json()["order_id"] == orders.calls[0][0].order_id
 
 
+async def test_in_doubt_with_a_key_says_to_repeat_it_and_names_no_order_that_may_never_exist(
+    gateway: Gateway, orders: Orders
+) -> None:
+    orders.call_fails = lambda _: Timeout("Late.", code="deadline_exceeded")
+    headers = {**gateway.bearer(), "idempotency-key": "lost answer"}
+    answer = await gateway.http.post("/api/v1/orders", json=ORDER, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (503, "in_doubt")
+    assert "order_id" not in answer.json()
+    assert "Idempotency-Key" in answer.json()["detail"]
+
+
 async def test_an_answer_that_does_not_come_in_time_is_in_doubt(gateway: Gateway, orders: Orders) -> None:
     orders.go.clear()
     async with asyncio.timeout(10):

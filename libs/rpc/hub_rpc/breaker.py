@@ -30,6 +30,11 @@ _COUNTED: Final = frozenset(
 )
 
 
+# Long enough to spare a peer that is down the calls, short enough that one that only restarts is missed no
+# longer than its restart takes.
+OPEN_S: Final = 2.0
+
+
 class Outcome(Enum):
     """What a call says about the health of its peer."""
 
@@ -49,7 +54,7 @@ def outcome_of(error: Exception) -> Outcome:
 class Breaker:
     """After `failures` in a row no call passes for `open_s`; then a single probe decides."""
 
-    def __init__(self, peer: str, *, failures: int = 5, open_s: float = 30.0) -> None:
+    def __init__(self, peer: str, *, failures: int = 5, open_s: float = OPEN_S) -> None:
         self._peer = peer
         self._open_for = timedelta(seconds=open_s)
         self._storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
