@@ -40,7 +40,7 @@ class ImpatientProtocol(HttpToolsProtocol):
         super().data_received(data)
         # A part that completes its headers has stopped the wait; what follows is the body's own limit.
         self._unfinished = self._unfinished + len(data) if self._patience is not None else 0
-        if self._unfinished > HEADER_SIZE:
+        if self._unfinished > HEADER_SIZE and not self.transport.is_closing():
             self._refuse()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words are no client's business

@@ -50,6 +50,7 @@ class Load:
 
 
 async def unfinished(user: User, order_ids: set[str]) -> dict[str, str]:
+    """The orders that are not final, or that are not there."""
     found = {}
     for order_id in order_ids:
         answer = await user.http.get(f"/api/v1/orders/{order_id}")
@@ -75,3 +76,5 @@ async def test_books_balance_after_kill_9_of_each_process_under_load(stack: Stac
     assert len(load.accepted) > ORDERS_PER_SECOND * len(VICTIMS)
     assert await balanced(database(stack, "order"), database(stack, "position"), timeout_s=150) == []
     assert await unfinished(user, load.accepted) == {}
+    # What nobody could answer for either became an order, and ended, or never was one.
+    assert set((await unfinished(user, load.in_doubt)).values()) <= {"404"}
