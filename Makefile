@@ -5,6 +5,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 GATEWAY_PORT ?= 8080
+GATEWAY ?= http://127.0.0.1:$(GATEWAY_PORT)
 VENV := .venv/bin
 LOCAL := $(VENV)/python -m hub_local
 PACKAGES := $(notdir $(wildcard libs/*/hub_* services/*/hub_* gateway/hub_* deploy/local/hub_*))
@@ -12,10 +13,10 @@ MEMBERS := $(wildcard proto/pyproject.toml libs/*/pyproject.toml services/*/pypr
 DISTRIBUTIONS := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(MEMBERS))
 MIGRATIONS := $(wildcard services/*/hub_*/migrations/*.sql)
 
-.PHONY: help setup servers-installed run servers stop status logs reset demo test test-fast lint fmt types sql proto lock
+.PHONY: help setup servers-installed run servers stop status logs reset demo check-readme compose-secrets images up down test test-fast lint manifests fmt types sql proto lock
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-13s %s\n", $$1, $$2 }'
 
 setup: ## make .venv with the locked packages and all members (also done by run, test and lint)
 	@PYTHON=$(PYTHON) sh deploy/local/bootstrap.sh
@@ -41,8 +42,25 @@ logs: setup ## follow the events, or with NAME=order the log of one process
 reset: setup ## delete the local stack's data, secrets, certificates and logs
 	@$(LOCAL) reset
 
-demo: setup ## run the demonstration against the running stack
-	@exec $(LOCAL) demo
+demo: setup ## run the demonstration against the running stack, or GATEWAY=http://127.0.0.1:8080
+	@exec $(LOCAL) demo $(if $(filter-out file,$(origin GATEWAY)),--gateway '$(GATEWAY)')
+
+compose-secrets: setup ## make the secrets and certificates of docker-compose.yml, as far as they are missing
+	@$(LOCAL) compose-secrets deploy/compose
+
+images: ## build the container images (hub-order:dev and so on)
+	SECRETS_FOLDER=./deploy/compose docker compose build
+
+up: setup ## build and start everything in containers (GATEWAY_PORT=8080), wait until it is ready
+	@$(LOCAL) compose-secrets --check deploy/compose
+	@GATEWAY_PORT=$(GATEWAY_PORT) docker compose up --build --detach --wait --wait-timeout 300
+	@echo "gateway: http://127.0.0.1:$(GATEWAY_PORT)/api/v1"
+
+down: ## end the containers; their data is kept
+	docker compose down
+
+check-readme: setup ## run what README.md shows against the running stack, and compare (GATEWAY=http://127.0.0.1:8080)
+	@$(VENV)/python -m tests.pages.check_readme --gateway $(GATEWAY)
 
 test: servers-installed ## run all tests on servers of their own (ARGS='-k name' for some)
 	@exec $(VENV)/pytest $(ARGS)
@@ -58,6 +76,17 @@ lint: setup ## check style, types, import rules, contracts, generated code and S
 	cd proto && ../$(VENV)/buf lint
 	$(VENV)/python proto/generate.py --check
 	@$(MAKE) sql
+	@$(MAKE) manifests
+
+manifests: .venv/manifests/.stamp ## check docker-compose.yml, Dockerfile and k8s/
+	SECRETS_FOLDER=./deploy/compose .venv/manifests/bin/docker-compose config -q
+	.venv/manifests/bin/hadolint deploy/Dockerfile
+	@set -e; for overlay in dev prod; do \
+	  .venv/manifests/bin/kubectl kustomize k8s/overlays/$$overlay > .venv/manifests/$$overlay.yaml; \
+	  found=$$(.venv/manifests/bin/kubernetes-validate --strict -k 1.32 .venv/manifests/$$overlay.yaml 2>&1) \
+	    || { echo "$$found" | grep -v ' passed for '; exit 1; }; \
+	  echo "k8s/overlays/$$overlay: valid"; \
+	done
 
 fmt: setup ## format the code and mend what can be mended
 	$(VENV)/ruff check --fix
@@ -72,6 +101,15 @@ sql: setup ## check the migrations
 proto: setup ## generate the Python code of the contracts again
 	$(VENV)/python proto/generate.py
 
-lock: setup ## lock the third-party packages again (requirements/dev.txt)
+.venv/manifests/.stamp: requirements/manifests.txt | setup
+	.venv/bootstrap/bin/uv venv --quiet --clear --python .venv/bin/python .venv/manifests
+	.venv/bootstrap/bin/uv pip sync --quiet --python .venv/manifests/bin/python --require-hashes $<
+	@touch $@
+
+lock: setup ## lock the third-party packages again (requirements/)
 	.venv/bootstrap/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header \
 	  --group pyproject.toml:dev $(MEMBERS) $(addprefix --no-emit-package ,$(DISTRIBUTIONS)) -o requirements/dev.txt
+	.venv/bootstrap/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header \
+	  -c requirements/dev.txt $(filter-out deploy/%,$(MEMBERS)) $(addprefix --no-emit-package ,$(DISTRIBUTIONS)) -o requirements/runtime.txt
+	.venv/bootstrap/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header \
+	  --group pyproject.toml:manifests -o requirements/manifests.txt

@@ -1,6 +1,7 @@
 """Fixtures for all tests: servers, databases, certificates. A server starts when first asked for."""
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from hub_local.ports import free_ports
 from tests.support.folders import server_folder
 from tests.support.servers import Database, Login, Postgres, RabbitMQ, ServerRoom
 from tests.support.tls import Tls
+
+# Tests fork to start programs. gRPC would restart its threads in the child, on descriptors that are being
+# closed there, and abort it before it becomes the program. It reads this when its library starts, later.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that PostgreSQL, Redis and RabbitMQ are installed (from Debian where missing); starts none of them.
+# Makes sure that PostgreSQL, Redis and RabbitMQ are installed (from Debian where missing), and curl; starts none of them.
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -12,6 +12,8 @@ missing=''
 has_postgres || missing="$missing postgresql"
 has redis-server || missing="$missing redis-server"
 has_rabbitmq || missing="$missing rabbitmq-server"
+# No process needs curl, but who follows README.md does, and so does the test of that page.
+if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then has curl || missing="$missing curl"; fi
 if [ -z "$missing" ]; then exit 0; fi
 
 if ! command -v apt-get >/dev/null; then

@@ -10,13 +10,15 @@ from hub_gateway.frames import Frames
 from hub_gateway.gate import Gate
 from hub_gateway.limits import REDIS_TIME_S, Limits
 from hub_gateway.peers import Peers
+from hub_gateway.platform import Platform
 from hub_gateway.quotes import Quotes
 from hub_gateway.server import HttpServer
 from hub_gateway.settings import GatewaySettings
 from hub_gateway.submissions import Submissions
 from hub_gateway.upstream import Upstream
 from hub_identity import Trust
-from hub_rpc import connect
+from hub_rpc import Breaker, connect, peer_state
+from hub_runtime.clock import utc_now
 from hub_runtime.log import get_logger
 from hub_runtime.process import Process, main
 
@@ -27,8 +29,16 @@ JOBS = {"serve": "HTTP and WebSocket for apps, bots and browsers"}
 
 async def run(settings: GatewaySettings, _jobs: frozenset[str], process: Process) -> None:
     stack = process.stack
+    breakers = {peer: Breaker(peer) for peer in settings.targets}
     channels = {
-        peer: await stack.enter_async_context(connect(target, settings.tls, peer))
+        peer: await stack.enter_async_context(connect(target, settings.tls, peer, breaker=breakers[peer]))
+        for peer, target in settings.targets.items()
+    }
+    # To ask how they are, also those that are not well.
+    questions = {
+        peer: await stack.enter_async_context(
+            connect(target, settings.tls, peer, breaker=Breaker(f"{peer} status"), healthy_only=False)
+        )
         for peer, target in settings.targets.items()
     }
     peers = Peers.over(channels)
@@ -41,8 +51,15 @@ async def run(settings: GatewaySettings, _jobs: frozenset[str], process: Process
     stack.push_async_callback(redis.aclose)
 
     trust, frames = Trust(), Frames()
-    gate = Gate(trust=trust, limits=Limits(redis), reads=settings.reads_rule)
-    sockets = Quotes(frames=frames, trust=trust, account=Account(peers), limits=settings.socket_limits)
+    limits = Limits(redis)
+    gate = Gate(trust=trust, limits=limits, reads=settings.reads_rule)
+    sockets = Quotes(
+        frames=frames,
+        trust=trust,
+        account=Account(peers),
+        market_data=peers.market_data,
+        limits=settings.socket_limits,
+    )
     submissions = await stack.enter_async_context(
         Submissions(peers.order, timeout_s=settings.submit_timeout.total_seconds())
     )
@@ -50,7 +67,18 @@ async def run(settings: GatewaySettings, _jobs: frozenset[str], process: Process
     process.spawn(Upstream(peers.quote_stream, frames).follow(), "frames")
     process.spawn(sockets.watch(), "sockets")
     process.spawn(sockets.drain(process.stopping, settings.drain_s), "drain")
-    process.ready("keys", trust.state)
+    process.ready("trust", trust.state)
+    platform = Platform(
+        gate=gate,
+        channels=questions,
+        readiness={"trust": trust.state},
+        information={
+            "frames": frames.state,
+            **{peer: peer_state(channels[peer], breakers[peer]) for peer in channels},
+        },
+        redis=limits.redis_state,
+        started_at=utc_now(),
+    )
 
     app = application(
         resources(
@@ -58,11 +86,13 @@ async def run(settings: GatewaySettings, _jobs: frozenset[str], process: Process
             gate=gate,
             submissions=submissions,
             sockets=sockets,
+            platform=platform,
             pace=settings.orders_rule,
             visits=settings.visits_rule,
         ),
         sockets=sockets,
         request_timeout_s=settings.request_timeout.total_seconds(),
+        origins=settings.cors_origins,
     )
     server = HttpServer(app, settings.http_address, trusted_proxies=settings.trusted_proxies)
     await stack.enter_async_context(server)

@@ -11,6 +11,7 @@ from hub.position.v1 import position_pb2
 from hub_gateway import render
 from hub_gateway.gate import Caller
 from hub_gateway.peers import Peers
+from hub_gateway.types.orders import Order
 from hub_rpc import calling_as
 
 MOST_PAGES: Final = 10
@@ -26,7 +27,7 @@ class Account:
         """`complete` is false when there are more open orders than are sent."""
         with calling_as(caller.token):
             balance = await self._position.GetBalance(position_pb2.GetBalanceRequest())
-            orders: list[render.Document] = []
+            orders: list[Order] = []
             token = ""
             for _ in range(MOST_PAGES):
                 wanted = order_pb2.ListOrdersRequest(open_only=True, page_size=ROWS, page_token=token)

@@ -1,9 +1,9 @@
-"""One HTTP request and its answer, and the resource that joins a path with what its methods do."""
+"""One HTTP request and its answer."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -36,7 +36,7 @@ class Response:
 
     async def send(self, send: Send, *, head: bool = False) -> None:
         length = (b"content-length", str(len(self.body)).encode())
-        sized = () if self.status == HTTPStatus.NO_CONTENT else (length,)
+        sized = () if self.status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED} else (length,)
         await send({"type": "http.response.start", "status": self.status, "headers": [*self.headers, *sized]})
         await send({"type": "http.response.body", "body": b"" if head else self.body})
 
@@ -136,30 +136,3 @@ def _is_plain_json(content_type: str, content_encoding: str | None) -> bool:
 
 
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-class Resource:
-    """A path and its methods. HEAD is answered like GET without the body, OPTIONS with what is allowed."""
-
-    def __init__(self, path: str, **handlers: Handler) -> None:
-        self.path = path
-        self.handlers: Mapping[str, Handler] = handlers
-        names = [*handlers, "OPTIONS", *(["HEAD"] if "GET" in handlers else [])]
-        self._allow: Header = (b"allow", ", ".join(sorted(names)).encode())
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope[ROUTE] = self.path
-        method = scope["method"]
-        handler = self.handlers.get("GET" if method == "HEAD" else method)
-        if handler is not None:
-            response = await handler(Request(scope, receive))
-        elif method == "OPTIONS":
-            response = Response(HTTPStatus.NO_CONTENT, headers=[self._allow])
-        else:
-            raise HttpError(
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                f"{method} is not possible here.",
-                code="method_not_allowed",
-                headers=[self._allow],
-            )
-        await response.send(send, head=method == "HEAD")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hub_errors import Unauthenticated
 from hub_gateway.exchange import Request
 from hub_gateway.limits import Limits, Rule
-from hub_identity import Principal, Trust
+from hub_identity import Principal, Trust, require_role
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,12 @@ class Gate:
         """A known user within the rule (default: the one for reads)."""
         caller = self.known(request.header("authorization"))
         await self._limits.take(rule or self._reads, caller.principal.account_id)
+        return caller
+
+    async def admin(self, request: Request) -> Caller:
+        """A user with the role admin."""
+        caller = await self.user(request)
+        require_role(caller.principal, "admin")
         return caller
 
     async def visitor(self, request: Request, rule: Rule) -> None:

@@ -82,6 +82,15 @@ class Limits:
                 raise Exhausted("Too many requests.", code="rate_limited", retry_after_s=rest_s)
             bucket.leased -= 1
 
+    async def redis_state(self) -> str:
+        """ok, or why Redis does not count now."""
+        try:
+            async with asyncio.timeout(REDIS_TIME_S):
+                await self._redis.ping()
+        except (RedisError, OSError, TimeoutError) as error:
+            return f"away ({type(error).__name__})"
+        return "ok"
+
     def _bucket(self, rule: Rule, subject: str) -> _Bucket:
         window = self._windows.setdefault(rule.name, _Window())
         index = int(self._now()) // rule.window_s

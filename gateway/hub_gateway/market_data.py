@@ -1,18 +1,21 @@
-"""/instruments and /market-data: what can be traded, and at what price just now."""
+"""/market-data: at what price something can be traded just now."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
 from hub.market_data.v1 import market_data_pb2
 from hub_errors import Invalid, NotFound
 from hub_gateway import render
 from hub_gateway.codec import Body, Schema
-from hub_gateway.exchange import Request, Resource, Response, answer
+from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Gate
+from hub_gateway.operation import Operation, Resource
 from hub_gateway.peers import Peers
+from hub_gateway.types.common import Symbol, described
+from hub_gateway.types.market_data import Quote, Quotes
 
 MOST_SYMBOLS: Final = 100
 _SYMBOL: Final = re.compile(r"[A-Z0-9][A-Z0-9.\-]{0,15}")
@@ -25,8 +28,18 @@ def symbol(text: str, *, field: str = "symbol") -> str:
     return text
 
 
+def known_symbol(request: Request) -> str:
+    """The symbol in the path; what no symbol can be is one that nobody knows."""
+    text = request.parameter("symbol")
+    if not _SYMBOL.fullmatch(text):
+        raise NotFound("There is no such instrument.", code="unknown_symbol", field="symbol")
+    return text
+
+
 class Batch(Body, frozen=True):
-    symbols: list[str]
+    """Which quotes."""
+
+    symbols: Annotated[list[Symbol], described("1 to 100.", ["AAPL", "MSFT"], minItems=1, maxItems=100)]
 
 
 _BATCH: Final[Schema[Batch]] = Schema(Batch)
@@ -39,16 +52,31 @@ class MarketData:
 
     def resources(self) -> Sequence[Resource]:
         return [
-            Resource("/api/v1/instruments", GET=self.instruments),
-            Resource("/api/v1/market-data/batch", POST=self.batch),
-            Resource("/api/v1/market-data/{symbol}", GET=self.one),
+            Resource(
+                "/api/v1/market-data/batch",
+                POST=Operation(
+                    handler=self.batch,
+                    summary="Quotes of some instruments",
+                    tag="market data",
+                    body=Batch,
+                    answers={200: Quotes},
+                    problems={
+                        400: ("invalid_length", "invalid_symbol", "too_many_symbols"),
+                        503: ("market_data_unavailable",),
+                    },
+                ),
+            ),
+            Resource(
+                "/api/v1/market-data/{symbol}",
+                GET=Operation(
+                    handler=self.one,
+                    summary="The quote of an instrument",
+                    tag="market data",
+                    answers={200: Quote},
+                    problems={404: ("unknown_symbol", "no_quote"), 503: ("market_data_unavailable",)},
+                ),
+            ),
         ]
-
-    async def instruments(self, request: Request) -> Response:
-        request.query()
-        await self._gate.user(request)
-        found = await self._market_data.ListInstruments(market_data_pb2.ListInstrumentsRequest())
-        return answer({"instruments": [render.instrument(instrument) for instrument in found.instruments]})
 
     async def one(self, request: Request) -> Response:
         request.query()
@@ -72,4 +100,4 @@ class MarketData:
         unique = list(dict.fromkeys(wanted))
         found = await self._market_data.GetQuotes(market_data_pb2.GetQuotesRequest(symbols=unique))
         quotes = [render.quote(quote) for quote in found.quotes]
-        return answer({"quotes": quotes, "unknown": list(found.unknown)})
+        return answer(Quotes(quotes=quotes, unknown=list(found.unknown)))

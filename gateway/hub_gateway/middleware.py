@@ -36,7 +36,8 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class Edge:
-    """The outermost layer: the trace begins here, and every answer carries the ids and the security headers.
+    """The outermost layer: the trace begins here, and every answer carries the ids and the security headers
+    (its own where it brings one).
 
     A trace of the caller's is not continued: whether a request is sampled is decided here.
     """
@@ -65,7 +66,11 @@ class Edge:
                 nonlocal status
                 if message["type"] == "http.response.start":
                     status = scope[STARTED] = message["status"]
-                    message["headers"] = [*message["headers"], *added]
+                    own = {name for name, _ in message["headers"]}
+                    message["headers"] = [
+                        *message["headers"],
+                        *(each for each in added if each[0] not in own),
+                    ]
                 await send(message)
 
             try:

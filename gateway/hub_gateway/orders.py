@@ -5,23 +5,27 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
 
 from hub.order.v1 import order_pb2
 from hub_errors import Invalid, NotFound
-from hub_gateway import render
+from hub_gateway import codes, render
 from hub_gateway.codec import NULL, Body, Schema, decimal, optional_decimal, printable
-from hub_gateway.exchange import Request, Resource, Response, answer
+from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Caller, Gate
 from hub_gateway.limits import Rule
 from hub_gateway.market_data import symbol
+from hub_gateway.operation import PAGES, Operation, Parameter, Resource
 from hub_gateway.pages import flag, page
 from hub_gateway.peers import Peers
 from hub_gateway.problems import Header
 from hub_gateway.submissions import Submissions
+from hub_gateway.types.common import PRINTABLE, AnyDecimal, OptionalDecimal, Symbol, described
+from hub_gateway.types.orders import Order, OrderStatus, OrderType, OrderWithExecutions, Side, TimeInForce
+from hub_gateway.types.orders import Orders as OrdersPage
 from hub_money import to_text
 from hub_rpc import calling_as
 from hub_runtime import get_logger
@@ -32,16 +36,80 @@ log = get_logger("orders")
 
 
 class NewOrder(Body, frozen=True):
-    symbol: str
-    side: Literal["BUY", "SELL"]
-    type: Literal["MARKET", "LIMIT"]
-    quantity: msgspec.Raw
-    limit_price: msgspec.Raw = NULL
-    time_in_force: Literal["DAY", "GTC"] = "DAY"
-    client_order_id: str | None = None
+    """What to buy or sell. A LIMIT order needs a limit_price, a MARKET order has none."""
+
+    symbol: Symbol
+    side: Side
+    type: OrderType
+    quantity: AnyDecimal
+    limit_price: OptionalDecimal = msgspec.field(default_factory=lambda: NULL)
+    time_in_force: Annotated[TimeInForce, described("DAY: until the session ends; GTC: until cancelled.")] = (
+        "DAY"
+    )
+    client_order_id: Annotated[
+        str | None,
+        described("A name of your own, unique for ever in your account.", pattern=PRINTABLE, maxLength=64),
+    ] = None
 
 
 _NEW_ORDER: Final[Schema[NewOrder]] = Schema(NewOrder)
+SUBMIT_PROBLEMS: Final = codes.together(
+    codes.NUMBERS,
+    {
+        400: (
+            "invalid_symbol",
+            "price_required",
+            "price_not_allowed",
+            "invalid_length",
+            "invalid_characters",
+            "invalid_idempotency_key",
+            "tick_size",
+            "lot_size",
+            "quantity_too_small",
+            "quantity_too_large",
+        ),
+        409: ("idempotency_key_reused", "client_order_id_taken", "order_id_taken", "order_abandoned"),
+        422: (
+            "unknown_symbol",
+            "not_tradable",
+            "halted",
+            "market_data_stale",
+            "price_out_of_band",
+            "value_too_large",
+            "insufficient_funds",
+            "insufficient_shares",
+            "account_closed",
+            "account_restricted",
+            "account_reducing",
+            "account_halted",
+            "hold_refused",
+        ),
+        429: ("queue_full",),
+        503: (
+            "in_doubt",
+            "not_sent",
+            "order_in_flight",
+            "order_collided",
+            "account_not_opened",
+            "market_data_unavailable",
+        ),
+    },
+)
+IDEMPOTENCY_KEY: Final = Parameter(
+    name="Idempotency-Key",
+    description="Makes the request repeatable for 24 hours: the first answer comes again.",
+    schema={"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x20-\\x7e]+$"},
+    example="first-order",
+)
+ACCEPTED_HEADERS: Final = {
+    "Location": "Where the order can be read.",
+    "Idempotency-Replayed": "true, where this is the first answer once more.",
+}
+OPEN_ONLY: Final = Parameter(
+    name="open_only",
+    description="Only orders that have not ended.",
+    schema={"type": "boolean", "default": False},
+)
 
 
 class Orders:
@@ -53,22 +121,67 @@ class Orders:
 
     def resources(self) -> Sequence[Resource]:
         return [
-            Resource("/api/v1/orders", GET=self.list, POST=self.submit),
-            Resource("/api/v1/orders/{order_id}", GET=self.one),
-            Resource("/api/v1/orders/{order_id}/status", GET=self.status),
-            Resource("/api/v1/orders/{order_id}/cancel", PUT=self.cancel),
+            Resource("/api/v1/orders", GET=self._list(), POST=self._submit()),
+            Resource("/api/v1/orders/{order_id}", GET=self._one()),
+            Resource("/api/v1/orders/{order_id}/status", GET=self._status()),
+            Resource("/api/v1/orders/{order_id}/cancel", PUT=self._cancel()),
         ]
+
+    def _submit(self) -> Operation:
+        return Operation(
+            handler=self.submit,
+            summary="Send an order",
+            tag="orders",
+            description="202: the order is durable, and will be executed or end with a reason.",
+            body=NewOrder,
+            example={"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": "10"},
+            headers=(IDEMPOTENCY_KEY,),
+            answers={202: Order},
+            answer_headers=ACCEPTED_HEADERS,
+            problems=SUBMIT_PROBLEMS,
+        )
+
+    def _list(self) -> Operation:
+        return Operation(
+            handler=self.list,
+            summary="Your orders, newest first",
+            tag="orders",
+            query=(*PAGES, OPEN_ONLY),
+            answers={200: OrdersPage},
+        )
+
+    def _one(self) -> Operation:
+        return Operation(
+            handler=self.one,
+            summary="An order and its executions",
+            tag="orders",
+            answers={200: OrderWithExecutions},
+            problems={404: ("order_not_found",)},
+        )
+
+    def _status(self) -> Operation:
+        return Operation(
+            handler=self.status,
+            summary="What changes of an order",
+            tag="orders",
+            answers={200: OrderStatus},
+            problems={404: ("order_not_found",)},
+        )
+
+    def _cancel(self) -> Operation:
+        return Operation(
+            handler=self.cancel,
+            summary="Cancel an order",
+            tag="orders",
+            answers={200: Order},
+            problems={404: ("order_not_found",), 422: ("order_final",)},
+        )
 
     async def submit(self, request: Request) -> Response:
         caller = await self._gate.user(request, self._pace)
         body = _NEW_ORDER.read(await request.json())
-        accepted = await self._submissions.submit(
-            submission(body, caller=caller, key=idempotency_key(request.header("idempotency-key")))
-        )
-        log.info("order_answered", order_id=accepted.order.order_id, repeated=accepted.repeated_answer)
-        headers: list[Header] = [(b"location", f"/api/v1/orders/{accepted.order.order_id}".encode())]
-        if accepted.repeated_answer:
-            headers.append((b"idempotency-replayed", b"true"))
+        accepted = await send(self._submissions, body, caller=caller, request=request)
+        headers = accepted_headers(accepted, path="/api/v1/orders")
         return answer(render.order(accepted.order), status=202, headers=headers)
 
     async def list(self, request: Request) -> Response:
@@ -81,12 +194,12 @@ class Orders:
         with calling_as(caller.token):
             found = await self._order.ListOrders(wanted)
         orders = [render.order(order) for order in found.orders]
-        return answer({"orders": orders, "next_page_token": found.next_page_token or None})
+        return answer(OrdersPage(orders=orders, next_page_token=found.next_page_token or None))
 
     async def one(self, request: Request) -> Response:
         found = await self._get(request)
         executions = [render.execution(execution) for execution in found.executions]
-        return answer({"order": render.order(found.order), "executions": executions})
+        return answer(OrderWithExecutions(order=render.order(found.order), executions=executions))
 
     async def status(self, request: Request) -> Response:
         found = await self._get(request)
@@ -95,7 +208,7 @@ class Orders:
     async def cancel(self, request: Request) -> Response:
         request.query()
         caller = await self._gate.user(request, self._pace)
-        wanted = order_pb2.CancelOrderRequest(order_id=_order_id(request))
+        wanted = order_pb2.CancelOrderRequest(order_id=order_id(request))
         with calling_as(caller.token):
             cancelled = await self._order.CancelOrder(wanted)
         return answer(render.order(cancelled.order))
@@ -103,9 +216,27 @@ class Orders:
     async def _get(self, request: Request) -> order_pb2.GetOrderResponse:
         request.query()
         caller = await self._gate.user(request)
-        wanted = order_pb2.GetOrderRequest(order_id=_order_id(request))
+        wanted = order_pb2.GetOrderRequest(order_id=order_id(request))
         with calling_as(caller.token):
             return await self._order.GetOrder(wanted)
+
+
+async def send(
+    submissions: Submissions, body: NewOrder, *, caller: Caller, request: Request
+) -> order_pb2.Accepted:
+    """The one way that every order takes, whatever shape it came in."""
+    key = idempotency_key(request.header("idempotency-key"))
+    accepted = await submissions.submit(submission(body, caller=caller, key=key))
+    log.info("order_answered", order_id=accepted.order.order_id, repeated=accepted.repeated_answer)
+    return accepted
+
+
+def accepted_headers(accepted: order_pb2.Accepted, *, path: str) -> Sequence[Header]:
+    """Where the order is, and whether this was answered before."""
+    headers: list[Header] = [(b"location", f"{path}/{accepted.order.order_id}".encode())]
+    if accepted.repeated_answer:
+        headers.append((b"idempotency-replayed", b"true"))
+    return headers
 
 
 def submission(body: NewOrder, *, caller: Caller, key: str) -> order_pb2.OrderSubmission:
@@ -155,7 +286,7 @@ def idempotency_key(header: str | None) -> str:
     return header
 
 
-def _order_id(request: Request) -> str:
+def order_id(request: Request) -> str:
     text = request.parameter("order_id").lower()
     try:
         if str(UUID(text)) == text:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from hub_errors import Invalid
 from hub_gateway.codec import printable
+
+T = TypeVar("T")
 
 MOST_ROWS: Final = 100
 USUAL_ROWS: Final = 50
@@ -26,3 +28,12 @@ def flag(query: Mapping[str, str], name: str) -> bool:
     if value not in {"true", "false"}:
         raise Invalid(f"{name} must be true or false.", code="invalid_value", field=name)
     return value == "true"
+
+
+def choice(query: Mapping[str, str], name: str, choices: Mapping[str, T], usual: T) -> T:
+    """What one of a few words stands for; `usual` where the parameter is not there."""
+    if name not in query:
+        return usual
+    if query[name] not in choices:
+        raise Invalid(f"{name} must be one of {', '.join(choices)}.", code="invalid_value", field=name)
+    return choices[query[name]]

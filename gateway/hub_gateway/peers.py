@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import grpc
 
 from hub.auth.v1 import auth_pb2_grpc
-from hub.market_data.v1 import market_data_pb2_grpc
+from hub.market_data.v1 import market_data_admin_pb2_grpc, market_data_pb2_grpc
 from hub.order.v1 import order_pb2_grpc
 from hub.portfolio.v1 import portfolio_pb2_grpc
 from hub.position.v1 import position_pb2_grpc
@@ -19,6 +19,7 @@ from hub.quote_stream.v1 import quote_stream_pb2_grpc
 class Peers:
     auth: auth_pb2_grpc.AuthServiceStub
     market_data: market_data_pb2_grpc.MarketDataServiceStub
+    market_data_admin: market_data_admin_pb2_grpc.MarketDataAdminServiceStub
     order: order_pb2_grpc.OrderServiceStub
     position: position_pb2_grpc.PositionServiceStub
     portfolio: portfolio_pb2_grpc.PortfolioServiceStub
@@ -29,6 +30,7 @@ class Peers:
         return cls(
             auth=auth_pb2_grpc.AuthServiceStub(channels["auth"]),
             market_data=market_data_pb2_grpc.MarketDataServiceStub(channels["market-data"]),
+            market_data_admin=market_data_admin_pb2_grpc.MarketDataAdminServiceStub(channels["market-data"]),
             order=order_pb2_grpc.OrderServiceStub(channels["order"]),
             position=position_pb2_grpc.PositionServiceStub(channels["position"]),
             portfolio=portfolio_pb2_grpc.PortfolioServiceStub(channels["portfolio"]),

@@ -7,11 +7,19 @@ from collections.abc import Sequence
 from hub.portfolio.v1 import portfolio_pb2
 from hub.position.v1 import position_pb2
 from hub_gateway import render
-from hub_gateway.exchange import Request, Resource, Response, answer
+from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Gate
+from hub_gateway.operation import PAGES, Operation, Parameter, Resource
 from hub_gateway.pages import flag, page
 from hub_gateway.peers import Peers
+from hub_gateway.types.portfolio import Activities, Balance, Positions, Summary
 from hub_rpc import calling_as
+
+INCLUDE_CLOSED = Parameter(
+    name="include_closed",
+    description="Also positions whose quantity is zero.",
+    schema={"type": "boolean", "default": False},
+)
 
 
 class Portfolio:
@@ -22,11 +30,48 @@ class Portfolio:
 
     def resources(self) -> Sequence[Resource]:
         return [
-            Resource("/api/v1/positions", GET=self.positions),
-            Resource("/api/v1/balance", GET=self.balance),
-            Resource("/api/v1/activities", GET=self.activities),
-            Resource("/api/v1/portfolio/summary", GET=self.summary),
+            Resource("/api/v1/positions", GET=self._positions()),
+            Resource("/api/v1/balance", GET=self._balance()),
+            Resource("/api/v1/activities", GET=self._activities()),
+            Resource("/api/v1/portfolio/summary", GET=self._summary()),
         ]
+
+    def _positions(self) -> Operation:
+        return Operation(
+            handler=self.positions,
+            summary="What you own, at current prices",
+            tag="portfolio",
+            query=(INCLUDE_CLOSED,),
+            answers={200: Positions},
+            problems={400: ("invalid_value",)},
+        )
+
+    def _balance(self) -> Operation:
+        return Operation(
+            handler=self.balance,
+            summary="Your cash",
+            tag="portfolio",
+            answers={200: Balance},
+            problems={404: ("account_not_found",)},
+        )
+
+    def _activities(self) -> Operation:
+        return Operation(
+            handler=self.activities,
+            summary="Your ledger: totals, and postings, newest first",
+            tag="portfolio",
+            query=PAGES,
+            answers={200: Activities},
+        )
+
+    def _summary(self) -> Operation:
+        return Operation(
+            handler=self.summary,
+            summary="Cash and positions together",
+            tag="portfolio",
+            answers={200: Summary},
+            problems={404: ("account_not_found",)},
+        )
 
     async def positions(self, request: Request) -> Response:
         closed = flag(request.query("include_closed"), "include_closed")
@@ -35,7 +80,7 @@ class Portfolio:
         with calling_as(caller.token):
             found = await self._portfolio.ListValuedPositions(wanted)
         positions = [render.valued_position(position) for position in found.positions]
-        return answer({"positions": positions, "as_of": render.when(found.as_of)})
+        return answer(Positions(positions=positions, as_of=render.when(found.as_of)))
 
     async def balance(self, request: Request) -> Response:
         request.query()
@@ -51,11 +96,11 @@ class Portfolio:
             wanted = position_pb2.ListPostingsRequest(page_size=size, page_token=token)
             found = await self._position.ListPostings(wanted)
         return answer(
-            {
-                "totals": {total.ledger_account: total.amount for total in found.totals},
-                "postings": [render.posting(posting) for posting in found.postings],
-                "next_page_token": found.next_page_token or None,
-            }
+            Activities(
+                totals={total.ledger_account: total.amount for total in found.totals},
+                postings=[render.posting(posting) for posting in found.postings],
+                next_page_token=found.next_page_token or None,
+            )
         )
 
     async def summary(self, request: Request) -> Response:

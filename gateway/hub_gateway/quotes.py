@@ -7,21 +7,25 @@ import random
 from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
 import msgspec
 from opentelemetry.trace import SpanKind
 from starlette.types import Receive, Scope, Send
 
+from hub.market_data.v1.market_data_pb2_grpc import MarketDataServiceStub
 from hub_errors import Exhausted, HubError, Unavailable
-from hub_gateway import problems
+from hub_gateway import legacy_socket, problems
 from hub_gateway.account import Account
-from hub_gateway.exchange import Request, Resource, Response
+from hub_gateway.exchange import Request, Response
 from hub_gateway.frames import Frames
 from hub_gateway.gate import Caller, bearer
+from hub_gateway.legacy_socket import LegacySession
 from hub_gateway.middleware import SECURITY_HEADERS
+from hub_gateway.operation import Access, Operation, Resource
 from hub_gateway.problems import HttpError
-from hub_gateway.session import INTERNAL, RESTART, UNAUTHENTICATED, Ending, Session
+from hub_gateway.session import INTERNAL, NORMAL, RESTART, UNAUTHENTICATED, Ending, Session
 from hub_gateway.socket_limits import Roster, SocketLimits
 from hub_identity import Trust
 from hub_runtime.log import get_logger
@@ -44,11 +48,46 @@ async def upgrade_required(_: Request) -> Response:
     )
 
 
+STREAM: Final = Operation(
+    handler=upgrade_required,
+    summary="Live quotes and your own updates (WebSocket)",
+    tag="stream",
+    description=(Path(__file__).parent / "explorer/stream.md").read_text(encoding="utf-8"),
+    access=Access.EVERYBODY,
+    asks_peers=False,
+    answers={101: None},
+    problems={426: ("upgrade_required",)},
+)
+
+
+LEGACY_STREAM: Final = Operation(
+    handler=upgrade_required,
+    summary="Live quotes as the predecessor sent them (WebSocket)",
+    tag="legacy",
+    deprecated=True,
+    description="The symbols, and the token where no Authorization header can be sent, stand in the address: "
+    "`?symbols=AAPL,MSFT&token=...`.",
+    access=Access.EVERYBODY,
+    asks_peers=False,
+    answers={101: None},
+    problems={426: ("upgrade_required",)},
+)
+
+
 class Quotes:
     """The open sockets of this process. An instance is the ASGI application of the WebSocket route."""
 
-    def __init__(self, *, frames: Frames, trust: Trust, account: Account, limits: SocketLimits) -> None:
+    def __init__(
+        self,
+        *,
+        frames: Frames,
+        trust: Trust,
+        account: Account,
+        market_data: MarketDataServiceStub,
+        limits: SocketLimits,
+    ) -> None:
         self._frames = frames
+        self._assets = legacy_socket.Assets(market_data)
         self._trust = trust
         self._account = account
         self._limits = limits
@@ -59,7 +98,7 @@ class Quotes:
         self._closed = counter("hub_gateway_sockets_closed_total", "WebSocket sessions ended.", ("code",))
 
     def resources(self) -> Sequence[Resource]:
-        return [Resource(PATH, GET=upgrade_required)]
+        return [Resource(PATH, GET=STREAM), Resource(legacy_socket.PATH, GET=LEGACY_STREAM)]
 
     @property
     def sessions(self) -> int:
@@ -68,17 +107,8 @@ class Quotes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (await receive())["type"] != "websocket.connect":
             return
-        session = Session(
-            receive=receive,
-            send=send,
-            frames=self._frames,
-            trust=self._trust,
-            account=self._account,
-            limits=self._limits,
-            roster=self._roster,
-        )
         try:
-            self._admit(scope, session)
+            session = await self._admitted(scope, receive, send)
         except HubError as error:
             await reject(send, error)
             return
@@ -87,24 +117,53 @@ class Quotes:
         try:
             await send({"type": "websocket.accept"})
             ending = await session.run()
+        except* OSError:  # it was gone before it was let in
+            ending = Ending(NORMAL, "")
         except* Exception as errors:
             log.error("socket_failed", exc_info=errors)
             ending = Ending(INTERNAL, "internal")
         finally:
+            session.leave()
             self._sessions.discard(session)
             self._open.set(len(self._sessions))
         self._closed.labels(str(ending.code)).inc()
         await _close(send, ending)
 
-    def _admit(self, scope: Scope, session: Session) -> None:
+    async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> Session:
+        """Nothing waits between the look at the room there is and the answer."""
+        legacy = scope["path"] == legacy_socket.PATH
+        session = (LegacySession if legacy else Session)(
+            receive=receive,
+            send=send,
+            frames=self._frames,
+            trust=self._trust,
+            account=self._account,
+            limits=self._limits,
+            roster=self._roster,
+        )
+        if not isinstance(session, LegacySession):
+            headers = [value for name, value in scope["headers"] if name == b"authorization"]
+            self._require_room()
+            if headers:
+                session.admit(self._caller(headers[0].decode("latin-1")))
+            return session
+        caller = self._caller(legacy_socket.take_token(scope))
+        known = await self._assets.known()
+        symbols = legacy_socket.symbols_of(scope, known, most=self._limits.symbols)
+        self._require_room()
+        session.admit(caller)
+        session.follow(symbols, known)
+        return session
+
+    def _caller(self, header: str | None) -> Caller:
+        token = bearer(header)
+        return Caller(self._trust.verify(token), token)
+
+    def _require_room(self) -> None:
         if self._draining:
             raise Unavailable("The service is stopping.", code="stopping")
         if len(self._sessions) >= self._limits.sockets:
             raise Exhausted("Too many sockets are open.", code="too_many_sockets", retry_after_s=10)
-        headers = [value for name, value in scope["headers"] if name == b"authorization"]
-        if headers:
-            token = bearer(headers[0].decode("latin-1"))
-            session.admit(Caller(self._trust.verify(token), token))
 
     async def watch(self) -> None:
         """For ever: once a second nobody stays whose token is no longer good."""

@@ -96,6 +96,12 @@ class ImpatientSocket(WebSocketsSansIOProtocol):
 
     _patience: asyncio.TimerHandle | None = None
 
+    async def send(self, message: Any) -> None:
+        """A refusal is an answer too; uvicorn would log an error for each."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True
+
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         super().on_task_complete(task)
         self._patience = self.loop.call_later(LINGER_S, self.transport.abort)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -140,22 +140,20 @@ class Session:
             self.end(UNAUTHENTICATED, error.code)
 
     async def run(self) -> Ending:
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(self._read(), name="socket read"),
-                    group.create_task(self._write(), name="socket write"),
-                    group.create_task(self._refresh_account(), name="socket refresh"),
-                    group.create_task(self._expect_auth(), name="socket auth"),
-                ]
-                ending = await self._ended
-                for task in tasks:
-                    task.cancel()
-        finally:
-            self._leave()
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._read(), name="socket read"),
+                group.create_task(self._write(), name="socket write"),
+                group.create_task(self._refresh_account(), name="socket refresh"),
+                group.create_task(self._expect_auth(), name="socket auth"),
+            ]
+            ending = await self._ended
+            for task in tasks:
+                task.cancel()
         return ending
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """To be called once, when it has ended or never came to run."""
         for name in self._symbols:
             self._frames.leave_symbol(self, name)
         if self._caller:
@@ -215,17 +213,20 @@ class Session:
         unknown = [name for name in names if self._frames.newest and name not in self._frames.newest]
         if unknown:
             raise Invalid(f"There is no instrument {unknown[0]}.", code="unknown_symbol", field="symbols")
+        self._follow(names)
+        self._reply(type="subscribed", symbols=sorted(self._symbols), orders=orders or self._orders)
+        if orders:
+            self._orders = True
+            self._frames.read_account(self, self.account_id)
+            self.on_gap()
+
+    def _follow(self, names: Iterable[str]) -> None:
         for name in names:
             self._symbols.add(name)
             self._frames.read_symbol(self, name)
             self._epochs.pop(name, None)  # a snapshot comes first, also when it is asked for again
             if name in self._frames.newest:
                 self.on_frame(self._frames.newest[name])
-        self._reply(type="subscribed", symbols=sorted(self._symbols), orders=orders or self._orders)
-        if orders:
-            self._orders = True
-            self._frames.read_account(self, self.account_id)
-            self.on_gap()
 
     def _unsubscribe(self, names: list[str], *, orders: bool) -> None:
         for name in names:

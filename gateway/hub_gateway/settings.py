@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,6 +10,15 @@ from hub_gateway.limits import Rule, WithoutRedis
 from hub_gateway.socket_limits import SocketLimits
 from hub_runtime.common_settings import ProcessSettings, RedisSettings, TlsSettings
 from hub_runtime.settings import Address, setting
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if any(not _ORIGIN.fullmatch(origin) for origin in found):
+        raise ValueError("must be origins such as https://app.example.com, with commas between")
+    return found
 
 
 @dataclass(frozen=True)
@@ -21,6 +31,9 @@ class GatewaySettings(ProcessSettings, TlsSettings, RedisSettings):
     portfolio_target: str = setting("the portfolio service")
     quote_stream_target: str = setting("the quote-stream service")
     trusted_proxies: tuple[str, ...] = setting("proxies whose X-Forwarded-For is believed", default=())
+    cors_origins: tuple[str, ...] = setting(
+        "origins whose pages may read answers, such as https://app.example.com", default=(), parse=_origins
+    )
     request_timeout: timedelta = setting("seconds a request may take", default=timedelta(seconds=15))
     submit_timeout: timedelta = setting("seconds until an order is in doubt", default=timedelta(seconds=5))
     orders_per_minute: int = setting("order requests of an account in a minute", default=6_000)

@@ -11,13 +11,20 @@ import pytest
 from hub_errors import HubError, Timeout
 from hub_gateway import server as http_server
 from hub_gateway.app import application, nothing_here
-from hub_gateway.exchange import Request, Resource, Response, answer
+from hub_gateway.exchange import Handler, Request, Response, answer
+from hub_gateway.operation import Operation, Resource
 from hub_gateway.server import HttpServer
 from tests.gateway.world import LOCAL
 
 
+def doing(handler: Handler) -> Operation:
+    return Operation(handler=handler, summary="", tag="", answers={})
+
+
 def serve(**paths: Any) -> HttpServer:
-    resources = [Resource(f"/{name}", GET=handler, POST=handler) for name, handler in paths.items()]
+    resources = [
+        Resource(f"/{name}", GET=doing(handler), POST=doing(handler)) for name, handler in paths.items()
+    ]
     return HttpServer(application(resources, sockets=nothing_here, request_timeout_s=0.2), LOCAL)
 
 
@@ -123,7 +130,7 @@ async def test_stopping_finishes_what_is_under_way_and_closes_idle_connections()
         await go.wait()
         return answer({"done": True})
 
-    resources = [Resource("/wait", GET=waits)]
+    resources = [Resource("/wait", GET=doing(waits))]
     server = HttpServer(application(resources, sockets=nothing_here, request_timeout_s=10), LOCAL)
     async with asyncio.TaskGroup() as group:
         async with server:

@@ -20,6 +20,7 @@ from tests.gateway.world import LOCAL, Gateway, running_gateway
 from tests.support.servers import Login
 from tests.support.tls import Tls
 
+ACCOUNT_ID = "01a20e32-4061-7c52-9d0f-2f6a0f4f3b11"
 ORDER = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": "10"}
 
 Behaviour = Callable[[order_pb2.OrderSubmission, int], HubError | None]
@@ -53,7 +54,17 @@ class Orders(order_pb2_grpc.OrderServiceServicer):
                 status=status_number(error), code=error.code, message=error.message, field=error.field
             )
             return order_pb2.SubmissionResult(order_id=item.order_id, refused=refused)
-        order = order_pb2.Order(order_id=item.order_id, symbol=item.symbol, quantity=item.quantity)
+        order = order_pb2.Order(
+            order_id=item.order_id,
+            account_id=ACCOUNT_ID,
+            symbol=item.symbol,
+            side=item.side,
+            type=item.type,
+            time_in_force=item.time_in_force,
+            quantity=item.quantity,
+            status=order_pb2.ORDER_STATUS_PENDING,
+            filled_quantity="0",
+        )
         return order_pb2.SubmissionResult(order_id=item.order_id, accepted=order_pb2.Accepted(order=order))
 
 
@@ -138,9 +149,9 @@ async def test_a_refused_item_does_not_touch_its_neighbours(gateway: Gateway, or
         errors: dict[str, HubError] = {
             "IBM": Refused("Not enough cash.", code="insufficient_funds", field="quantity"),
             "GOOG": Conflict("Used.", code="idempotency_key_reused"),
-            "FB": Exhausted("Slowly.", code="busy"),
-            "MSFT": Invalid("No such thing.", code="unknown_symbol", field="symbol"),
-            "X": Unavailable("Old quotes.", code="market_data_stale"),
+            "FB": Exhausted("Slowly.", code="queue_full"),
+            "MSFT": Invalid("No such step.", code="tick_size", field="limit_price"),
+            "X": Unavailable("Old quotes.", code="market_data_unavailable"),
         }
         return errors.get(item.symbol)
 
@@ -150,7 +161,7 @@ async def test_a_refused_item_does_not_touch_its_neighbours(gateway: Gateway, or
     assert [answer.status_code for answer in answers] == [202, 422, 409, 429, 400, 503, 202]
     assert answers[1].json()["code"] == "insufficient_funds"
     assert answers[1].json()["field"] == "quantity"
-    assert answers[5].json()["code"] == "market_data_stale"
+    assert answers[5].json()["code"] == "market_data_unavailable"
 
 
 async def test_a_re_send_carries_the_same_id(gateway: Gateway, orders: Orders) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,9 @@ from hub_gateway.app import application, resources
 from hub_gateway.frames import Frames
 from hub_gateway.gate import Gate
 from hub_gateway.limits import Limits, Rule, WithoutRedis
+from hub_gateway.operation import Resource
 from hub_gateway.peers import Peers
+from hub_gateway.platform import Platform
 from hub_gateway.quotes import Quotes
 from hub_gateway.server import HttpServer
 from hub_gateway.socket_limits import SocketLimits
@@ -30,10 +32,12 @@ from hub_gateway.upstream import Upstream
 from hub_identity import Trust
 from hub_rpc import connect
 from hub_runtime import Address, uuid7
+from tests.gateway.contract import Contract
 from tests.support.tls import Tls
 
 LOCAL = Address("127.0.0.1", 0)
 PEERS = ("auth", "market-data", "order", "position", "portfolio", "quote-stream")
+FRIENDLY_ORIGIN = "http://app.example.com"
 NOBODY = "127.0.0.1:1"  # nothing listens there
 
 
@@ -58,13 +62,14 @@ class Signer:
         account_id: str | None = None,
         session_id: str | None = None,
         expires_in: timedelta = timedelta(minutes=10),
+        roles: Sequence[str] = ("user",),
     ) -> str:
         now = datetime.now(UTC)
         claims: dict[str, Any] = {
             "sub": str(uuid7()),
             "acc": account_id or str(uuid7()),
             "sid": session_id or str(uuid7()),
-            "roles": ["user"],
+            "roles": list(roles),
             "iat": now,
             "exp": now + expires_in,
             "iss": "hub",
@@ -82,6 +87,7 @@ class Gateway:
     sockets: Quotes
     http: httpx.AsyncClient
     stopping: asyncio.Event
+    routes: Sequence[Resource]
 
     @property
     def stream_url(self) -> str:
@@ -123,19 +129,34 @@ async def running_gateway(
         peers, trust, frames, signer = Peers.over(channels), Trust(), Frames(), Signer()
         trust.apply(signer.trusted())
         sockets = Quotes(
-            frames=frames, trust=trust, account=Account(peers), limits=limits or SocketLimits(frame_s=0.01)
+            frames=frames,
+            trust=trust,
+            account=Account(peers),
+            market_data=peers.market_data,
+            limits=limits or SocketLimits(frame_s=0.01),
         )
         submissions = await stack.enter_async_context(Submissions(peers.order, timeout_s=submit_timeout_s))
-        gate = Gate(trust=trust, limits=Limits(redis), reads=paces["reads"])
+        counts = Limits(redis)
+        gate = Gate(trust=trust, limits=counts, reads=paces["reads"])
         routes = resources(
             peers=peers,
             gate=gate,
             submissions=submissions,
             sockets=sockets,
+            platform=Platform(
+                gate=gate,
+                channels=channels,
+                readiness={"trust": trust.state},
+                information={"frames": frames.state},
+                redis=counts.redis_state,
+                started_at=datetime.now(UTC),
+            ),
             pace=paces["orders"],
             visits=paces["visits"],
         )
-        app = application(routes, sockets=sockets, request_timeout_s=request_timeout_s)
+        app = application(
+            routes, sockets=sockets, request_timeout_s=request_timeout_s, origins=[FRIENDLY_ORIGIN]
+        )
         stopping = asyncio.Event()
         jobs = [sockets.watch(), sockets.drain(stopping, 0.2)]
         if "quote-stream" in targets:
@@ -144,7 +165,10 @@ async def running_gateway(
         server = await stack.enter_async_context(HttpServer(app, LOCAL))
         url = f"http://127.0.0.1:{server.port}"
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20, trust_env=False))
-        yield Gateway(url, signer, trust, frames, sockets, http, stopping)
+        # Whatever a test asks through this client must be answered as the gateway's own document says.
+        contract = Contract((await http.get("/openapi.json")).json())
+        http.event_hooks = {"response": [contract.check]}
+        yield Gateway(url, signer, trust, frames, sockets, http, stopping, routes)
 
 
 @asynccontextmanager

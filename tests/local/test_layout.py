@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hub_local.credentials import secret
 from hub_local.layout import SERVICES, Layout, environment, state_directory
 from hub_local.ports import Ports, free_ports, is_free
 
@@ -40,6 +41,19 @@ def test_a_process_knows_its_peers_and_only_what_it_needs(name: str, tmp_path: P
     assert ("HUB_DATABASE_URL" in found) == service.database
     assert ("HUB_AMQP_URL" in found) == service.amqp
     assert ("HUB_REDIS_URL" in found) == service.redis
+
+
+def test_only_the_migration_of_auth_is_told_of_the_administrator(tmp_path: Path) -> None:
+    layout, ports = Layout(tmp_path), Ports.local(tuple(SERVICES))
+    layout.make()
+    secret(layout.admin_password)
+    told = {
+        (name, migrate)
+        for name, service in SERVICES.items()
+        for migrate in (False, True)
+        if "HUB_ADMIN_PASSWORD_FILE" in environment(service, layout=layout, ports=ports, migrate=migrate)
+    }
+    assert told == {("auth", True)}
 
 
 def test_the_callers_settings_pass_but_do_not_replace_the_table(

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from hub_market_data.board import Board
-from hub_market_data.domain import Bar, Quote, Tick, quoted
+from hub_market_data.domain.actions import ActionType
+from hub_market_data.domain.bars import Bar, midnight
+from hub_market_data.domain.calendars import Calendar
+from hub_market_data.domain.ticks import Quote, Tick, quoted
+from hub_market_data.exchange import XNYS
+from hub_market_data.history import read_series
 from hub_market_data.seed import INSTRUMENTS
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CENT = Decimal("0.01")
+CALENDARS = (Calendar(calendar="24x7", always_open=True, timezone="UTC"), XNYS)
 
 
 def bar(*, open_: str, high: str, low: str, close: str, day: date = date(2026, 3, 1)) -> Bar:
     return Bar(
-        day=day, open=Decimal(open_), high=Decimal(high), low=Decimal(low), close=Decimal(close), volume=1000
+        starts_at=midnight(day),
+        day=day,
+        open=Decimal(open_),
+        high=Decimal(high),
+        low=Decimal(low),
+        close=Decimal(close),
+        volume=Decimal(1000),
     )
 
 
@@ -45,7 +58,17 @@ def quote(
 def open_board(*, epoch: int = 1) -> Board:
     """A board that knows the seeded instruments and may be asked."""
     board = Board()
-    board.catalogue(INSTRUMENTS, ())
+    board.catalogue(INSTRUMENTS, (), calendars=CALENDARS)
     board.begin(epoch, NOON)
     board.loaded.set()
     return board
+
+
+def played_histories() -> Mapping[str, Sequence[Bar]]:
+    """What the replay plays, on the days on which it was."""
+    found = {}
+    for symbol, series in read_series().items():
+        splits = [action.ex_date for action in series.actions if action.type is ActionType.SPLIT]
+        start = max(splits, default=date.min)
+        found[symbol] = [each.on_grid(CENT) for each in series.bars if each.day >= start]
+    return found

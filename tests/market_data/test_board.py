@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub_market_data.board import Board, Snapshot, Subscription, Update
-from hub_market_data.domain import Quote, conflated
+from hub_market_data.domain.ticks import Quote, conflated
 from hub_market_data.seed import INSTRUMENTS
 from tests.market_data.prices import NOON, open_board, quote
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub_market_data.domain import Bar
+from hub_market_data.domain.bars import Bar
 from hub_market_data.paths import MINIMUM_STEPS, Step, day_path
 from tests.market_data.prices import CENT, bar
 

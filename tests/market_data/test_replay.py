@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
 import pytest
 
-from hub_market_data import seed
-from hub_market_data.domain import Bar, Tick
+from hub_market_data.domain.bars import Bar
+from hub_market_data.domain.ticks import Tick
 from hub_market_data.replay import BEAT_S, TRADING_DAY_S, History, Replay
-from tests.market_data.prices import CENT, NOON, bar
+from tests.market_data.prices import CENT, NOON, bar, played_histories
 
 BARS = (
     bar(open_="10.00", high="11.00", low="9.50", close="10.50"),
@@ -109,8 +109,8 @@ def test_nothing_to_play_is_an_error() -> None:
 
 
 def test_a_limit_a_little_below_the_ask_is_nearly_always_reached_within_a_minute() -> None:
-    minute, start = round(60 / BEAT_S), date(2026, 1, 1)
-    for symbol, bars in seed.histories(start).items():
+    minute = round(60 / BEAT_S)
+    for symbol, bars in played_histories().items():
         asks = [tick.ask for tick in played(replay(bars, speed=10.0), 40 * minute)]
         reached = [
             min(asks[begin : begin + minute]) <= asks[begin] * Decimal("0.999")

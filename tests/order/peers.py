@@ -18,6 +18,7 @@ from hub.order.v1 import order_pb2
 from hub.position.v1 import position_pb2, position_pb2_grpc
 from hub_market_client import QuoteCache
 from hub_order.mapping import timestamp
+from hub_runtime import Clock, utc_now
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -133,36 +134,54 @@ class Books(position_pb2_grpc.PositionServiceServicer):
 
 
 class Tape:
-    """Writes quotes into a cache. Quotes are fresh unless the test says how old they are."""
+    """Writes quotes, hours and halts into a cache. The market is open, and quotes are fresh, unless the test
+    says otherwise."""
 
-    def __init__(self, symbols: Sequence[str] = ("AAPL", "MSFT")) -> None:
-        self.cache = QuoteCache()
+    def __init__(self, symbols: Sequence[str] = ("AAPL", "MSFT"), clock: Clock = utc_now) -> None:
+        self.clock = clock
+        self.cache = QuoteCache(clock)
         self.seq: dict[str, int] = defaultdict(int)
         self.instruments = [self._instrument(symbol) for symbol in symbols]
+        day = timedelta(days=1)
+        self.sessions = [(clock() - day, clock() + day)]
         self._snapshot()
         for symbol in symbols:
             self.quote(symbol, "99", "100")
 
-    def halt(self, symbol: str) -> None:
+    def halt(self, symbol: str, *, halted: bool = True) -> None:
         for instrument in self.instruments:
-            instrument.halted |= instrument.symbol == symbol
+            if instrument.symbol == symbol:
+                instrument.halted = halted
         self._snapshot()
 
+    def hours(self, *sessions: tuple[datetime, datetime]) -> None:
+        """From when to when the market is open, in the market's time."""
+        self.sessions = [*sessions]
+        self._snapshot()
+
+    def time(self, market_time: datetime) -> None:
+        """Moves the market's clock."""
+        self.cache.apply(market_data_pb2.StreamQuotesResponse(market_time=timestamp(market_time)))
+
     def _snapshot(self) -> None:
-        now = datetime.now(UTC)
-        session = market_data_pb2.Session(
-            calendar="24x7",
-            opens_at=timestamp(now - timedelta(days=1)),
-            closes_at=timestamp(now + timedelta(days=1)),
-        )
+        sessions = [
+            market_data_pb2.Session(
+                calendar="24x7",
+                opens_at=timestamp(opens_at),
+                closes_at=timestamp(closes_at),
+                day=opens_at.date().isoformat(),
+            )
+            for opens_at, closes_at in self.sessions
+        ]
         snapshot = market_data_pb2.Snapshot(
-            instruments=self.instruments, sessions=[session], epoch=1, market_time=timestamp(now)
+            instruments=self.instruments, sessions=sessions, epoch=1, market_time=timestamp(self.clock())
         )
         self.cache.apply(market_data_pb2.StreamQuotesResponse(snapshot=snapshot))
 
-    def quote(self, symbol: str, bid: str, ask: str, *, age_s: float = 0.0) -> None:
+    def quote(self, symbol: str, bid: str, ask: str, *, age_s: float = 0.0, **extremes: str) -> None:
         self.seq[symbol] += 1
-        now = datetime.now(UTC) - timedelta(seconds=age_s)
+        age = timedelta(seconds=age_s)
+        market_time = max(self.clock(), self.cache.market_time()) - age
         quote = market_data_pb2.Quote(
             symbol=symbol,
             epoch=1,
@@ -171,10 +190,11 @@ class Tape:
             ask=ask,
             bid_size="500",
             ask_size="500",
-            market_time=timestamp(now),
-            received_at=timestamp(now),
+            market_time=timestamp(market_time),
+            received_at=timestamp(self.clock() - age),
+            **extremes,
         )
-        message = market_data_pb2.StreamQuotesResponse(quotes=[quote], market_time=timestamp(now))
+        message = market_data_pb2.StreamQuotesResponse(quotes=[quote], market_time=timestamp(market_time))
         self.cache.apply(message)
 
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -28,7 +29,9 @@ async def types(house: House, exchange: str = "positions") -> list[str]:
 
 async def handed(house: House, *order_ids: UUID, quote: Quote | None = None, **fields: Any) -> None:
     """What the worker does with what the trigger hands over."""
-    tasks = [Task(order_id, "", quote or build.quote(bid="93", ask="94", seq=7)) for order_id in order_ids]
+    quote = quote or build.quote(bid="93", ask="94", seq=7)
+    quote = replace(quote, market_time=house.tape.cache.market_time())
+    tasks = [Task(order_id, "", quote) for order_id in order_ids]
     await execute(tasks, floor=house.floor_with(**fields))
 
 

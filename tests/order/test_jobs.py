@@ -22,6 +22,7 @@ from hub_order.store import RESTING_CHANNEL
 from hub_order.trigger import Trigger
 from hub_order.worker import handle
 from hub_postgres import HeldLock, Wakeup, holding_lock
+from hub_runtime import utc_now
 from tests.order import build
 from tests.order.house import House
 from tests.support.servers import Login
@@ -144,7 +145,7 @@ async def test_events_that_are_delivered_again_change_nothing(broker: Broker, us
     key = ORDERS.key("submit", str(user.account_id))
     for _ in range(3):
         await broker.publisher.publish("orders", key, [accepted])
-    hand = Hand(order, build.quote(bid="93", ask="94", seq=5))
+    hand = Hand(order, build.quote(bid="93", ask="94", seq=5, market_time=utc_now()))
     await hand_over([hand, hand], publisher=broker.publisher)
 
     async def all_handled() -> bool:

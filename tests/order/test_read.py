@@ -8,7 +8,11 @@ import pytest
 
 from hub.order.v1 import order_pb2
 from hub_errors import Invalid, NotFound, Unauthenticated
+from hub_order.store import rows
+from hub_order.store.orders import COUNT, COUNT_OF_OPEN
+from hub_order.store.sweeping import OLD_MARKET_ORDERS
 from hub_rpc import calling_as
+from hub_runtime import utc_now
 from tests.order.house import House, submission
 from tests.support.tokens import TokenUser as User
 
@@ -48,6 +52,43 @@ async def test_open_only_leaves_out_what_has_ended(house: House, user: User) -> 
     await house.cancel(user, ended)
     pages = await all_pages(house, user, open_only=True, page_size=1)
     assert pages == [[str(pending)], [str(resting)]]
+
+
+async def test_the_total_is_of_all_pages_and_only_where_it_is_asked_for(house: House, user: User) -> None:
+    order_ids = [await house.accepted(user, quantity="1") for _ in range(3)]
+    await house.accepted(house.keys.user())
+    await house.cancel(user, order_ids[0])
+    first = await page(house, user, page_size=1, include_total=True)
+    second = await page(house, user, page_size=1, include_total=True, page_token=first.next_page_token)
+    assert (first.total, second.total) == (3, 3)
+    assert (await page(house, user, include_total=True, open_only=True)).total == 2
+    assert (await page(house, user)).total == 0
+    assert (await page(house, house.keys.user(), include_total=True)).total == 0
+
+
+def many() -> str:
+    """Twenty thousand orders of a hundred accounts, one in ten of them open."""
+    names = [name.strip() for name in rows.ORDER.split(",")]
+    others = {
+        "id": "gen_random_uuid()",
+        "account_id": "md5((n % 100)::text)::uuid",
+        "status": "CASE WHEN n % 10 = 0 THEN 'PENDING' ELSE 'CANCELLED' END",
+    }
+    values = ", ".join(others.get(name, name) for name in names)
+    return f"INSERT INTO orders ({rows.ORDER}) SELECT {values} FROM orders, generate_series(1, 20000) n"
+
+
+async def test_totals_are_read_from_the_index_alone(house: House, user: User) -> None:
+    await house.accepted(user)
+    await house.tamper(many())
+    await house.tamper("VACUUM ANALYZE orders")
+    for statement, index in [(COUNT, "orders_of_account"), (COUNT_OF_OPEN, "orders_open_of_account")]:
+        plan = "\n".join(row[0] for row in await house.pool.fetch(f"EXPLAIN {statement}", uuid4()))
+        assert f"Index Only Scan using {index}" in plan, plan
+    now = utc_now()
+    old = [["AAPL"], [now], now, 500]
+    plan = "\n".join(row[0] for row in await house.pool.fetch(f"EXPLAIN {OLD_MARKET_ORDERS}", *old))
+    assert "orders_open_market" in plan, plan
 
 
 @pytest.mark.parametrize(

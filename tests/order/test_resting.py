@@ -115,3 +115,16 @@ def test_what_is_no_longer_there_is_forgotten() -> None:
     memory.put(gone)
     memory.keep_only({kept.order_id})
     assert ids(crossed(memory, build.quote())) == {kept.order_id}
+
+
+def test_what_was_handed_over_before_a_pause_of_trading_meets_the_first_price_after_it() -> None:
+    memory = RestingOrders()
+    mine, other = resting(limit_price="95"), resting(limit_price="95", symbol="MSFT")
+    for order in (mine, other):
+        memory.put(order)
+        assert ids(crossed(memory, build.quote(ask="94", symbol=order.symbol))) == {order.order_id}
+    assert memory.symbols() == {"AAPL", "MSFT"}
+    memory.take_back("AAPL")
+    assert crossed(memory, build.quote(ask="94", symbol="MSFT")) == []
+    assert ids(crossed(memory, build.quote(ask="94"))) == {mine.order_id}
+    assert crossed(memory, build.quote(ask="94")) == []

@@ -16,7 +16,8 @@ from hub_order.risk import RULES, Facts, protection_price, refusal, unit_price
 from tests.order import build
 
 WHOLE_SHARES = build.instrument(fractionable=False)
-LIMIT = {"type": OrderType.LIMIT}
+FIVE_TO_FIFTY = build.instrument(min_quantity=Decimal(5), max_quantity=Decimal(50))
+CLOSED: dict[str, Any] = {"fresh": False, "session_open": False}
 
 
 def sell(**fields: Any) -> Facts:
@@ -35,8 +36,11 @@ REFUSALS = [
     ("halted", Refused, "symbol", build.facts(instrument=build.instrument(halted=True))),
     ("tick_size", Invalid, "limit_price", buy(limit_price="99.005")),
     ("lot_size", Invalid, "quantity", replace(buy(quantity=Decimal("1.5")), instrument=WHOLE_SHARES)),
+    ("quantity_too_small", Invalid, "quantity", replace(buy(quantity=Decimal(4)), instrument=FIVE_TO_FIFTY)),
+    ("quantity_too_large", Invalid, "quantity", replace(buy(quantity=Decimal(51)), instrument=FIVE_TO_FIFTY)),
     ("quantity_too_large", Invalid, "quantity", buy(quantity=Decimal(1_000_001))),
-    ("market_closed", Refused, "symbol", build.facts(session_open=False)),
+    ("market_data_stale", Refused, "symbol", build.facts(quote=None, fresh=False, session_open=False)),
+    ("price_out_of_band", Refused, "limit_price", replace(buy(limit_price="105.01"), **CLOSED)),
     ("market_data_stale", Refused, "symbol", build.facts(fresh=False)),
     ("market_data_stale", Refused, "symbol", build.facts(quote=None, fresh=False)),
     ("market_data_stale", Refused, "symbol", build.facts(quote=build.quote(ask="0"))),
@@ -78,6 +82,11 @@ def test_every_rule_has_a_case() -> None:
         sell(limit_price="990"),
         sell(),
         replace(buy(quantity=Decimal(2)), instrument=WHOLE_SHARES),
+        replace(buy(quantity=Decimal(5)), instrument=FIVE_TO_FIFTY),
+        replace(buy(quantity=Decimal(50)), instrument=FIVE_TO_FIFTY),
+        replace(buy(), **CLOSED),
+        replace(buy(limit_price="105"), **CLOSED),
+        replace(sell(), **CLOSED),
     ],
 )
 def test_allowed(facts: Facts) -> None:
@@ -95,3 +104,7 @@ def test_a_hold_is_computed_from_what_the_order_can_cost_at_most() -> None:
     assert unit_price(buy()) == Decimal(105)
     assert unit_price(buy(limit_price="98")) == Decimal(98)
     assert unit_price(sell()) is None
+
+
+def test_while_the_market_is_closed_the_last_price_protects_a_purchase() -> None:
+    assert unit_price(replace(buy(), **CLOSED)) == Decimal(105)

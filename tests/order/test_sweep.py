@@ -76,7 +76,7 @@ async def test_market_orders_without_a_price_fail_in_time_and_limits_wait_on(
     house: House, user: User
 ) -> None:
     market, limit = await house.accepted(user), await house.resting(user)
-    fail = partial(fail_stale, orders=house.orders, sweeping=house.sweeping, clock=utc_now)
+    fail = partial(fail_stale, orders=house.orders, sweeping=house.sweeping, market=house.market)
     assert await fail(max_age=timedelta(seconds=60)) == 0
     assert await fail(max_age=timedelta(seconds=-1)) == 1
     order = await house.order(market)

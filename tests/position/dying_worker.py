@@ -17,6 +17,7 @@ from hub_events import POSITIONS, Amqp, consume
 from hub_position.worker import handle
 from hub_postgres import connect_pool
 from hub_runtime import AmqpSettings, DatabaseSettings, load, utc_now
+from tests.position.days import market
 from tests.position.world import DEPOSIT
 from tests.support.servers import Login
 
@@ -60,7 +61,7 @@ async def _work(settings: DyingSettings) -> None:
     async with asyncio.timeout(LIFE_S), await connect_pool(settings) as pool:
 
         async def commit_and_die(events: Sequence[event_pb2.Envelope]) -> None:
-            await handle(events, pool=pool, deposit=DEPOSIT, clock=utc_now)
+            await handle(events, pool=pool, market=market(), deposit=DEPOSIT, clock=utc_now)
             os.kill(os.getpid(), signal.SIGKILL)
 
         await consume(amqp, POSITIONS.queues_of("updates"), commit_and_die, family=POSITIONS.name)

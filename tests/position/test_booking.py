@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import date
 from decimal import Decimal
 
 import asyncpg
@@ -12,7 +11,7 @@ import pytest
 
 from hub_position.domain.position import PositionStatus
 from hub_position.domain.trade import Side
-from tests.position.world import DEPOSIT, Owner, World, ending, execution, hold_of
+from tests.position.world import DEPOSIT, SETTLES_ON, Owner, World, ending, execution, hold_of
 
 
 async def test_buy_10_sell_4_buy_5_sell_11_and_buy_again(world: World) -> None:
@@ -164,7 +163,7 @@ async def test_trades_settle_on_the_next_business_day_and_payments_cannot_be_wit
     assert balance.withdrawable == DEPOSIT - 1000
     page = await world.reads.postings(owner.account_id, before=2**62, limit=50)
     cash = [line.posting for line in page.lines if line.posting.ledger_account.value == "cash_unsettled"]
-    assert {posting.settles_on for posting in cash} == {date(2026, 1, 6)}
+    assert {posting.settles_on for posting in cash} == {SETTLES_ON}
 
 
 async def test_totals_are_added_up_from_the_postings_and_pages_do_not_overlap(world: World) -> None:

@@ -18,7 +18,7 @@ from hub_position.domain.hold import HoldRequest
 from hub_position.domain.position import fold
 from hub_position.domain.trade import Side, Trade
 from hub_position.usecases import Ended, Executed
-from tests.position.world import START, Owner, World, hold_of
+from tests.position.world import SETTLES_ON, START, Owner, World, hold_of
 
 Fact = Executed | Ended
 
@@ -78,6 +78,7 @@ def facts_of(owner: Owner, hold: HoldRequest, order: Order, ids: Sequence[UUID])
                 fee=fill.fee,
                 executed_at=START + timedelta(minutes=fill.minute),
                 market_time=START + timedelta(minutes=fill.minute),
+                settles_on=SETTLES_ON,
             ),
             owner.user_id,
         )

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub_position.domain.position import Holding, PositionStatus, apply, fold
-from hub_position.domain.trade import Side, Trade, next_business_day, share
+from hub_position.domain.trade import Side, Trade, next_weekday, share
 
 START = datetime(2026, 1, 5, 15, tzinfo=UTC)
 ACCOUNT = UUID(int=1)
@@ -32,6 +32,7 @@ def trade(side: Side, quantity: str, price: str, minute: int = 0, fee: str = "0"
         fee=Decimal(fee),
         executed_at=START + timedelta(minutes=minute),
         market_time=START + timedelta(minutes=minute),
+        settles_on=date(2026, 1, 6),
     )
 
 
@@ -130,8 +131,8 @@ def test_a_share_of_the_largest_amounts_is_exact(amount: Decimal, part: Decimal)
 
 @settings(max_examples=30)
 @given(st.dates(date(2000, 1, 1), date(2100, 1, 1)))
-def test_settlement_is_on_the_next_weekday(day: date) -> None:
-    following = next_business_day(day)
+def test_the_next_weekday_is_neither_saturday_nor_sunday(day: date) -> None:
+    following = next_weekday(day)
     assert following.weekday() < 5
     assert timedelta(days=1) <= following - day <= timedelta(days=3)
 

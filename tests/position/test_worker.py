@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from uuid import UUID, uuid4
@@ -22,7 +22,9 @@ from hub.event.v1 import event_pb2
 from hub.order.v1 import order_pb2
 from hub_errors import Invalid
 from hub_events import POSITIONS, Amqp, Handle, Relay, UnknownEvent, consume, envelope, fanout
+from hub_market_client import QuoteCache
 from hub_money import to_text
+from hub_position.clients import Market
 from hub_position.domain.hold import HoldRequest
 from hub_position.domain.trade import Side
 from hub_position.mapping import WIRE_SIDES
@@ -30,6 +32,7 @@ from hub_position.worker import handle
 from hub_postgres import Wakeup
 from hub_runtime import utc_now
 from tests.libs.events.world import looking
+from tests.position.days import market, snapshot
 from tests.position.dying_worker import work_until_killed
 from tests.position.world import DEPOSIT, START, Owner, World, hold_of
 from tests.support.jobs import eventually
@@ -88,7 +91,10 @@ class Desk:
     def __init__(self, world: World, broker: Login) -> None:
         self.world = world
         self.broker = broker
-        self.handle: Handle = partial(handle, pool=world.pool, deposit=DEPOSIT, clock=utc_now)
+        self.handle: Handle = self.handling(market())
+
+    def handling(self, market: Market) -> Handle:
+        return partial(handle, pool=self.world.pool, market=market, deposit=DEPOSIT, clock=utc_now)
 
     def amqp(self, name: str) -> Amqp:
         return Amqp(self.broker.url, self.broker.password, name=name)
@@ -169,6 +175,27 @@ async def test_the_end_of_an_order_may_arrive_before_its_executions(desk: Desk) 
     assert await desk.held(owner) == 0
     assert (await desk.world.position(owner)).holding.total_cost == 580
     await desk.world.assert_balanced(owner)
+
+
+async def test_until_settlement_days_are_known_the_worker_waits_with_its_batch(desk: Desk) -> None:
+    owner = await desk.world.owner()
+    hold = hold_of(owner, Side.BUY, "10", "105")
+    await desk.world.hold(hold)
+    cache = QuoteCache()
+
+    def paused() -> bool:
+        return REGISTRY.get_sample_value("hub_events_paused", {"family": POSITIONS.name}) == 1
+
+    async with looking(desk.broker) as broker, desk.working(desk.handling(Market(cache))):
+        await desk.publish(executed(hold, "100"))
+        await eventually(paused)
+        assert await booked(desk, owner) == 0
+        assert await broker.depth(*(queue.name for queue in POSITIONS.queues())) == 0, "nothing is put aside"
+        cache.apply(snapshot(days=[date(2026, 1, 2), date(2026, 1, 7)]))
+        await until_booked(desk, owner, 1)
+    async with desk.world.pool.acquire() as connection:
+        query = "SELECT settles_on FROM trades WHERE account_id = $1"
+        assert await connection.fetchval(query, owner.account_id) == date(2026, 1, 7)
 
 
 async def test_a_worker_that_dies_between_commit_and_acknowledgement_books_nothing_twice(

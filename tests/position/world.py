@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,6 +21,7 @@ from hub_runtime import utc_now
 
 DEPOSIT = Decimal(100_000)
 START = datetime(2026, 1, 5, 15, tzinfo=UTC)
+SETTLES_ON = date(2026, 1, 6)
 
 BOOKS = ("accounts", "positions", "holds", "trades", "postings")
 
@@ -95,6 +96,7 @@ def execution(
         fee=Decimal(fee),
         executed_at=moment,
         market_time=moment,
+        settles_on=SETTLES_ON,
     )
     return Executed(trade, hold.user_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from hub.event.v1 import event_pb2
@@ -43,7 +44,7 @@ def test_an_order_looks_as_it_does_over_http(event: event_pb2.Envelope) -> None:
     assert update is not None
     assert (update.kind, update.subject_id, update.version) == ("order", "o-1", 3)
     assert (update.account_id, update.event_id) == ("a-1", "e-1")
-    assert loaded(update.update_json) == render.order(ORDER)
+    assert loaded(update.update_json) == msgspec.to_builtins(render.order(ORDER))
 
 
 def test_a_position_and_an_account_are_told_with_their_versions() -> None:

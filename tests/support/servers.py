@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import sys
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,8 +15,8 @@ import httpx
 
 from hub_local import certificates, servers
 from hub_local.credentials import secret
-from hub_local.layout import SERVICES, Layout, Service, environment
-from hub_local.ports import HOST, Ports
+from hub_local.layout import SERVICES, Layout, Service, environment, server_account
+from hub_local.ports import HOST, Ports, free_ports
 from hub_local.processes import Program, run_once
 from hub_local.provision import close_to_strangers, create_database, create_roles, grant
 from hub_local.report import last_lines
@@ -72,6 +73,7 @@ class ServerRoom:
         certificates.ensure(self.layout.certificates, tuple(SERVICES))
         secret(self.layout.secrets / "signing")
         secret(self.layout.secrets / "amqp")
+        secret(self.layout.secrets / "redis")
         self._binaries = servers.Binaries.find()
         self._children: list[Child] = []
 
@@ -88,14 +90,32 @@ class ServerRoom:
     async def start_rabbitmq(self) -> "RabbitMQ":
         self._start(servers.epmd(self.layout, self.ports, self._binaries))
         await self._until(lambda: servers.epmd_ready(self.ports))
-        self._start(servers.rabbitmq(self.layout, self.ports, self._binaries, management=True))
+        port = free_ports(1)[0]
+        settings = self._amqps(port)
+        self._start(
+            servers.rabbitmq(self.layout, self.ports, self._binaries, management=True, settings=settings)
+        )
         await self._until(lambda: servers.rabbitmq_ready(self.ports))
         broker = RabbitMQ(
             Login(f"amqp://hub@{HOST}:{self.ports.amqp}/", self.layout.secrets / "amqp"),
             f"http://{HOST}:{self.ports.amqp_management}/api",
+            Login(f"amqps://hub@{HOST}:{port}/", self.layout.secrets / "amqp"),
         )
         await self._until(broker.managed)
         return broker
+
+    def _amqps(self, port: int) -> list[str]:
+        """A second way in, with a certificate of the authority in the room's folder."""
+        folder, account = self.layout.certificates, server_account("rabbitmq")
+        files = certificates.Authority.load(folder).issue("rabbitmq", folder)
+        if account is not None:
+            os.chown(files[1], account.uid, account.gid)
+        return [
+            f"listeners.ssl.1 = {HOST}:{port}",
+            f"ssl_options.certfile = {files[0]}",
+            f"ssl_options.keyfile = {files[1]}",
+            "ssl_options.verify = verify_none",
+        ]
 
     async def stop(self) -> None:
         """Their data is thrown away, so nobody is asked twice."""
@@ -200,6 +220,7 @@ class RabbitMQ:
 
     login: Login
     management_url: str
+    over_tls: Login
 
     async def managed(self) -> bool:
         """Whether the management interface answers."""

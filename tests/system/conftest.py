@@ -9,7 +9,7 @@ from hub_local.layout import SERVICES
 from hub_local.ports import Ports
 from hub_local.stack import Stack
 from tests.system.traces import Traces, receiving_traces
-from tests.system.user import NewUser, User, register
+from tests.system.user import NewUser, User, log_in_admin, register
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +46,11 @@ async def new_user(stack: Stack) -> AsyncIterator[NewUser]:
     yield make
     for user in made:
         await user.http.aclose()
+
+
+@pytest.fixture
+async def admin(stack: Stack) -> AsyncIterator[User]:
+    """The stack's administrator, logged in."""
+    user = await log_in_admin(stack)
+    yield user
+    await user.http.aclose()

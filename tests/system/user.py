@@ -11,6 +11,9 @@ from typing import Any, TypeVar
 
 import httpx
 
+from hub_local.layout import ADMIN_EMAIL
+from hub_local.stack import Stack
+
 A = TypeVar("A")
 NewUser = Callable[[], Awaitable["User"]]
 FINAL = {"EXECUTED", "CANCELLED", "EXPIRED", "REPLACED", "FAILED"}
@@ -83,7 +86,17 @@ async def register(gateway: str) -> User:
     account = {"email": email, "password": password, "name": "A Tester"}
     registered = await http.post("/api/v1/auth/register", json=account)
     assert registered.status_code == 201, registered.text
+    return await _logged_in(http, email, password)
+
+
+async def log_in_admin(stack: Stack) -> User:
+    """The administrator that every local stack is made with. The caller closes `http`."""
+    http = httpx.AsyncClient(base_url=stack.gateway_url, timeout=10)
+    return await _logged_in(http, ADMIN_EMAIL, stack.layout.admin_password.read_text().strip())
+
+
+async def _logged_in(http: httpx.AsyncClient, email: str, password: str) -> User:
     login = await http.post("/api/v1/auth/login", json={"email": email, "password": password})
     assert login.status_code == 200, login.text
     http.headers["authorization"] = f"Bearer {login.json()['access_token']}"
-    return User(http=http, account_id=registered.json()["user"]["account_id"])
+    return User(http=http, account_id=login.json()["user"]["account_id"])

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 
 from hub_local import commands, running
 from hub_local.report import Report
@@ -15,7 +16,8 @@ COMMANDS = {
     "status": "show every process and whether it is ready",
     "logs": "follow the events of all, or the whole log of one process",
     "reset": "delete the data, secrets, certificates and logs",
-    "demo": "run the demonstration against the running stack",
+    "demo": "run the demonstration against the running stack, or any gateway",
+    "compose-secrets": "make secrets and certificates for docker-compose.yml, as far as they are missing",
 }
 
 
@@ -46,8 +48,10 @@ def _command(options: argparse.Namespace, report: Report) -> Coroutine[None, Non
             return commands.logs(options.name, report=report)
         case "reset":
             return commands.reset(report=report)
+        case "compose-secrets":
+            return commands.compose_secrets(options.folder, check=options.check, report=report)
         case _:
-            return commands.demo(report=report)
+            return commands.demo(options.gateway, report=report)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--gateway-port", type=int, default=8080, help="the gateway's port (8080)")
         if name == "run":
             command.add_argument("--no-demo", action="store_true", help="do not run the demonstration")
+        if name == "demo":
+            command.add_argument("--gateway", help="its address (default: the one of the running stack)")
+        if name == "compose-secrets":
+            command.add_argument("folder", type=Path, help="where secrets/ and certificates/ belong")
+            command.add_argument("--check", action="store_true", help="make nothing, name what is missing")
         if name == "logs":
             command.add_argument(
                 "name", nargs="*", help="a process, such as order or postgres (default: all events)"

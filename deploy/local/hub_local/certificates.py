@@ -80,7 +80,7 @@ class Authority:
 def ensure(folder: Path, services: tuple[str, ...]) -> None:
     """One authority and a certificate per service; all made anew when one is missing or about to expire."""
     files = [folder / f"{name}{end}" for name in ("ca", *services) for end in (".pem", ".key")]
-    if all(_lasts(file) for file in files):
+    if all(lasts(file) for file in files):
         return
     authority = Authority.create("Hub Investments local authority")
     authority.save(folder)
@@ -88,7 +88,8 @@ def ensure(folder: Path, services: tuple[str, ...]) -> None:
         authority.issue(service, folder)
 
 
-def _lasts(file: Path) -> bool:
+def lasts(file: Path) -> bool:
+    """Whether the file is there and, if a certificate, good for some time yet."""
     if not file.exists() or file.suffix == ".key":
         return file.exists()
     certificate = x509.load_pem_x509_certificate(file.read_bytes())

@@ -8,9 +8,10 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from hub_local import probe
+from hub_local import compose, probe
 from hub_local.layout import SERVICES, Layout, state_directory
 from hub_local.processes import end_leftovers, leftovers
 from hub_local.report import Follower, Report, highlight
@@ -110,14 +111,33 @@ async def reset(*, report: Report) -> int:
     return 0
 
 
-async def demo(*, report: Report) -> int:
-    """The demonstration against the stack that runs."""
+async def compose_secrets(folder: Path, *, check: bool = False, report: Report) -> int:
+    """What docker-compose.yml needs and must not be in the repository; or only whether it is all there."""
+    if check:
+        missing = compose.missing(folder)
+        for path in missing:
+            report.failure(f"there is no {path}")
+        if missing:
+            report.failure("`make compose-secrets` makes what is missing (see deploy/README.md, Secrets)")
+        return 1 if missing else 0
+    made = compose.make(folder)
+    compose.tell_compose(CHECKOUT, folder)
+    report.say(f"  {folder}: made {len(made.new)} files" if made.new else f"  {folder}: complete")
+    for file in made.expiring:
+        report.failure(f"{file.name} expires soon: deploy/README.md says how certificates are replaced")
+    return 0
+
+
+async def demo(gateway: str | None = None, *, report: Report) -> int:
+    """The demonstration against that gateway, or the one of the stack that runs."""
     layout = _layout()
-    gateway = _noted(layout).get("gateway")
-    if running_pid(layout) is None or gateway is None:
+    if gateway is not None:
+        return await demonstration(CHECKOUT, gateway)
+    noted = _noted(layout).get("gateway")
+    if running_pid(layout) is None or noted is None:
         report.failure("nothing runs; `make run` starts the stack (and shows the demonstration)")
         return 1
-    return await demonstration(layout, str(gateway))
+    return await demonstration(layout.state, str(noted))
 
 
 def _layout() -> Layout:

@@ -11,6 +11,7 @@ from hub_local.ports import HOST, Ports
 
 # Every process of a stack carries this variable with the stack's directory: that is how leftovers are known.
 MARKER = "HUB_LOCAL_STATE"
+ADMIN_EMAIL = "admin@hub.local"
 SHARED_STATE = Path("/var/lib/hub-investments")
 
 
@@ -43,9 +44,9 @@ GATEWAY = Service(
 _TABLE = (
     GATEWAY,
     Service(name="auth", database=True, signs=True),
-    Service(name="market-data", database=True),
+    Service(name="market-data", database=True, redis=True, peers=("auth",)),
     Service(name="order", database=True, amqp=True, peers=("auth", "market-data", "position")),
-    Service(name="position", database=True, amqp=True, peers=("auth",)),
+    Service(name="position", database=True, amqp=True, peers=("auth", "market-data")),
     Service(name="portfolio", peers=("auth", "market-data", "position")),
     Service(name="quote-stream", amqp=True, peers=("market-data",)),
 )
@@ -65,6 +66,11 @@ class Layout:
     @property
     def secrets(self) -> Path:
         return self.state / "secrets"
+
+    @property
+    def admin_password(self) -> Path:
+        """Of the user ADMIN_EMAIL."""
+        return self.secrets / "admin"
 
     @property
     def certificates(self) -> Path:
@@ -189,4 +195,7 @@ def _stores(service: Service, *, layout: Layout, ports: Ports, migrate: bool) ->
         found["HUB_REDIS_PASSWORD_FILE"] = str(layout.secrets / "redis")
     if service.signs:
         found["HUB_SIGNING_SECRET_FILE"] = str(layout.secrets / "signing")
+        if migrate and layout.admin_password.exists():
+            found["HUB_ADMIN_EMAIL"] = ADMIN_EMAIL
+            found["HUB_ADMIN_PASSWORD_FILE"] = str(layout.admin_password)
     return found

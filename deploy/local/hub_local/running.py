@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hub_local import account
 from hub_local.faults import StackError
-from hub_local.layout import MARKER, SERVICES, Layout, state_directory, without_proxies
+from hub_local.layout import MARKER, SERVICES, state_directory, without_proxies
 from hub_local.ports import Ports
 from hub_local.processes import Program, ended, spawn
 from hub_local.report import Follower, Report, highlight
@@ -165,19 +165,19 @@ def _waiting(stack: Stack) -> str:
 
 async def _demonstrate(stack: Stack, report: Report) -> None:
     report.say()
-    code = await demonstration(stack.layout, stack.gateway_url)
+    code = await demonstration(stack.layout.state, stack.gateway_url)
     report.say()
     if code != 0:
         report.failure(f"the demonstration failed (exit code {code}); the stack stays up, its logs say more")
 
 
-async def demonstration(layout: Layout, gateway: str) -> int:
-    """Runs it on our own terminal; answers its exit code."""
+async def demonstration(state: Path, gateway: str) -> int:
+    """Runs it on our own terminal; answers its exit code. `state` is the folder of the stack meant."""
     program = Program(
         name="demo",
         command=(sys.executable, "-m", "hub_local.demo", "--gateway", gateway),
-        environment={**os.environ, **without_proxies(), MARKER: str(layout.state), "PYTHONUNBUFFERED": "1"},
-        directory=layout.state,
+        environment={**os.environ, **without_proxies(), MARKER: str(state), "PYTHONUNBUFFERED": "1"},
+        directory=state,
         log=None,
     )
     process = spawn(program)

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -222,12 +223,20 @@ async def epmd_ready(ports: Ports) -> bool:
     return await _exchange(ports.epmd, b"\x00\x01n", b"") != b""
 
 
-def rabbitmq(layout: Layout, ports: Ports, binaries: Binaries, *, management: bool = False) -> Program:
-    """The broker, with the one user `hub`."""
+def rabbitmq(
+    layout: Layout,
+    ports: Ports,
+    binaries: Binaries,
+    *,
+    management: bool = False,
+    settings: Sequence[str] = (),
+) -> Program:
+    """The broker, with the one user `hub`; `settings` are further lines of its configuration."""
     account = server_account("rabbitmq")
     home = _folder(layout.data("rabbitmq"), account)
     password = secret(layout.secrets / "amqp")
-    _file(home / "rabbitmq.conf", _rabbitmq_configuration(ports, home, management=management), account)
+    configuration = _rabbitmq_configuration(ports, home, management=management)
+    _file(home / "rabbitmq.conf", configuration + "".join(f"{line}\n" for line in settings), account)
     _file(home / "definitions.json", json.dumps(_definitions(password)), account)
     _file(
         home / "advanced.config",

@@ -94,6 +94,7 @@ class Stack:
                 )
         certificates.ensure(self.layout.certificates, tuple(self.services))
         secret(self.layout.secrets / "signing")
+        secret(self.layout.admin_password)
         return ended
 
     async def start_servers(self) -> None:

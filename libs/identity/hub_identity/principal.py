@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from hub_errors import Denied
 from hub_rpc import bearer_token
 
 
@@ -29,3 +30,9 @@ class Verifier(Protocol):
 def current_principal(trust: Verifier) -> Principal:
     """The user for whom the call being served was made."""
     return trust.verify(bearer_token())
+
+
+def require_role(principal: Principal, role: str) -> None:
+    """Raises Denied for who has not got it."""
+    if role not in principal.roles:
+        raise Denied(f"This needs the role {role}.", code="role_required")

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from grpc import aio
 
 from hub.market_data.v1 import market_data_pb2, market_data_pb2_grpc
-from hub_market_client.model import Instrument, Quote, Session, read_instrument, read_quote, read_session
+from hub_market_client.model import (
+    Instrument,
+    Quote,
+    Session,
+    read_instrument,
+    read_quote,
+    read_session,
+    read_settlement_days,
+)
 from hub_market_client.readers import Reader
 from hub_rpc import reading
 from hub_runtime import Backoff, Clock, get_logger, utc_now
@@ -24,6 +32,7 @@ class QuoteCache:
         self._clock = clock
         self._instruments: dict[str, Instrument] = {}
         self._sessions: dict[str, list[Session]] = {}
+        self._settlement_days: dict[str, tuple[date, ...]] = {}
         self._quotes: dict[str, Quote] = {}
         self._epoch = 0
         self._market_time: datetime | None = None
@@ -67,6 +76,23 @@ class QuoteCache:
             return None
         sessions = self._sessions.get(instrument.calendar, ())
         return next((each for each in sessions if each.opens_at <= now < each.closes_at), None)
+
+    def next_session(self, symbol: str) -> Session | None:
+        """The next one to begin; None where market-data told of none."""
+        instrument, now = self._instruments.get(symbol), self._market_time
+        if instrument is None or now is None:
+            return None
+        sessions = self._sessions.get(instrument.calendar, ())
+        return min((each for each in sessions if each.opens_at > now), key=_opens_at, default=None)
+
+    def settlement_day(self, symbol: str, on: date) -> date | None:
+        """The first settlement day after `on`; None where that lies beyond what market-data told."""
+        instrument = self._instruments.get(symbol)
+        days = self._settlement_days.get(instrument.settlement_calendar, ()) if instrument else ()
+        # Days before the first one known are gaps in our knowledge, not holidays.
+        if not days or on < days[0]:
+            return None
+        return next((day for day in days if day > on), None)
 
     def fresh(self, quote: Quote | None, max_age_s: float) -> bool:
         """Whether it was received not longer ago than that, in wall time."""
@@ -118,6 +144,9 @@ class QuoteCache:
         for session in map(read_session, snapshot.sessions):
             sessions.setdefault(session.calendar, []).append(session)
         self._sessions = sessions
+        self._settlement_days = {
+            each.calendar: read_settlement_days(each) for each in snapshot.settlement_calendars
+        }
         self._quotes = {each: quote for each, quote in self._quotes.items() if each in self._instruments}
         if snapshot.HasField("market_time"):
             self._advance(snapshot.market_time.ToDatetime(tzinfo=UTC))
@@ -139,3 +168,7 @@ class QuoteCache:
             self._quotes[quote.symbol] = quote
             for reader in self._readers:
                 reader.put(quote)
+
+
+def _opens_at(session: Session) -> datetime:
+    return session.opens_at

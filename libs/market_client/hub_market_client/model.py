@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Final
 
 from hub.market_data.v1 import market_data_pb2
+
+# A market-data that does not know these limits yet has none.
+UNLIMITED: Final = Decimal("Infinity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +26,23 @@ class Instrument:
     tradable: bool
     halted: bool
     calendar: str
+    min_quantity: Decimal = Decimal(0)
+    max_quantity: Decimal = UNLIMITED
+    shortable: bool = False
+    sector: str = ""
+    description: str = ""
+    settlement_calendar: str = ""
+    halt_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
+    """`day` is the trading day in the calendar's own time zone."""
+
     calendar: str
     opens_at: datetime
     closes_at: datetime
+    day: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +95,28 @@ def read_instrument(message: market_data_pb2.Instrument) -> Instrument:
         tradable=message.tradable,
         halted=message.halted,
         calendar=message.calendar,
+        min_quantity=Decimal(message.min_quantity or 0),
+        max_quantity=Decimal(message.max_quantity) if message.max_quantity else UNLIMITED,
+        shortable=message.shortable,
+        sector=message.sector,
+        description=message.description,
+        settlement_calendar=message.settlement_calendar,
+        halt_reason=message.halt_reason,
     )
 
 
 def read_session(message: market_data_pb2.Session) -> Session:
+    opens_at = message.opens_at.ToDatetime(tzinfo=UTC)
     return Session(
         calendar=message.calendar,
-        opens_at=message.opens_at.ToDatetime(tzinfo=UTC),
+        opens_at=opens_at,
         closes_at=message.closes_at.ToDatetime(tzinfo=UTC),
+        day=date.fromisoformat(message.day) if message.day else opens_at.date(),
     )
+
+
+def read_settlement_days(message: market_data_pb2.SettlementCalendar) -> tuple[date, ...]:
+    return tuple(sorted(map(date.fromisoformat, message.days)))
 
 
 def read_quote(message: market_data_pb2.Quote) -> Quote:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from grpc import aio
 
@@ -14,10 +15,9 @@ from hub_runtime.common_settings import TlsFiles
 DEFAULT_TIMEOUT_S = 2.0
 MESSAGE_LIMIT = 4 * 1024 * 1024
 
-_SERVICE_CONFIG = json.dumps(
-    # The empty name is the health of the whole server: a replica that is not well gets no calls.
-    {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}
-)
+_IN_TURN: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
+# The empty name is the health of the whole server: a replica that is not well gets no calls.
+_HEALTHY_IN_TURN = {**_IN_TURN, "healthCheckConfig": {"serviceName": ""}}
 
 
 def connect(
@@ -27,16 +27,18 @@ def connect(
     *,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     breaker: Breaker | None = None,
+    healthy_only: bool = True,
 ) -> aio.Channel:
     """To be called inside the running loop and closed there (`async with`). `peer` is the name the peer's
-    certificate must have. Calls raise hub_errors and take `timeout_s` at most unless told otherwise."""
+    certificate must have. Calls raise hub_errors and take `timeout_s` at most unless told otherwise.
+    Without `healthy_only` also a replica that is not well is called: to ask it why."""
     outgoing = Outgoing(peer=peer, breaker=breaker or Breaker(peer), timeout_s=timeout_s)
     return aio.secure_channel(
         target,
         channel_credentials(tls),
         options=[
             ("grpc.ssl_target_name_override", peer),
-            ("grpc.service_config", _SERVICE_CONFIG),
+            ("grpc.service_config", json.dumps(_HEALTHY_IN_TURN if healthy_only else _IN_TURN)),
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.keepalive_time_ms", 60_000),  # never more often than the server allows
             ("grpc.keepalive_timeout_ms", 10_000),

@@ -14,7 +14,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
+from hub.status.v1 import status_pb2_grpc
 from hub_rpc.call_table import CallTable, check_table
+from hub_rpc.process_status import CALLERS, STATUS_SERVICE, ProcessStatus, service_of
 from hub_rpc.server_interceptor import ServerInterceptor
 from hub_rpc.tls import server_credentials
 from hub_runtime.common_settings import TlsFiles
@@ -37,7 +39,8 @@ _OPTIONS: Sequence[tuple[str, Any]] = (
 
 
 class Server:
-    """`async with Server(...)` serves. `checks` answer "ok" or why not, like readiness checks."""
+    """`async with Server(...)` serves. `checks` answer "ok" or why not, like readiness checks; `information`
+    is told beside them and keeps no calls away. StatusService has both."""
 
     def __init__(
         self,
@@ -48,13 +51,14 @@ class Server:
         *,
         reflection: bool = False,
         checks: Mapping[str, Callable[[], str]] | None = None,
+        information: Mapping[str, Callable[[], str]] | None = None,
         drain_s: float = 0.3,
         grace_s: float = 3.0,
         most_calls: int = 20_000,
     ) -> None:
         self._address = address
         self._tls = tls
-        self._table = call_table
+        self._table: CallTable = {**call_table, STATUS_SERVICE: {"*": CALLERS}}
         self._registrations = registrations
         self._reflection = reflection
         self._checks = dict(checks or {})
@@ -62,7 +66,8 @@ class Server:
         self._grace_s = grace_s
         self._most_calls = most_calls
         self._health = HealthServicer()
-        self._interceptor = ServerInterceptor(call_table)
+        self._status = ProcessStatus(service_of(call_table), self._checks, information or {})
+        self._interceptor = ServerInterceptor(self._table)
         self._server: aio.Server | None = None
         self._watch: asyncio.Task[None] | None = None
         self.port = address.port
@@ -76,6 +81,7 @@ class Server:
             )
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)  # type: ignore[arg-type]
+        status_pb2_grpc.add_StatusServiceServicer_to_server(self._status, server)  # type: ignore[arg-type]
         for register in self._registrations:
             register(server)  # type: ignore[arg-type]
         check_table(self._table, server.served)

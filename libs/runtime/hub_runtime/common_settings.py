@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
+from urllib.parse import quote
 
-from hub_runtime.settings import Address, Settings, one_of, ratio, setting, url
+from hub_runtime.settings import Address, Settings, SettingsError, one_of, ratio, setting, url
 
 
 def secret(path: Path) -> str:
@@ -53,11 +55,41 @@ class GrpcSettings(Settings):
     grpc_address: Address = setting("where gRPC is served")
 
 
+class _TrustingSettings(Settings):
+    """A URL of a server and, if that server's certificate is to be verified, the authority that issued it.
+
+    Every client library verifies certificate and host name by itself when the URL's query names the
+    authority: so that travels with the URL, and no place that connects can forget it.
+    """
+
+    def _trust(self, name: str, *, scheme: str, query: str) -> None:
+        """`query` has a place for the authority's file, {ca}."""
+        ca = cast("Path | None", getattr(self, f"{name}_ca_file"))
+        if ca is None:
+            return
+        address = cast(str, getattr(self, f"{name}_url"))
+        variable = f"HUB_{name.upper()}_URL"
+        if not address.startswith(f"{scheme}://"):
+            raise SettingsError(
+                [f"{variable}: must start with {scheme}:// when HUB_{name.upper()}_CA_FILE is set"]
+            )
+        if "?" in address:
+            raise SettingsError([f"{variable}: must have no query when HUB_{name.upper()}_CA_FILE is set"])
+        object.__setattr__(self, f"{name}_url", f"{address}?{query.format(ca=quote(str(ca), safe='/'))}")
+
+
 @dataclass(frozen=True)
-class DatabaseSettings(Settings):
+class DatabaseSettings(_TrustingSettings):
     database_url: str = setting("postgresql://role@host:port/database", parse=url("postgresql", "postgres"))
     database_password_file: Path = setting("file with the role's password")
+    database_ca_file: Path | None = setting(
+        "PEM file of the authority of the server's certificate; empty: not verified", default=None
+    )
     database_pool_size: int = setting("connections at most", default=10)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._trust("database", scheme="postgresql", query="sslmode=verify-full&sslrootcert={ca}")
 
     @property
     def database_password(self) -> str:
@@ -65,9 +97,16 @@ class DatabaseSettings(Settings):
 
 
 @dataclass(frozen=True)
-class AmqpSettings(Settings):
-    amqp_url: str = setting("amqp://user@host:port/vhost", parse=url("amqp", "amqps"))
+class AmqpSettings(_TrustingSettings):
+    amqp_url: str = setting("amqp://user@host:port/vhost, or amqps://", parse=url("amqp", "amqps"))
     amqp_password_file: Path = setting("file with the user's password")
+    amqp_ca_file: Path | None = setting(
+        "PEM file of the authority of an amqps:// server's certificate; empty: the system's", default=None
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._trust("amqp", scheme="amqps", query="cafile={ca}")
 
     @property
     def amqp_password(self) -> str:
@@ -75,9 +114,18 @@ class AmqpSettings(Settings):
 
 
 @dataclass(frozen=True)
-class RedisSettings(Settings):
-    redis_url: str = setting("redis://host:port/database", parse=url("redis", "rediss"))
+class RedisSettings(_TrustingSettings):
+    redis_url: str = setting("redis://host:port/database, or rediss://", parse=url("redis", "rediss"))
     redis_password_file: Path = setting("file with the password")
+    redis_ca_file: Path | None = setting(
+        "PEM file of the authority of a rediss:// server's certificate; empty: the system's", default=None
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._trust(
+            "redis", scheme="rediss", query="ssl_cert_reqs=required&ssl_check_hostname=true&ssl_ca_certs={ca}"
+        )
 
     @property
     def redis_password(self) -> str:

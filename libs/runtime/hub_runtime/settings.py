@@ -21,6 +21,9 @@ _REQUIRED: Any = object()
 class Settings:
     """Base of all settings; fields are declared with `setting`."""
 
+    def __post_init__(self) -> None:
+        """Where parts are checked together: raises SettingsError. Overrides call super()."""
+
 
 S = TypeVar("S", bound=Settings)
 
@@ -123,7 +126,7 @@ def _shown(value: object) -> str:
     if value in ("", None):
         return "-"
     if isinstance(value, timedelta):
-        return f"{value.total_seconds():g}"
+        return f"{value.total_seconds():.15g}"
     if isinstance(value, tuple):
         return ",".join(str(item) for item in value) or "-"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -13,9 +13,9 @@ from hub_auth.rpc import CALL_TABLE, AuthRpc
 from hub_auth.settings import AuthSettings
 from hub_auth.store import CHANNEL, Store
 from hub_auth.tokens import Issuer
-from hub_errors import Unavailable
+from hub_errors import Invalid, Unavailable
 from hub_identity import Trust
-from hub_postgres import Wakeup, pooled
+from hub_postgres import DatabaseProbe, Wakeup, pooled
 from hub_postgres import migrate as apply_migrations
 from hub_rpc import Server
 from hub_runtime import Backoff, Process, SettingsError, gauge, get_logger, main, supervised, utc_now
@@ -31,6 +31,9 @@ async def run(settings: AuthSettings, jobs: frozenset[str], process: Process) ->
     pool = await process.stack.enter_async_context(pooled(settings, application_name="auth"))
     passwords = await process.stack.enter_async_context(Passwords(threads=settings.password_threads))
     store, publication, trust = Store(pool), Publication(), Trust()
+    probe = DatabaseProbe(pool, package="hub_auth")
+    process.spawn(probe.run(), "database probe")
+    process.ready("database", probe.state)
     process.ready("trust", publication.state)
     key = await _signing_key(store, settings, process)
     if key is None:
@@ -58,6 +61,7 @@ async def run(settings: AuthSettings, jobs: frozenset[str], process: Process) ->
         [partial(auth_pb2_grpc.add_AuthServiceServicer_to_server, rpc)],
         reflection=settings.environment != "production",
         checks={"trust": publication.state},
+        information={"database": probe.state},
         drain_s=0.0,
     )
     async with server:
@@ -81,6 +85,16 @@ async def _signing_key(store: Store, settings: AuthSettings, process: Process) -
 
 async def migrate(settings: AuthSettings) -> None:
     await apply_migrations(settings.database_url, settings.database_password, "hub_auth")
+    if (admin := settings.first_admin) is None:
+        return
+    async with pooled(settings, application_name="auth migrate") as pool, Passwords(threads=1) as passwords:
+        try:
+            await usecases.ensure_admin(
+                *admin, store=Store(pool), passwords=passwords, common=common_passwords(), clock=utc_now
+            )
+        except Invalid as error:
+            variable = "HUB_ADMIN_EMAIL" if error.field == "email" else "HUB_ADMIN_PASSWORD_FILE"
+            raise SettingsError([f"{variable}: {error.message}"]) from None
 
 
 if __name__ == "__main__":

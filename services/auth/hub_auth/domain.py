@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Final
 from uuid import UUID
 
-from hub_errors import Invalid, Unauthenticated
+from hub_errors import Invalid, Refused, Unauthenticated
 
 EMAIL_LIMIT: Final = 254
 NAME_LIMIT: Final = 100
@@ -36,6 +36,7 @@ class EndReason(Enum):
 
     LOGOUT = "logout"
     REUSE = "reuse"
+    ROLES = "roles"
 
 
 class Action(Enum):
@@ -46,6 +47,7 @@ class Action(Enum):
     LOGIN_FAILED = "login_failed"
     LOGGED_OUT = "logged_out"
     TOKEN_REUSED = "token_reused"  # noqa: S105 - a name, not a token
+    ROLES_CHANGED = "roles_changed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +110,16 @@ def email_address(text: str) -> str:
     return email
 
 
+def roles_of(names: Iterable[str]) -> tuple[Role, ...]:
+    """Each once, `user` always among them."""
+    wanted = {Role.USER.value, *names}
+    unknown = wanted - {role.value for role in Role}
+    if unknown:
+        known = ", ".join(role.value for role in Role)
+        raise Invalid(f"A role is one of {known}.", code="invalid_value", field="roles")
+    return tuple(role for role in Role if role.value in wanted)
+
+
 def person_name(text: str) -> str:
     name = unicodedata.normalize("NFC", text.strip())
     if not 1 <= len(name) <= NAME_LIMIT or any(unicodedata.category(letter) == "Cc" for letter in name):
@@ -147,6 +159,10 @@ def invalid_credentials() -> Unauthenticated:
 def invalid_refresh_token() -> Unauthenticated:
     """The same for a token that never was, was used, has expired or belongs to an ended session."""
     return Unauthenticated("The refresh token is not valid; log in again.", code="invalid_refresh_token")
+
+
+def last_admin() -> Refused:
+    return Refused("The last administrator cannot be removed.", code="last_admin", field="roles")
 
 
 def masked(email: str) -> str:

@@ -84,6 +84,19 @@ class AuthRpc(auth_pb2_grpc.AuthServiceServicer):
         user = await usecases.get_me(current_principal(self.trust), store=self.store)
         return pb.GetMeResponse(user=user_to_proto(user))
 
+    async def SetUserRoles(
+        self, request: pb.SetUserRolesRequest, context: Context
+    ) -> pb.SetUserRolesResponse:
+        user = await usecases.set_roles(
+            request.email,
+            request.roles,
+            current_principal(self.trust),
+            store=self.store,
+            issuer=self.issuer,
+            clock=self.clock,
+        )
+        return pb.SetUserRolesResponse(user=user_to_proto(user))
+
     async def WatchTrust(
         self, request: pb.WatchTrustRequest, context: Context
     ) -> AsyncIterator[pb.WatchTrustResponse]:

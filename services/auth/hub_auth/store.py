@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -29,6 +29,19 @@ _CREDENTIALS: Final = """
     SELECT user_id, account_id, email, name, roles, created_at, password_hash FROM users WHERE email = $1
 """
 _USER: Final = "SELECT user_id, account_id, email, name, roles, created_at FROM users WHERE user_id = $1"
+_LOCKED_USER: Final = """
+    SELECT user_id, account_id, email, name, roles, created_at FROM users WHERE email = $1 FOR UPDATE
+"""
+_OTHER_ADMIN: Final = "SELECT EXISTS (SELECT FROM users WHERE 'admin' = ANY (roles) AND user_id <> $1)"
+_SET_ROLES: Final = "UPDATE users SET roles = $2 WHERE user_id = $1"
+_RUNNING_SESSIONS: Final = """
+    SELECT session_id FROM sessions
+     WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2
+     ORDER BY session_id
+       FOR UPDATE
+"""
+# Who changes roles goes alone, so that two administrators cannot remove each other at once.
+_ROLES_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('auth roles', 0))"
 _ADD_SESSION: Final = """
     INSERT INTO sessions (session_id, user_id, account_id, created_at, expires_at)
     VALUES ($1, $2, $3, $4, $5)
@@ -60,7 +73,8 @@ _DENY: Final = """
 """
 _NOTIFY: Final = "SELECT pg_notify($1, '')"
 _AUDIT: Final = """
-    INSERT INTO audit_log (action, user_id, account_id, session_id, trace_id) VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO audit_log (action, user_id, account_id, session_id, trace_id, detail)
+    VALUES ($1, $2, $3, $4, $5, $6)
 """
 _KEY_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('auth signing key', 0))"
 _NEWEST_KEY: Final = """
@@ -102,7 +116,18 @@ class Ending:
 
     @property
     def action(self) -> Action:
-        return Action.LOGGED_OUT if self.reason is EndReason.LOGOUT else Action.TOKEN_REUSED
+        return _ACTIONS[self.reason]
+
+
+_ACTIONS: Final = {
+    EndReason.LOGOUT: Action.LOGGED_OUT,
+    EndReason.REUSE: Action.TOKEN_REUSED,
+    EndReason.ROLES: Action.LOGGED_OUT,
+}
+
+
+class LastAdminError(Exception):
+    """Without this one there would be no administrator; said on the locked rows."""
 
 
 class Store:
@@ -184,6 +209,28 @@ class Store:
         async with transaction(self._pool) as connection:
             await _end(connection, subject, Ending(EndReason.LOGOUT, now, denied_until, trace_id))
 
+    async def set_roles(
+        self, email: str, roles: Sequence[Role], *, actor: Subject, ending: Ending
+    ) -> User | None:
+        """The user as it is then, with no session left; None where there is no such user.
+        Raises LastAdminError."""
+        async with transaction(self._pool) as connection:
+            await connection.execute(_ROLES_LOCK)
+            row = await connection.fetchrow(_LOCKED_USER, email)
+            if row is None:
+                return None
+            user = _user(row)
+            loses = Role.ADMIN in user.roles and Role.ADMIN not in roles
+            if loses and not await connection.fetchval(_OTHER_ADMIN, user.user_id):
+                raise LastAdminError(email)
+            names = [role.value for role in roles]
+            await connection.execute(_SET_ROLES, user.user_id, names)
+            detail = f"{user.user_id}: {', '.join(names)}"
+            await _audit(connection, Action.ROLES_CHANGED, actor, ending.trace_id, detail)
+            for session in await connection.fetch(_RUNNING_SESSIONS, user.user_id, ending.at):
+                await _end(connection, replace(user.subject, session_id=session["session_id"]), ending)
+            return replace(user, roles=tuple(roles))
+
     async def signing_key(self, make: Callable[[], SealedKey], *, now: datetime) -> SealedKey:
         """The key to sign with; made by the first process that asks."""
         async with transaction(self._pool) as connection:
@@ -222,9 +269,11 @@ async def _end(connection: Connection, subject: Subject, ending: Ending) -> None
     await connection.execute(_NOTIFY, CHANNEL)
 
 
-async def _audit(connection: Connection, action: Action, subject: Subject, trace_id: str) -> None:
+async def _audit(
+    connection: Connection, action: Action, subject: Subject, trace_id: str, detail: str = ""
+) -> None:
     await connection.execute(
-        _AUDIT, action.value, subject.user_id, subject.account_id, subject.session_id, trace_id
+        _AUDIT, action.value, subject.user_id, subject.account_id, subject.session_id, trace_id, detail
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from hub_auth import keys
 from hub_auth.domain import (
+    EndReason,
     Role,
     Session,
     Subject,
@@ -16,15 +18,20 @@ from hub_auth.domain import (
     good_password,
     invalid_credentials,
     invalid_refresh_token,
+    last_admin,
     masked,
     person_name,
+    roles_of,
 )
 from hub_auth.passwords import Passwords
-from hub_auth.store import Store
+from hub_auth.store import Ending, LastAdminError, Store
 from hub_auth.tokens import Issuer, Tokens, new_refresh_token, refresh_token_hash
 from hub_errors import Conflict, Invalid, NotFound
-from hub_identity import Principal
+from hub_identity import Principal, require_role
 from hub_runtime import Clock, counter, current_traceparent, get_logger, uuid7
+
+# Access tokens that `migrate` cannot ask the issuer about are denied for longer than any lives.
+OLD_TOKENS: Final = timedelta(days=1)
 
 log = get_logger("auth")
 
@@ -114,8 +121,54 @@ async def log_out(principal: Principal, *, store: Store, issuer: Issuer, clock: 
 async def get_me(principal: Principal, *, store: Store) -> User:
     user = await store.user(UUID(principal.user_id))
     if user is None:
-        raise NotFound("There is no such user.", code="user_not_found")
+        raise _user_not_found()
     return user
+
+
+async def set_roles(
+    email: str, roles: Sequence[str], principal: Principal, *, store: Store, issuer: Issuer, clock: Clock
+) -> User:
+    """Whoever had other roles has to log in again: tokens in use say what was true when they were made."""
+    require_role(principal, Role.ADMIN.value)
+    actor = Subject(
+        user_id=UUID(principal.user_id),
+        account_id=UUID(principal.account_id),
+        session_id=UUID(principal.session_id),
+    )
+    ending = Ending(EndReason.ROLES, clock(), issuer.denied_until(clock()), _trace_id())
+    try:
+        user = await store.set_roles(email_address(email), roles_of(roles), actor=actor, ending=ending)
+    except LastAdminError:
+        raise last_admin() from None
+    if user is None:
+        raise _user_not_found()
+    log.info("roles_changed", user_id=str(user.user_id), roles=[role.value for role in user.roles])
+    return user
+
+
+async def ensure_admin(
+    email: str, password: str, *, store: Store, passwords: Passwords, common: Collection[str], clock: Clock
+) -> None:
+    """The first administrator. A user who is there keeps the password, and gets the role."""
+    address = email_address(email)
+    found = await store.credentials(address)
+    if found is None:
+        user = User(
+            user_id=uuid7(),
+            account_id=uuid7(),
+            email=address,
+            name="Administrator",
+            roles=(Role.USER, Role.ADMIN),
+            created_at=clock(),
+        )
+        password_hash = await passwords.hash(good_password(password, email=address, common=common))
+        await store.add_user(user, password_hash, trace_id=_trace_id())
+        log.info("admin_created", user_id=str(user.user_id))
+    elif Role.ADMIN not in found[0].roles:
+        roles = tuple(role for role in Role if role in {*found[0].roles, Role.ADMIN})
+        ending = Ending(EndReason.ROLES, clock(), clock() + OLD_TOKENS, _trace_id())
+        await store.set_roles(address, roles, actor=Subject(), ending=ending)
+        log.info("admin_promoted", user_id=str(found[0].user_id))
 
 
 async def signing_key(*, store: Store, secret: bytes, clock: Clock) -> keys.SigningKey:
@@ -130,6 +183,10 @@ def _possible_address(email: str) -> str:
         return email_address(email)
     except Invalid:
         return ""
+
+
+def _user_not_found() -> NotFound:
+    return NotFound("There is no such user.", code="user_not_found")
 
 
 def _logins(outcome: str) -> None:

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
-from hub.market_data.v1 import market_data_pb2_grpc
-from hub_market_data import usecases
+from redis.asyncio import Redis
+
+from hub.market_data.v1 import market_data_admin_pb2_grpc, market_data_pb2_grpc
+from hub_identity import Trust
 from hub_market_data.board import Board
+from hub_market_data.cache import TIMEOUT_S, Cache
 from hub_market_data.clients import FeederClient
 from hub_market_data.feed import Feed
-from hub_market_data.replay import History, Replay
-from hub_market_data.rpc import CALL_TABLE, MarketDataRpc
+from hub_market_data.replay import Replay
+from hub_market_data.rpc import CALL_TABLE, MarketDataAdminRpc, MarketDataRpc
 from hub_market_data.settings import MarketDataSettings
-from hub_market_data.store import FeedState, Store
+from hub_market_data.store import (
+    CHANNEL,
+    Admin,
+    Bars,
+    Catalogue,
+    DailyStatistics,
+    Feeding,
+    FeedState,
+    Seeding,
+)
+from hub_market_data.usecases.administering import Market
+from hub_market_data.usecases.bars import forget_minutes, playable
+from hub_market_data.usecases.keeping import keep, refresh
+from hub_market_data.usecases.looking_up import Reading, lookups
+from hub_market_data.usecases.seeding import seed
 from hub_market_data.worker import Feeder
+from hub_postgres import DatabaseProbe, Pool, Wakeup, pooled
 from hub_postgres import migrate as apply_migrations
-from hub_postgres import pooled
-from hub_rpc import Server, connect
+from hub_rpc import Registration, Server, connect, peer_state
 from hub_runtime import Process, SettingsError, gauge, get_logger, main, supervised, utc_now
 
 DESCRIPTION = "Instruments, trading calendars, bars and live quotes"
@@ -26,52 +43,104 @@ JOBS = {
     "serve": "answers gRPC; without feed it follows the feeder at HUB_FEED_TARGET",
     "feed": "plays prices (one process at a time, others stand by) and answers gRPC as well",
 }
-REFRESH_S = 10.0
 
 log = get_logger("market_data")
 
 
 async def run(settings: MarketDataSettings, jobs: frozenset[str], process: Process) -> None:
-    pool = await process.stack.enter_async_context(pooled(settings, application_name="market-data"))
-    board = Board()
-    store = Store(pool)
-    process.spawn(supervised("catalogue", partial(_keep_catalogue, board, store, settings)), "catalogue")
-    checks: dict[str, Callable[[], str]] = {"catalogue": board.state}
+    enter = process.stack.enter_async_context
+    pool = await enter(pooled(settings, application_name="market-data"))
+    probe = DatabaseProbe(pool, package="hub_market_data")
+    process.spawn(probe.run(), "database probe")
+    wakeup = Wakeup(settings.database_url, settings.database_password, CHANNEL)
+    process.spawn(wakeup.run(), "catalogue wakeup")
+    board = Board(outdated=wakeup.event)
+    read = partial(
+        refresh, board, catalogue=Catalogue(pool), clock=utc_now, market_hours=settings.market_hours
+    )
+    keeping = partial(keep, board, read=read, feeding=Feeding(pool), wakeup=wakeup)
+    process.spawn(supervised("catalogue", keeping), "catalogue")
+    trust = Trust()
+    auth = await enter(connect(settings.auth_target, settings.tls, "auth"))
+    process.spawn(trust.watch(auth), "trust")
+    cache = _cache(settings, process)
     if "feed" in jobs:
-        feeder = Feeder(
-            kind=Replay.kind,
-            make_feed=partial(_replay, settings, board, store),
-            board=board,
-            store=store,
-            clock=utc_now,
-        )
-        process.spawn(feeder.run(settings.database_url, settings.database_password), "feed")
-        checks["feed"] = feeder.state
+        feed = _feed(settings, board, pool, process)
     else:
-        checks["feed"] = await _follow(settings, board, process)
+        feed = await _follow(settings, board, process)
+    # Without its database it still knows the prices, so that calls go on to come; only readiness says it.
+    process.ready("database", probe.state)
+    checks = {"catalogue": board.state, "feed": feed, "trust": trust.state}
     for name, check in checks.items():
         process.ready(name, check)
     gauge("hub_market_streams", "Open StreamQuotes calls").set_function(lambda: board.streams)
+    market = Market(
+        board=board,
+        admin=Admin(pool),
+        cache=cache,
+        reading=Reading(board=board, cache=cache, store=DailyStatistics(pool), clock=utc_now),
+        refresh=read,
+        clock=utc_now,
+        market_hours=settings.market_hours,
+        production=settings.environment == "production",
+    )
     server = Server(
         settings.grpc_address,
         settings.tls,
         CALL_TABLE,
-        [partial(market_data_pb2_grpc.add_MarketDataServiceServicer_to_server, MarketDataRpc(board))],
-        reflection=settings.environment != "production",
+        await _services(market, pool, trust, process),
+        reflection=not market.production,
         checks=checks,
+        information={"database": probe.state, "redis": cache.state, "auth": peer_state(auth)},
         drain_s=0.0,
     )
     async with server:
         await process.drained()
 
 
-async def _keep_catalogue(board: Board, store: Store, settings: MarketDataSettings) -> None:
-    refresh = partial(usecases.refresh, board, store=store, clock=utc_now, market_hours=settings.market_hours)
-    await refresh()
-    await usecases.restore(board, store=store)
-    while True:
-        await asyncio.sleep(REFRESH_S)
-        await refresh()
+def _cache(settings: MarketDataSettings, process: Process) -> Cache:
+    redis = Redis.from_url(
+        settings.redis_url,
+        password=settings.redis_password,
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+    )
+    process.stack.push_async_callback(redis.aclose)
+    cache = Cache(redis)
+    process.spawn(cache.watch(), "cache")
+    return cache
+
+
+async def _services(market: Market, pool: Pool, trust: Trust, process: Process) -> list[Registration]:
+    market_data = MarketDataRpc(
+        board=market.board,
+        catalogue=Catalogue(pool),
+        bars=Bars(pool),
+        lookups=await process.stack.enter_async_context(lookups(market.reading)),
+        clock=market.clock,
+        market_hours=market.market_hours,
+    )
+    admin = MarketDataAdminRpc(market=market, trust=trust)
+    return [
+        partial(market_data_pb2_grpc.add_MarketDataServiceServicer_to_server, market_data),
+        partial(market_data_admin_pb2_grpc.add_MarketDataAdminServiceServicer_to_server, admin),
+    ]
+
+
+def _feed(settings: MarketDataSettings, board: Board, pool: Pool, process: Process) -> Callable[[], str]:
+    bars = Bars(pool)
+    feeder = Feeder(
+        kind=Replay.kind,
+        make_feed=partial(_replay, settings, board, bars),
+        board=board,
+        feeding=Feeding(pool),
+        bars=bars,
+        clock=utc_now,
+    )
+    process.spawn(feeder.run(settings.database_url, settings.database_password), "feed")
+    forgetting = partial(forget_minutes, bars, board, after=timedelta(days=settings.minute_bars_days))
+    process.spawn(supervised("forget minutes", forgetting), "forget minutes")
+    return feeder.state
 
 
 async def _follow(settings: MarketDataSettings, board: Board, process: Process) -> Callable[[], str]:
@@ -85,14 +154,9 @@ async def _follow(settings: MarketDataSettings, board: Board, process: Process) 
     return feeder.state
 
 
-async def _replay(settings: MarketDataSettings, board: Board, store: Store, state: FeedState) -> Feed:
-    histories = {
-        symbol: History(tick_size=board.instruments[symbol].tick_size, bars=bars)
-        for symbol, bars in (await store.bars()).items()
-        if symbol in board.instruments
-    }
+async def _replay(settings: MarketDataSettings, board: Board, bars: Bars, state: FeedState) -> Feed:
     return Replay(
-        histories,
+        await playable(bars, board.instruments),
         seed=settings.feed_seed,
         speed=settings.feed_speed,
         clock=utc_now,
@@ -104,7 +168,7 @@ async def _replay(settings: MarketDataSettings, board: Board, store: Store, stat
 async def migrate(settings: MarketDataSettings) -> None:
     await apply_migrations(settings.database_url, settings.database_password, "hub_market_data")
     async with pooled(settings, application_name="market-data migrate") as pool:
-        bars = await usecases.seed(Store(pool), clock=utc_now)
+        bars = await seed(Seeding(pool), Bars(pool), clock=utc_now)
     log.info("seeded", bars=bars)
 
 

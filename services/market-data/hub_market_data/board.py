@@ -10,9 +10,11 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
-from hub_market_data.domain import Instrument, Quote, Session, conflated
+from hub_market_data.domain.calendars import Calendar, Session
+from hub_market_data.domain.instruments import Instrument
+from hub_market_data.domain.ticks import Quote, conflated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,7 @@ class Snapshot:
 
     instruments: Sequence[Instrument]
     sessions: Sequence[Session]
+    settlement_days: Mapping[str, Sequence[date]]
     quotes: Sequence[Quote]
     epoch: int
     market_time: datetime | None
@@ -70,13 +73,20 @@ class Subscription:
 
 
 class Board:
-    def __init__(self) -> None:
+    """`outdated` is set when a session that it knows has ended: time to read the catalogue again."""
+
+    def __init__(self, *, outdated: asyncio.Event | None = None) -> None:
+        self.outdated = outdated or asyncio.Event()
         self.instruments: Mapping[str, Instrument] = {}
+        self.calendars: Mapping[str, Calendar] = {}
         self.sessions: Sequence[Session] = ()
+        self.settlement_days: Mapping[str, Sequence[date]] = {}
         self.quotes: dict[str, Quote] = {}
         self.epoch = 0
         self.market_time: datetime | None = None
         self.loaded = asyncio.Event()
+        # Whoever reads the catalogue holds it, so that nobody puts an older one in the place of a newer.
+        self.reading = asyncio.Lock()
         self._subscriptions: set[Subscription] = set()
 
     @property
@@ -86,13 +96,40 @@ class Board:
     def state(self) -> str:
         return "ok" if self.loaded.is_set() else "not loaded yet"
 
-    def catalogue(self, instruments: Iterable[Instrument], sessions: Sequence[Session]) -> None:
-        """What is traded and when."""
+    def catalogue(
+        self,
+        instruments: Iterable[Instrument],
+        sessions: Sequence[Session],
+        *,
+        calendars: Iterable[Calendar] = (),
+        settlement_days: Mapping[str, Sequence[date]] | None = None,
+    ) -> None:
+        """What is traded, when, and when trades settle."""
+        before = (self.instruments, self.sessions, self.settlement_days)
         by_symbol = {instrument.symbol: instrument for instrument in instruments}
-        if by_symbol != self.instruments or tuple(sessions) != self.sessions:
-            self.instruments = dict(sorted(by_symbol.items()))
-            self.sessions = tuple(sessions)
+        self.instruments = dict(sorted(by_symbol.items()))
+        self.calendars = {each.calendar: each for each in calendars}
+        self.sessions = tuple(sessions)
+        self.settlement_days = settlement_days or {}
+        if (self.instruments, self.sessions, self.settlement_days) != before:
             self._start_over()
+
+    def session(self, calendar: str, at: datetime) -> Session | None:
+        """The one that is running then, as far as the running and the next ones are known."""
+        own = (each for each in self.sessions if each.calendar == calendar)
+        return next((each for each in own if each.opens_at <= at < each.closes_at), None)
+
+    def next_session(self, calendar: str, at: datetime) -> Session | None:
+        """The first one that begins after that."""
+        own = (each for each in self.sessions if each.calendar == calendar)
+        return next((each for each in own if each.opens_at > at), None)
+
+    def takes(self, symbol: str, at: datetime) -> bool:
+        """Whether a price of that moment counts: its market is open, or there is none to show yet."""
+        instrument = self.instruments.get(symbol)
+        if instrument is None:
+            return False
+        return symbol not in self.quotes or self.session(instrument.calendar, at) is not None
 
     def begin(self, epoch: int, market_time: datetime | None) -> None:
         """Another feeder has taken over."""
@@ -117,6 +154,7 @@ class Board:
         return Snapshot(
             instruments=tuple(self.instruments.values()),
             sessions=self.sessions,
+            settlement_days=self.settlement_days,
             quotes=tuple(
                 unread.get(symbol) or replace(quote, low_ask=quote.ask, high_bid=quote.bid)
                 for symbol, quote in self.quotes.items()
@@ -139,6 +177,8 @@ class Board:
     def _tell(self, market_time: datetime | None) -> None:
         if market_time is not None and (self.market_time is None or market_time > self.market_time):
             self.market_time = market_time
+            if any(session.closes_at <= market_time for session in self.sessions):
+                self.outdated.set()
 
     def _start_over(self) -> None:
         for subscription in self._subscriptions:

@@ -10,7 +10,8 @@ from hub.market_data.v1 import market_data_pb2 as pb
 from hub.market_data.v1 import market_data_pb2_grpc
 from hub_errors import Unavailable
 from hub_market_data.board import Board
-from hub_market_data.mapping import moment, quote_from_proto
+from hub_market_data.mapping.quotes import quote_from_proto
+from hub_market_data.mapping.times import moment
 from hub_rpc import reading
 
 SILENCE_S = 5.0

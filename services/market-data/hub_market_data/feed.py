@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
-from hub_market_data.domain import Tick
+from hub_market_data.domain.ticks import Tick
 
 
 class Feed(Protocol):
@@ -18,6 +19,10 @@ class Feed(Protocol):
 
     def ticks(self) -> AsyncIterator[Sequence[Tick]]:
         """What happens, as it happens, at most one tick of a symbol in each group."""
+        ...
+
+    def move_to(self, market_time: datetime) -> None:
+        """Its market time goes on from there, unless it is there already."""
         ...
 
     def place(self) -> str:

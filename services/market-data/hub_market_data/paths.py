@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final
 
-from hub_market_data.domain import Bar
+from hub_market_data.domain.bars import Bar
 
 # Ticks between two turns of the price, at least and at most.
 _SHORTEST_LEG: Final = 28

@@ -9,11 +9,12 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from hub_market_data.domain import Bar, Tick
+from hub_market_data.domain.bars import Bar
+from hub_market_data.domain.ticks import Tick
 from hub_market_data.paths import Step, day_path
 from hub_runtime import Clock
 
@@ -91,12 +92,19 @@ class Replay:
         self._steps = round(TRADING_DAY_S / speed / BEAT_S)
         self._clock = clock
         self._market_time = market_time
+        self._ahead = timedelta()
+        if market_time is not None:
+            self.move_to(market_time)
         if not self._histories:
             raise ValueError("there are no bars to play")
         number, part = _parsed(place)
         self._begin(number)
         for _ in range(round(part * self._steps)):
             self._advance()
+
+    def move_to(self, market_time: datetime) -> None:
+        """From there on market time runs as fast as wall time, and stays ahead of it."""
+        self._ahead = max(self._ahead, market_time - self._clock())
 
     def place(self) -> str:
         return f"{self._number}/{self._done / self._steps:.9f}"
@@ -113,7 +121,7 @@ class Replay:
         """The next tick of every symbol."""
         if self._done == self._steps:
             self._begin(self._number + 1)
-        now = self._clock()
+        now = self._clock() + self._ahead
         self._market_time = now if self._market_time is None else max(self._market_time, now)
         steps = self._advance()
         return [self._days[symbol].tick(symbol, step, self._market_time) for symbol, step in steps.items()]

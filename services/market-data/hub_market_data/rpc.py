@@ -1,49 +1,199 @@
-"""MarketDataService: message -> values -> use case -> message. Decides nothing."""
+"""The service's RPCs: message -> values -> use case -> message. Decides nothing."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any, Final
+from uuid import UUID
 
 from grpc import aio
 
+from hub.market_data.v1 import market_data_admin_pb2 as admin_pb
+from hub.market_data.v1 import market_data_admin_pb2_grpc, market_data_pb2_grpc
 from hub.market_data.v1 import market_data_pb2 as pb
-from hub.market_data.v1 import market_data_pb2_grpc
-from hub_market_data import mapping, usecases
+from hub_identity import Trust, current_principal
 from hub_market_data.board import Board
+from hub_market_data.domain.instruments import Search
+from hub_market_data.mapping.bars import action_to_proto, bar_to_proto, read_adjustment, read_timeframe
+from hub_market_data.mapping.catalogue import (
+    clock_to_proto,
+    instrument_to_proto,
+    read_asset_class,
+    session_to_proto,
+    statistics_to_proto,
+)
+from hub_market_data.mapping.quotes import message, quote_to_proto
+from hub_market_data.mapping.times import read_moment, timestamp
+from hub_market_data.store import Bars, Catalogue
+from hub_market_data.usecases import administering, asking
+from hub_market_data.usecases.administering import Market
+from hub_market_data.usecases.bars import list_bars, list_corporate_actions
+from hub_market_data.usecases.looking_up import Lookups, get_instrument
 from hub_rpc import CallTable
+from hub_runtime import Clock
 
 SIGN_OF_LIFE_S: Final = 1.0
 
 CALL_TABLE: Final[CallTable] = {
     "hub.market_data.v1.MarketDataService": {
-        "ListInstruments": frozenset({"gateway"}),
-        "GetQuotes": frozenset({"gateway"}),
         # market-data itself: replicas that follow the active feeder.
         "StreamQuotes": frozenset({"order", "position", "portfolio", "quote-stream", "market-data"}),
-    }
+        "ListCorporateActions": frozenset({"gateway", "position", "order"}),
+        "*": frozenset({"gateway"}),
+    },
+    "hub.market_data.v1.MarketDataAdminService": {"*": frozenset({"gateway"})},
 }
 Context = aio.ServicerContext[Any, Any]
 
 
 class MarketDataRpc(market_data_pb2_grpc.MarketDataServiceServicer):
-    def __init__(self, board: Board) -> None:
+    def __init__(
+        self,
+        *,
+        board: Board,
+        catalogue: Catalogue,
+        bars: Bars,
+        lookups: Lookups,
+        clock: Clock,
+        market_hours: str,
+    ) -> None:
         self._board = board
+        self._catalogue = catalogue
+        self._bars = bars
+        self._lookups = lookups
+        self._clock = clock
+        self._market_hours = market_hours
 
     async def ListInstruments(
         self, request: pb.ListInstrumentsRequest, context: Context
     ) -> pb.ListInstrumentsResponse:
-        instruments = usecases.list_instruments(self._board)
-        return pb.ListInstrumentsResponse(instruments=map(mapping.instrument_to_proto, instruments))
+        search = Search(query=request.query, asset_class=read_asset_class(request.asset_class))
+        page, token = asking.list_instruments(
+            self._board, search, size=request.page_size, token=request.page_token
+        )
+        return pb.ListInstrumentsResponse(instruments=map(instrument_to_proto, page), next_page_token=token)
+
+    async def GetInstrument(
+        self, request: pb.GetInstrumentRequest, context: Context
+    ) -> pb.GetInstrumentResponse:
+        instrument, statistics = await get_instrument(self._board, request.symbol, lookups=self._lookups)
+        return statistics_to_proto(instrument, statistics)
 
     async def GetQuotes(self, request: pb.GetQuotesRequest, context: Context) -> pb.GetQuotesResponse:
-        quotes, unknown = usecases.get_quotes(self._board, request.symbols)
-        return pb.GetQuotesResponse(quotes=map(mapping.quote_to_proto, quotes), unknown=unknown)
+        quotes, unknown = asking.get_quotes(self._board, request.symbols)
+        return pb.GetQuotesResponse(quotes=map(quote_to_proto, quotes), unknown=unknown)
 
     async def StreamQuotes(
         self, request: pb.StreamQuotesRequest, context: Context
     ) -> AsyncIterator[pb.StreamQuotesResponse]:
-        symbols = usecases.followed_symbols(self._board, request.symbols)
+        symbols = asking.followed_symbols(self._board, request.symbols)
         with self._board.subscribed(symbols) as subscription:
             while True:
-                yield mapping.message(await subscription.next(timeout_s=SIGN_OF_LIFE_S))
+                yield message(await subscription.next(timeout_s=SIGN_OF_LIFE_S))
+
+    async def GetClock(self, request: pb.GetClockRequest, context: Context) -> pb.GetClockResponse:
+        calendar = request.calendar or self._market_hours
+        return clock_to_proto(asking.get_clock(self._board, calendar, clock=self._clock))
+
+    async def ListSessions(
+        self, request: pb.ListSessionsRequest, context: Context
+    ) -> pb.ListSessionsResponse:
+        calendar, sessions = await asking.list_sessions(
+            self._board,
+            request.calendar or self._market_hours,
+            first_day=request.first_day,
+            last_day=request.last_day,
+            catalogue=self._catalogue,
+        )
+        return pb.ListSessionsResponse(
+            calendar=calendar.calendar,
+            timezone=calendar.timezone,
+            sessions=map(session_to_proto, sessions),
+        )
+
+    async def ListBars(self, request: pb.ListBarsRequest, context: Context) -> pb.ListBarsResponse:
+        bars, token = await list_bars(
+            self._board,
+            self._bars,
+            symbol=request.symbol,
+            timeframe=read_timeframe(request.timeframe),
+            adjustment=read_adjustment(request.adjustment),
+            start=read_moment(request.start, "start") if request.HasField("start") else None,
+            end=read_moment(request.end, "end") if request.HasField("end") else None,
+            size=request.page_size,
+            token=request.page_token,
+        )
+        return pb.ListBarsResponse(bars=map(bar_to_proto, bars), next_page_token=token)
+
+    async def ListCorporateActions(
+        self, request: pb.ListCorporateActionsRequest, context: Context
+    ) -> pb.ListCorporateActionsResponse:
+        actions, token = await list_corporate_actions(
+            self._board, self._bars, symbol=request.symbol, size=request.page_size, token=request.page_token
+        )
+        return pb.ListCorporateActionsResponse(actions=map(action_to_proto, actions), next_page_token=token)
+
+
+class MarketDataAdminRpc(market_data_admin_pb2_grpc.MarketDataAdminServiceServicer):
+    """Each call is checked for the role before anything else is looked at."""
+
+    def __init__(self, *, market: Market, trust: Trust) -> None:
+        self._market = market
+        self._trust = trust
+
+    def _actor(self) -> UUID:
+        return administering.administrator(current_principal(self._trust))
+
+    async def HaltInstrument(
+        self, request: admin_pb.HaltInstrumentRequest, context: Context
+    ) -> admin_pb.HaltInstrumentResponse:
+        halted = await administering.halt(self._market, self._actor(), request.symbol, request.reason)
+        return admin_pb.HaltInstrumentResponse(instrument=instrument_to_proto(halted))
+
+    async def ResumeInstrument(
+        self, request: admin_pb.ResumeInstrumentRequest, context: Context
+    ) -> admin_pb.ResumeInstrumentResponse:
+        resumed = await administering.resume(self._market, self._actor(), request.symbol)
+        return admin_pb.ResumeInstrumentResponse(instrument=instrument_to_proto(resumed))
+
+    async def CreateCalendar(
+        self, request: admin_pb.CreateCalendarRequest, context: Context
+    ) -> admin_pb.CreateCalendarResponse:
+        created = await administering.create_calendar(
+            self._market, self._actor(), request.calendar, request.timezone
+        )
+        return admin_pb.CreateCalendarResponse(calendar=created.calendar, timezone=created.timezone)
+
+    async def SetTradingHours(
+        self, request: admin_pb.SetTradingHoursRequest, context: Context
+    ) -> admin_pb.SetTradingHoursResponse:
+        sessions = await administering.set_trading_hours(
+            self._market,
+            self._actor(),
+            request.calendar,
+            first_day=request.first_day,
+            last_day=request.last_day,
+            weekdays=request.weekdays,
+            hours=[(each.opens, each.closes) for each in request.hours],
+        )
+        return admin_pb.SetTradingHoursResponse(sessions=map(session_to_proto, sessions))
+
+    async def InvalidateCache(
+        self, request: admin_pb.InvalidateCacheRequest, context: Context
+    ) -> admin_pb.InvalidateCacheResponse:
+        count = await administering.invalidate_cache(self._market, self._actor(), request.symbols)
+        return admin_pb.InvalidateCacheResponse(count=count)
+
+    async def WarmCache(
+        self, request: admin_pb.WarmCacheRequest, context: Context
+    ) -> admin_pb.WarmCacheResponse:
+        count = await administering.warm_cache(self._market, self._actor(), request.symbols)
+        return admin_pb.WarmCacheResponse(count=count)
+
+    async def MoveMarketTime(
+        self, request: admin_pb.MoveMarketTimeRequest, context: Context
+    ) -> admin_pb.MoveMarketTimeResponse:
+        actor = self._actor()
+        wanted = read_moment(request.market_time, "market_time")
+        moved = await administering.move_market_time(self._market, actor, wanted)
+        return admin_pb.MoveMarketTimeResponse(market_time=timestamp(moved))

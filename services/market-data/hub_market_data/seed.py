@@ -1,21 +1,14 @@
-"""The instruments and the real price history of a new database; data/NOTICE says where they come from."""
+"""The instruments of a new database."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import date, timedelta
 from decimal import Decimal
-from importlib import resources
 from typing import Final
 
-from hub_market_data.domain import AssetClass, Bar, Instrument
+from hub_market_data.domain.instruments import AssetClass, Instrument
 
 
-def _stock(symbol: str, name: str, exchange: str) -> Instrument:
+def _stock(symbol: str, name: str, exchange: str, sector: str, description: str) -> Instrument:
     return Instrument(
         symbol=symbol,
         name=name,
@@ -24,44 +17,53 @@ def _stock(symbol: str, name: str, exchange: str) -> Instrument:
         currency="USD",
         tick_size=Decimal("0.01"),
         lot_size=Decimal(1),
+        min_quantity=Decimal("0.00000001"),
+        max_quantity=Decimal(1_000_000),
         fractionable=True,
         tradable=True,
+        shortable=False,
         halted=False,
         calendar="XNYS",
+        settlement_calendar="US",
+        sector=sector,
+        description=description,
     )
 
 
 INSTRUMENTS: Final = (
-    _stock("AAPL", "Apple Inc.", "XNAS"),
-    _stock("FB", "Facebook, Inc.", "XNAS"),
-    _stock("GOOG", "Google Inc.", "XNAS"),
-    _stock("IBM", "International Business Machines Corporation", "XNYS"),
-    _stock("MSFT", "Microsoft Corporation", "XNAS"),
+    _stock(
+        "AAPL",
+        "Apple Inc.",
+        "XNAS",
+        "Information Technology",
+        "Makes computers, telephones and music players, their software, and the stores that sell for them.",
+    ),
+    _stock(
+        "FB",
+        "Facebook, Inc.",
+        "XNAS",
+        "Communication Services",
+        "Runs a social network that lives on advertising.",
+    ),
+    _stock(
+        "GOOG",
+        "Google Inc.",
+        "XNAS",
+        "Communication Services",
+        "Runs a search engine and other services on the web that live on advertising.",
+    ),
+    _stock(
+        "IBM",
+        "International Business Machines Corporation",
+        "XNYS",
+        "Information Technology",
+        "Sells computers, software and services to companies.",
+    ),
+    _stock(
+        "MSFT",
+        "Microsoft Corporation",
+        "XNAS",
+        "Information Technology",
+        "Makes operating systems, office and server software, and games consoles.",
+    ),
 )
-
-
-def histories(last_day: date) -> Mapping[str, Sequence[Bar]]:
-    """The committed history by symbol, moved as a whole so that its last day is `last_day`."""
-    original = _read()
-    shift = last_day - max(bars[-1].day for bars in original.values())
-    return {symbol: [_moved(bar, shift) for bar in bars] for symbol, bars in original.items()}
-
-
-def _moved(bar: Bar, shift: timedelta) -> Bar:
-    return replace(bar, day=bar.day + shift)
-
-
-def _read() -> dict[str, list[Bar]]:
-    packed = resources.files("hub_market_data").joinpath("data/daily_bars.csv.gz").read_bytes()
-    found: dict[str, list[Bar]] = {}
-    for row in csv.DictReader(io.StringIO(gzip.decompress(packed).decode("ascii"))):
-        bar = Bar(
-            day=date.fromisoformat(row["day"]),
-            open=Decimal(row["open"]),
-            high=Decimal(row["high"]),
-            low=Decimal(row["low"]),
-            close=Decimal(row["close"]),
-            volume=int(row["volume"]),
-        )
-        found.setdefault(row["symbol"], []).append(bar)
-    return found

@@ -1,16 +1,18 @@
-"""The feed job: one process at a time plays prices into its board and saves where it is."""
+"""The feed job: one process at a time plays prices into its board, makes bars of them and saves
+where it is."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from hub_errors import Unavailable
 from hub_market_data.board import Board
-from hub_market_data.domain import quoted
+from hub_market_data.domain.ticks import Quote, quoted
 from hub_market_data.feed import Feed
-from hub_market_data.store import FeedState, Store
+from hub_market_data.rolling import Roller
+from hub_market_data.store import Bars, Feeding, FeedState
 from hub_postgres import holding_lock
 from hub_runtime import Clock, counter, gauge, get_logger
 
@@ -33,25 +35,28 @@ class Feeder:
         kind: str,
         make_feed: Callable[[FeedState], Awaitable[Feed]],
         board: Board,
-        store: Store,
+        feeding: Feeding,
+        bars: Bars,
         clock: Clock,
     ) -> None:
         self._kind = kind
         self._make_feed = make_feed
         self._board = board
-        self._store = store
+        self._feeding = feeding
+        self._bars = bars
         self._clock = clock
         self._seqs: dict[str, int] = {}
-        self._feeding = False
+        self._playing = False
 
     def state(self) -> str:
-        return "ok" if self._feeding else "standby"
+        return "ok" if self._playing else "standby"
 
     async def run(self, url: str, password: str) -> None:
         await self._board.loaded.wait()
         async with holding_lock(url, password, LOCK) as lock:
-            state = await self._store.draw_epoch(self._kind)
+            state = await self._feeding.draw_epoch(self._kind)
             feed = await self._make_feed(state)
+            roller = Roller(await self._bars.running())
             self._board.begin(state.epoch, state.market_time)
             text = f"feed {self._kind} started, epoch {state.epoch}"
             log.info(
@@ -64,36 +69,52 @@ class Feeder:
             )
             gauge("hub_market_feed_epoch", "The epoch this process feeds in").set(state.epoch)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._play(feed, state.epoch), name="feed play")
-                group.create_task(self._save(feed, state.epoch), name="feed save")
+                group.create_task(self._play(feed, roller, state.epoch), name="feed play")
+                group.create_task(self._save(feed, roller, state.epoch), name="feed save")
                 await lock.lost.wait()
                 raise FeederReplacedError("the feeder's lock is lost")
 
-    async def _play(self, feed: Feed, epoch: int) -> None:
+    async def _play(self, feed: Feed, roller: Roller, epoch: int) -> None:
         ticks_total = counter("hub_market_ticks_total", "Ticks taken from the feed")
         async for ticks in feed.ticks():
             received_at = self._clock()
+            market_time = ticks[0].market_time if ticks else None
+            taken = [tick for tick in ticks if self._board.takes(tick.symbol, tick.market_time)]
             quotes = []
-            for tick in ticks:
+            for tick in taken:
                 seq = self._seqs[tick.symbol] = self._seqs.get(tick.symbol, 0) + 1
                 quotes.append(quoted(tick, epoch=epoch, seq=seq, received_at=received_at))
-            self._board.publish(quotes, ticks[0].market_time if ticks else None)
-            self._feeding = True
-            ticks_total.inc(len(ticks))
+            self._board.publish(quotes, market_time)
+            self._roll(quotes, roller)
+            self._playing = True
+            ticks_total.inc(len(taken))
         raise FeederReplacedError("the feed has come to its end")
 
-    async def _save(self, feed: Feed, epoch: int) -> None:
+    def _roll(self, quotes: Sequence[Quote], roller: Roller) -> None:
+        """What is shown before a market has opened for the first time is of no trading day."""
+        for quote in quotes:
+            calendar = self._board.instruments[quote.symbol].calendar
+            session = self._board.session(calendar, quote.market_time)
+            if session is not None:
+                roller.take(quote, session.day)
+
+    async def _save(self, feed: Feed, roller: Roller, epoch: int) -> None:
         while True:
             await asyncio.sleep(SAVE_INTERVAL_S)
             quotes = [quote for quote in self._board.quotes.values() if quote.epoch == epoch]
-            if not quotes or self._board.market_time is None:
+            market_time, bars = self._board.market_time, roller.unsaved()
+            if not self._playing or market_time is None:
                 continue
             try:
-                mine = await self._store.save(
-                    epoch=epoch, market_time=self._board.market_time, place=feed.place(), quotes=quotes
+                saved = await self._feeding.save(
+                    epoch=epoch, market_time=market_time, place=feed.place(), quotes=quotes, bars=bars
                 )
             except Unavailable as error:
                 log.warning("feed_not_saved", reason=error.code)
                 continue
-            if not mine:
+            if saved is None:
                 raise FeederReplacedError("another feeder has drawn a higher epoch")
+            roller.saved(bars)
+            if saved > market_time:
+                log.info("market_time_moved", market_time=saved.isoformat())
+                feed.move_to(saved)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,7 +27,7 @@ from hub_order.usecases.submit import Desk
 from hub_order.venue import SimulatedVenue
 from hub_order.worker import handle
 from hub_postgres import DatabaseProbe, Pool, Wakeup, holding_lock, migrate, pooled
-from hub_rpc import CallTable, Server, connect
+from hub_rpc import Breaker, CallTable, Server, connect, peer_state
 from hub_runtime import Process, main, supervised, utc_now
 
 DESCRIPTION = "accepts orders, brings them to a venue and records what became of them"
@@ -50,32 +50,43 @@ class Stores:
 
 async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -> None:
     pool = await process.stack.enter_async_context(pooled(settings, application_name="hub_order"))
-    probe = DatabaseProbe(pool)
+    probe = DatabaseProbe(pool, package="hub_order")
     process.spawn(probe.run(), "database probe")
     process.ready("database", probe.state)
     stores = Stores(Orders(pool), Acceptance(pool), Sweeping(pool))
     amqp = Amqp(settings.amqp_url, settings.amqp_password, name="order")
+    information = {"database": probe.state}
     if jobs & {"work", "trigger", "relay"}:
         process.ready("broker", amqp.state)
+        information["broker"] = amqp.state
     if "relay" in jobs:
         _relay(settings, process, pool, amqp)
-    if jobs & {"serve", "work", "trigger"}:
+    if jobs & {"serve", "work", "trigger", "sweep"}:
         market = await _follow_market(settings, process)
         if "work" in jobs:
             _work(settings, process, stores, amqp, market)
         if "trigger" in jobs:
             _trigger(settings, process, stores, amqp, market)
     if jobs & {"serve", "sweep"}:
-        position = Position(await _channel(settings, process, settings.position_target, "position"))
+        breaker = Breaker("position")
+        channel = await _channel(settings, process, settings.position_target, "position", breaker)
+        information["position"] = peer_state(channel, breaker)
+        position = Position(channel)
         if "sweep" in jobs:
-            _sweep(settings, process, stores, position)
+            _sweep(settings, process, stores, position, market)
         if "serve" in jobs:
-            await _serve(settings, process, stores, position, market)
+            await _serve(settings, process, stores, position, market, information=information)
     await process.drained()
 
 
 async def _serve(
-    settings: OrderSettings, process: Process, stores: Stores, position: Position, market: Market
+    settings: OrderSettings,
+    process: Process,
+    stores: Stores,
+    position: Position,
+    market: Market,
+    *,
+    information: Mapping[str, Callable[[], str]],
 ) -> None:
     enter = process.stack.enter_async_context
     trust = Trust()
@@ -101,6 +112,7 @@ async def _serve(
         [register],
         reflection=settings.environment == "local",
         checks={"trust": trust.state, "market": market.state},
+        information=information,
     )
     await enter(server)
 
@@ -137,11 +149,14 @@ def _relay(settings: OrderSettings, process: Process, pool: Pool, amqp: Amqp) ->
     process.spawn(Relay(pool, wakeup, amqp, "order").run(), "relay")
 
 
-def _sweep(settings: OrderSettings, process: Process, stores: Stores, position: Position) -> None:
+def _sweep(
+    settings: OrderSettings, process: Process, stores: Stores, position: Position, market: Market
+) -> None:
     sweeper = Sweeper(
         position=position,
         orders=stores.orders,
         sweeping=stores.sweeping,
+        market=market,
         clock=utc_now,
         hold_max_age=settings.hold_max_age,
         order_max_age=settings.order_max_age,
@@ -152,13 +167,17 @@ def _sweep(settings: OrderSettings, process: Process, stores: Stores, position: 
 async def _follow_market(settings: OrderSettings, process: Process) -> Market:
     cache = QuoteCache()
     channel = await _channel(settings, process, settings.market_data_target, "market-data")
+    market = Market(cache, max_age_s=settings.quote_max_age_s)
     process.spawn(cache.follow(channel), "quotes")
-    process.ready("market", cache.state)
-    return Market(cache, max_age_s=settings.quote_max_age_s)
+    process.spawn(market.watch(), "trading times")
+    process.ready("market", market.state)
+    return market
 
 
-async def _channel(settings: OrderSettings, process: Process, target: str, peer: str) -> aio.Channel:
-    channel = connect(target, settings.tls, peer)
+async def _channel(
+    settings: OrderSettings, process: Process, target: str, peer: str, breaker: Breaker | None = None
+) -> aio.Channel:
+    channel = connect(target, settings.tls, peer, breaker=breaker)
     return await process.stack.enter_async_context(channel)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -12,12 +13,15 @@ from grpc import aio
 
 from hub.position.v1 import position_pb2, position_pb2_grpc
 from hub_market_client import Quote as MarketQuote
-from hub_market_client import QuoteCache
+from hub_market_client import QuoteCache, Session
 from hub_money import to_text
 from hub_order import mapping
 from hub_order.domain import Quote, Side
 from hub_order.risk import Draft, Facts, Limits
-from hub_runtime import counter, span
+from hub_order.trading_times import TradingTimes
+from hub_runtime import Clock, counter, span, utc_now
+
+LOOK_S = 0.5
 
 PLACE_HOLDS_CALLS = counter("hub_order_place_holds_calls_total", "PlaceHolds calls made")
 
@@ -89,11 +93,13 @@ class Position:
 
 
 class Market:
-    """The quote cache as the rules and the worker see it: a price is there, and fresh, or it is not."""
+    """The quote cache as the rules and the worker see it: what trades now, and at which price."""
 
-    def __init__(self, cache: QuoteCache, *, max_age_s: float) -> None:
+    def __init__(self, cache: QuoteCache, *, max_age_s: float, clock: Clock = utc_now) -> None:
         self._cache = cache
         self._max_age_s = max_age_s
+        self._clock = clock
+        self._times = TradingTimes()
 
     @property
     def loaded(self) -> bool:
@@ -102,33 +108,85 @@ class Market:
     def state(self) -> str:
         return self._cache.state()
 
+    def time(self) -> datetime:
+        """The market's own clock."""
+        return self._cache.market_time()
+
     def updates(self) -> AsyncGenerator[MarketQuote, None]:
         """Every change from here on, for one reader; use `aclosing`."""
         return self._cache.updates()
 
     def facts(self, draft: Draft, limits: Limits) -> Facts:
         market = self._cache.quote(draft.symbol)
-        instrument = self._cache.instrument(draft.symbol)
+        session = self._cache.session(draft.symbol)
         return Facts(
             draft=draft,
             limits=limits,
-            instrument=instrument,
+            instrument=self._cache.instrument(draft.symbol),
             quote=None if market is None else mapping.quote(market),
             fresh=market is not None and self._cache.fresh(market, self._max_age_s),
-            session_open=instrument is not None and self._cache.session_open(draft.symbol),
+            session_open=session is not None and not self._just_opened(session),
         )
+
+    def _just_opened(self, session: Session) -> bool:
+        """Its first quotes are still on their way: until they come it is as before the open."""
+        return self._cache.market_time() - session.opens_at < timedelta(seconds=self._max_age_s)
+
+    def trades(self, symbol: str) -> bool:
+        """Whether a session is running and the instrument is not halted."""
+        instrument = self._cache.instrument(symbol)
+        return instrument is not None and not instrument.halted and self._cache.session_open(symbol)
 
     def usable(self, symbol: str) -> Quote | None:
         """The quote that an order can be filled from now."""
         market = self._cache.quote(symbol)
-        return mapping.quote(market) if market is not None and self.fills(market) else None
+        return None if market is None or self.session_of(market) is None else mapping.quote(market)
 
-    def fills(self, market: MarketQuote) -> bool:
-        """Whether a venue would deal at this quote: trading goes on, and the quote is fresh."""
-        instrument = self._cache.instrument(market.symbol)
-        if instrument is None or instrument.halted or not self._cache.session_open(market.symbol):
-            return False
-        return self._cache.fresh(market, self._max_age_s)
+    def session_of(self, market: MarketQuote) -> Session | None:
+        """The session in which a venue would deal at this quote now; None where it would not."""
+        fresh = self._cache.fresh(market, self._max_age_s)
+        return self._session_at(market.symbol, market.market_time) if fresh else None
+
+    def deals(self, symbol: str, quoted_at: datetime) -> bool:
+        """Whether a venue still deals at a quote of that market time, which somebody else has found fresh."""
+        return self._session_at(symbol, quoted_at) is not None
+
+    def _session_at(self, symbol: str, quoted_at: datetime) -> Session | None:
+        """A quote counts in its own session only. The one who quotes may be ahead of us by a moment, so this
+        may be the session that is about to begin."""
+        instrument = self._cache.instrument(symbol)
+        if instrument is None or instrument.halted:
+            return None
+        sessions = self._cache.session(symbol), self._cache.next_session(symbol)
+        return next((s for s in sessions if s is not None and s.opens_at <= quoted_at < s.closes_at), None)
+
+    def traded_for(self, symbol: str, *, since: datetime, now: datetime) -> timedelta:
+        """How much open market there was, in wall time."""
+        self._look_at(symbol)
+        return self._times.traded(symbol, since=since, now=now)
+
+    def traded_before(self, age: timedelta) -> dict[str, datetime]:
+        """For each instrument the time before which an order is older than `age` of open market."""
+        now = self._clock()
+        found = {}
+        for symbol in self._cache.symbols():
+            self._look_at(symbol)
+            before = self._times.before(symbol, age=age, now=now)
+            if before is not None:
+                found[symbol] = before
+        return found
+
+    async def watch(self) -> None:
+        """The forever-job that notes when instruments trade."""
+        while True:
+            for symbol in self._cache.symbols():
+                self._look_at(symbol)
+            await asyncio.sleep(LOOK_S)
+
+    def _look_at(self, symbol: str) -> None:
+        session = self._cache.session(symbol) if self.trades(symbol) else None
+        open_for = None if session is None else self._cache.market_time() - session.opens_at
+        self._times.see(symbol, open_for=open_for, now=self._clock())
 
 
 def _hold_message(request: HoldRequest) -> position_pb2.HoldRequest:

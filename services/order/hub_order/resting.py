@@ -55,6 +55,18 @@ class RestingOrders:
         self._push(order)
         return True
 
+    def symbols(self) -> set[str]:
+        """Of which instruments there are orders."""
+        return {symbol for (symbol, _), heap in self._heaps.items() if heap} | {
+            self._orders[order_id].symbol for order_id in self._handed
+        }
+
+    def take_back(self, symbol: str) -> None:
+        """What was handed over of this instrument waits for the next price like the others."""
+        for order_id in [each for each in self._handed if self._orders[each].symbol == symbol]:
+            del self._handed[order_id]
+            self._push(self._orders[order_id])
+
     def keep_only(self, order_ids: set[UUID]) -> None:
         """Forgets all others: a row that ended unseen must not stay in memory."""
         for order_id in self._orders.keys() - order_ids:

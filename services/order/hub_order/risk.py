@@ -38,7 +38,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that the rules may look at."""
+    """All that the rules may look at. The last quote is the reference; only while a session runs must it be
+    fresh."""
 
     draft: Draft
     limits: Limits
@@ -131,18 +132,26 @@ def _lot_size(facts: Facts) -> str | None:
     return f"Quantities of {facts.draft.symbol} are multiples of {to_text(instrument.lot_size)}."
 
 
+def _quantity_too_small(facts: Facts) -> str | None:
+    instrument = facts.instrument
+    if instrument is None or facts.draft.quantity >= instrument.min_quantity:
+        return None
+    return f"An order of {facts.draft.symbol} is for at least {to_text(instrument.min_quantity)}."
+
+
 def _quantity_too_large(facts: Facts) -> str | None:
-    if facts.draft.quantity > facts.limits.most_quantity:
-        return f"An order is for at most {to_text(facts.limits.most_quantity)}."
+    most = facts.limits.most_quantity
+    if facts.instrument is not None:
+        most = min(most, facts.instrument.max_quantity)
+    if facts.draft.quantity > most:
+        return f"An order of {facts.draft.symbol} is for at most {to_text(most)}."
     return None
 
 
-def _market_closed(facts: Facts) -> str | None:
-    return None if facts.session_open else f"The market for {facts.draft.symbol} is closed."
-
-
 def _market_data_stale(facts: Facts) -> str | None:
-    if facts.quote is None or not facts.fresh or price_for(facts.draft.side, facts.quote) <= 0:
+    """While the market is open its price must be a current one."""
+    there = facts.quote is not None and price_for(facts.draft.side, facts.quote) > 0
+    if not there or (facts.session_open and not facts.fresh):
         return f"There is no current price of {facts.draft.symbol}."
     return None
 
@@ -179,8 +188,8 @@ RULES = (
     Rule("halted", "symbol", Refused, _halted),
     Rule("tick_size", "limit_price", Invalid, _tick_size),
     Rule("lot_size", "quantity", Invalid, _lot_size),
+    Rule("quantity_too_small", "quantity", Invalid, _quantity_too_small),
     Rule("quantity_too_large", "quantity", Invalid, _quantity_too_large),
-    Rule("market_closed", "symbol", Refused, _market_closed),
     Rule("market_data_stale", "symbol", Refused, _market_data_stale),
     Rule("price_out_of_band", "limit_price", Refused, _price_band),
     Rule("value_too_large", "quantity", Refused, _value_too_large),

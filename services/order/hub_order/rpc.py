@@ -59,11 +59,13 @@ class OrderService(order_pb2_grpc.OrderServiceServicer):
             page_size=request.page_size,
             token=request.page_token,
             open_only=request.open_only,
+            include_total=request.include_total,
             orders=self._orders,
         )
         return order_pb2.ListOrdersResponse(
             orders=[mapping.order_message(order) for order in page.orders],
             next_page_token=page.next_page_token,
+            total=page.total,
         )
 
     async def CancelOrder(

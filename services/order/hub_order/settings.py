@@ -33,9 +33,12 @@ class OrderSettings(ProcessSettings, TlsSettings, GrpcSettings, DatabaseSettings
     )
     most_quantity: Decimal = setting("largest quantity of an order", default=Decimal(1_000_000))
     most_value: Decimal = setting("largest value of an order", default=Decimal(100_000_000))
-    quote_max_age_s: float = setting("a quote that is older is not used", default=10.0)
+    quote_max_age_s: float = setting(
+        "while the market is open, a quote that is older is not used", default=10.0
+    )
     order_max_age: timedelta = setting(
-        "a market order that found no price for so long fails (seconds)", default=timedelta(seconds=120)
+        "a market order fails after so much open market without a price (seconds)",
+        default=timedelta(seconds=120),
     )
     idempotency_ttl: timedelta = setting(
         "how long an idempotency key is remembered (seconds)", default=timedelta(hours=24)

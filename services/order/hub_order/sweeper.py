@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from hub_errors import HubError
-from hub_order.clients import Position
+from hub_order.clients import Market, Position
 from hub_order.store import Orders, Sweeping
 from hub_order.usecases.sweep import fail_stale, forget_keys, sweep_holds
 from hub_runtime import Clock, get_logger
@@ -21,6 +21,7 @@ class Sweeper:
     position: Position
     orders: Orders
     sweeping: Sweeping
+    market: Market
     clock: Clock
     hold_max_age: timedelta
     order_max_age: timedelta
@@ -39,7 +40,7 @@ class Sweeper:
 
     async def stale(self) -> int:
         return await fail_stale(
-            orders=self.orders, sweeping=self.sweeping, clock=self.clock, max_age=self.order_max_age
+            orders=self.orders, sweeping=self.sweeping, market=self.market, max_age=self.order_max_age
         )
 
     async def keys(self) -> int:

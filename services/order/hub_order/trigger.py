@@ -6,7 +6,7 @@ Its memory is a copy: the rows are the truth, and the worker decides on them. It
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from uuid import UUID
 
 from hub_errors import HubError
 from hub_market_client import Quote as MarketQuote
+from hub_market_client import Session
 from hub_order import mapping
 from hub_order.clients import Market
 from hub_order.domain import Order
@@ -24,6 +25,7 @@ from hub_runtime import counter, gauge, get_logger
 
 PAGE = 1000
 POLL_S = 1.0
+HOURS_S = 0.25
 # Changes are stamped before they commit: a look back finds those that became visible late.
 LOOK_BACK = timedelta(seconds=10)
 SHORT_LOOK_BACK = timedelta(seconds=1)
@@ -52,6 +54,10 @@ class Trigger:
     hand_over: HandOver
     memory: RestingOrders = field(default_factory=RestingOrders)
     since: datetime | None = None
+    # The session in which each symbol's last quote was dealt in; None where it was not.
+    _sessions: dict[str, Session | None] = field(default_factory=dict)
+    # What is not traded now: looked at until it is.
+    _idle: set[str] = field(default_factory=set)
 
     async def lead(self, lock: HeldLock) -> None:
         """Ends only by an error or by being cancelled."""
@@ -61,6 +67,7 @@ class Trigger:
             group.create_task(self._end_with(lock), name="trigger lock")
             group.create_task(self._follow_rows(), name="trigger rows")
             group.create_task(self._follow_quotes(), name="trigger quotes")
+            group.create_task(self._follow_hours(), name="trigger hours")
             group.create_task(self._hand_again(), name="trigger again")
 
     async def _end_with(self, lock: HeldLock) -> None:
@@ -108,12 +115,29 @@ class Trigger:
     async def _take(self, orders: Sequence[Order]) -> None:
         """What is new in memory is held against the quote of now: the next one may be a long time off."""
         new = [order for order in orders if self.memory.put(order)]
+        await self._meet_now({order.symbol for order in new})
+
+    async def _meet_now(self, symbols: Iterable[str]) -> None:
+        """Holds orders against the current quotes."""
         hands = []
-        for symbol in {order.symbol for order in new}:
+        for symbol in symbols:
             quote = self.market.usable(symbol)
             if quote is not None:
                 hands += self.memory.crossed(quote, low_ask=quote.ask, high_bid=quote.bid, now=_now())
+            elif not self.market.trades(symbol):
+                self._idle.add(symbol)
         await self._hand(hands)
+
+    async def _follow_hours(self) -> None:
+        """Where trading begins (at the open, after a halt, because the hours were moved) the next quote fills
+        what has waited; the one that is there already may be all there is for a while."""
+        while True:
+            begun = {symbol for symbol in self._idle if self.market.trades(symbol)}
+            self._idle = {symbol for symbol in self.memory.symbols() if not self.market.trades(symbol)}
+            for symbol in begun:
+                self.memory.take_back(symbol)
+            await self._meet_now(begun)
+            await asyncio.sleep(HOURS_S)
 
     async def _follow_quotes(self) -> None:
         async with aclosing(self.market.updates()) as quotes:
@@ -121,9 +145,18 @@ class Trigger:
                 await self._meet(quote)
 
     async def _meet(self, market: MarketQuote) -> None:
-        if self.market.fills(market):
-            quote, low_ask, high_bid = mapping.quote(market), market.low_ask, market.high_bid
-            await self._hand(self.memory.crossed(quote, low_ask=low_ask, high_bid=high_bid, now=_now()))
+        session = self.market.session_of(market)
+        before = self._sessions.get(market.symbol)
+        self._sessions[market.symbol] = session
+        if session is None:
+            if not self.market.trades(market.symbol):
+                self._idle.add(market.symbol)
+            return
+        quote, low_ask, high_bid = mapping.quote(market), market.ask, market.bid
+        if before is not None and before.closes_at >= session.opens_at:
+            # Nothing that was left out since the quote before lies outside of trading.
+            low_ask, high_bid = market.low_ask, market.high_bid
+        await self._hand(self.memory.crossed(quote, low_ask=low_ask, high_bid=high_bid, now=_now()))
 
     async def _hand_again(self) -> None:
         """What was lost on the way is handed over again: its row would have changed."""

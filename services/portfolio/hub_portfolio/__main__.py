@@ -12,7 +12,7 @@ from hub_market_client import QuoteCache
 from hub_portfolio.clients import LivePrices, PositionBooks
 from hub_portfolio.rpc import PortfolioRpc
 from hub_portfolio.settings import PortfolioSettings
-from hub_rpc import CallTable, Server, connect
+from hub_rpc import Breaker, CallTable, Server, connect, peer_state
 from hub_runtime import Process, main, utc_now
 
 DESCRIPTION = "tells users what they own, at current prices"
@@ -25,7 +25,8 @@ async def run(settings: PortfolioSettings, jobs: frozenset[str], process: Proces
     process.ready("trust", trust.state)
     auth = await _channel(settings, process, settings.auth_target, "auth")
     market_data = await _channel(settings, process, settings.market_data_target, "market-data")
-    position = await _channel(settings, process, settings.position_target, "position")
+    breaker = Breaker("position")
+    position = await _channel(settings, process, settings.position_target, "position", breaker)
     process.spawn(trust.watch(auth), "trust")
     process.spawn(cache.follow(market_data), "quotes")
     service = PortfolioRpc(
@@ -42,13 +43,21 @@ async def run(settings: PortfolioSettings, jobs: frozenset[str], process: Proces
         [partial(portfolio_pb2_grpc.add_PortfolioServiceServicer_to_server, service)],
         reflection=settings.environment == "local",
         checks={"trust": trust.state},
+        information={
+            "market": cache.state,
+            "auth": peer_state(auth),
+            "market-data": peer_state(market_data),
+            "position": peer_state(position, breaker),
+        },
     )
     await process.stack.enter_async_context(server)
     await process.drained()
 
 
-async def _channel(settings: PortfolioSettings, process: Process, target: str, peer: str) -> aio.Channel:
-    return await process.stack.enter_async_context(connect(target, settings.tls, peer))
+async def _channel(
+    settings: PortfolioSettings, process: Process, target: str, peer: str, breaker: Breaker | None = None
+) -> aio.Channel:
+    return await process.stack.enter_async_context(connect(target, settings.tls, peer, breaker=breaker))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from hub.position.v1 import position_pb2_grpc
 from hub_batching import Batcher
 from hub_events import CHANNEL, POSITIONS, Amqp, Relay, consume
 from hub_identity import Trust
+from hub_market_client import QuoteCache
+from hub_position.clients import Market
 from hub_position.domain.hold import HoldAnswer, HoldRequest
 from hub_position.rpc import PositionRpc
 from hub_position.settings import PositionSettings
@@ -39,26 +41,47 @@ CALL_TABLE: CallTable = {
 
 async def run(settings: PositionSettings, jobs: frozenset[str], process: Process) -> None:
     pool = await process.stack.enter_async_context(pooled(settings, application_name="hub_position"))
-    probe = DatabaseProbe(pool)
+    probe = DatabaseProbe(pool, package="hub_position")
     process.spawn(probe.run(), "database probe")
     process.ready("database", probe.state)
     amqp = Amqp(settings.amqp_url, settings.amqp_password, name="position")
+    information = dict[str, Callable[[], str]]()
     if jobs & {"work", "relay"}:
         process.ready("broker", amqp.state)
+        information["broker"] = amqp.state
     if "relay" in jobs:
         wakeup = Wakeup(settings.database_url, settings.database_password, CHANNEL)
         process.spawn(wakeup.run(), "relay wakeup")
         process.spawn(Relay(pool, wakeup, amqp, "position").run(), "relay")
     if "work" in jobs:
-        book = partial(handle, pool=pool, deposit=settings.paper_deposit, clock=utc_now)
+        market = await _follow_market(settings, process)
+        information["market"] = market.state
+        book = partial(handle, pool=pool, market=market, deposit=settings.paper_deposit, clock=utc_now)
         updates = POSITIONS.queues_of("updates")
         process.spawn(consume(amqp, updates, book, family=POSITIONS.name), "work")
     if "serve" in jobs:
-        await _serve(settings, process, pool, probe)
+        await _serve(settings, process, pool, probe, information=information)
     await process.drained()
 
 
-async def _serve(settings: PositionSettings, process: Process, pool: Pool, probe: DatabaseProbe) -> None:
+async def _follow_market(settings: PositionSettings, process: Process) -> Market:
+    cache = QuoteCache()
+    market = Market(cache)
+    channel = connect(settings.market_data_target, settings.tls, "market-data")
+    await process.stack.enter_async_context(channel)
+    process.spawn(cache.follow(channel), "quotes")
+    process.ready("market", market.state)
+    return market
+
+
+async def _serve(
+    settings: PositionSettings,
+    process: Process,
+    pool: Pool,
+    probe: DatabaseProbe,
+    *,
+    information: Mapping[str, Callable[[], str]],
+) -> None:
     enter = process.stack.enter_async_context
     trust = Trust()
     process.ready("trust", trust.state)
@@ -82,6 +105,7 @@ async def _serve(settings: PositionSettings, process: Process, pool: Pool, probe
         [partial(position_pb2_grpc.add_PositionServiceServicer_to_server, service)],
         reflection=settings.environment == "local",
         checks={"trust": trust.state, "database": probe.state},
+        information=information,
     )
     await enter(server)
 

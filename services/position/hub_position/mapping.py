@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -152,11 +153,13 @@ def ledger_page(page: LedgerPage, page_size: int) -> position_pb2.ListPostingsRe
     )
 
 
-def read_trade(event: event_pb2.OrderExecuted) -> Trade:
-    """Fees come with the first venue that has any."""
+def read_trade(event: event_pb2.OrderExecuted, settles_on: Callable[[str, datetime], date]) -> Trade:
+    """`settles_on` answers for a symbol and the market time of its trade. Fees come with the first venue that
+    has any."""
     order, execution = event.order, event.execution
     executed_at = read_time(execution.executed_at, "execution.executed_at")
     has_market_time = event.HasField("market_time")
+    market_time = read_time(event.market_time, "market_time") if has_market_time else executed_at
     return Trade(
         trade_id=read_uuid(execution.execution_id, "execution.execution_id"),
         account_id=read_uuid(order.account_id, "order.account_id"),
@@ -168,7 +171,8 @@ def read_trade(event: event_pb2.OrderExecuted) -> Trade:
         price=parse_decimal(execution.price, field="execution.price"),
         fee=ZERO,
         executed_at=executed_at,
-        market_time=read_time(event.market_time, "market_time") if has_market_time else executed_at,
+        market_time=market_time,
+        settles_on=settles_on(order.symbol, market_time),
     )
 
 

@@ -30,6 +30,7 @@ def _deposit(text: str) -> Decimal:
 @dataclass(frozen=True)
 class PositionSettings(ProcessSettings, TlsSettings, GrpcSettings, DatabaseSettings, AmqpSettings):
     auth_target: str = setting("where the auth service serves gRPC")
+    market_data_target: str = setting("where the market-data service serves gRPC")
     paper_deposit: Decimal = setting(
         "paper money that an account opens with", default=Decimal("100000.00"), parse=_deposit
     )

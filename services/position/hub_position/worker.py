@@ -13,6 +13,7 @@ from hub.event.v1 import event_pb2
 from hub_events import UnknownEvent
 from hub_money import to_text
 from hub_position import mapping
+from hub_position.clients import Market
 from hub_position.domain.batch import Entry
 from hub_position.domain.trade import Side
 from hub_position.usecases import Ended, Executed, book
@@ -25,11 +26,13 @@ SAMPLED = "-01"
 log = get_logger("worker")
 
 
-async def handle(events: Sequence[event_pb2.Envelope], *, pool: Pool, deposit: Decimal, clock: Clock) -> None:
-    """Books them all or nothing."""
+async def handle(
+    events: Sequence[event_pb2.Envelope], *, pool: Pool, market: Market, deposit: Decimal, clock: Clock
+) -> None:
+    """Books them all or nothing. Until settlement days are known nothing is: the consumer tries it again."""
     with _spans(events) as traceparents:
         executed = [
-            _executed(event.order_executed, traceparents[event.event_id])
+            _executed(event.order_executed, traceparents[event.event_id], market)
             for event in events
             if event.HasField("order_executed")
         ]
@@ -46,8 +49,9 @@ async def handle(events: Sequence[event_pb2.Envelope], *, pool: Pool, deposit: D
         _tell(entry, causes)
 
 
-def _executed(event: event_pb2.OrderExecuted, traceparent: str) -> Executed:
-    return Executed(mapping.read_trade(event), mapping.read_uuid(event.user_id, "user_id"), traceparent)
+def _executed(event: event_pb2.OrderExecuted, traceparent: str, market: Market) -> Executed:
+    trade = mapping.read_trade(event, market.settles_on)
+    return Executed(trade, mapping.read_uuid(event.user_id, "user_id"), traceparent)
 
 
 @contextmanager

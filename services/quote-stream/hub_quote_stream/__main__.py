@@ -12,7 +12,7 @@ from hub_quote_stream.frames import Frames
 from hub_quote_stream.rpc import QuoteStreamRpc
 from hub_quote_stream.settings import QuoteStreamSettings
 from hub_quote_stream.worker import account_updates, publish_quotes
-from hub_rpc import CallTable, Server, connect
+from hub_rpc import CallTable, Server, connect, peer_state
 from hub_runtime import Process, get_logger, main
 
 log = get_logger("quote-stream")
@@ -36,7 +36,7 @@ async def run(settings: QuoteStreamSettings, _jobs: frozenset[str], process: Pro
     for exchange in EXCHANGES:
         listening = fanout(amqp, exchange, handle, connected=partial(frames.end_streams, missed))
         process.spawn(listening, exchange)
-    process.ready("quotes", cache.state)
+    process.ready("market", cache.state)
     process.ready("broker", amqp.state)
 
     server = Server(
@@ -45,6 +45,8 @@ async def run(settings: QuoteStreamSettings, _jobs: frozenset[str], process: Pro
         CALL_TABLE,
         [partial(add_QuoteStreamServiceServicer_to_server, QuoteStreamRpc(frames))],
         reflection=settings.environment != "production",
+        # Sockets stay open, and quiet, while these are away.
+        information={"market": cache.state, "broker": amqp.state, "market-data": peer_state(channel)},
         drain_s=0,
     )
     await process.stack.enter_async_context(server)

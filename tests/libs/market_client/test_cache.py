@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -61,8 +61,8 @@ def snapshot(
     return made
 
 
-def session(opens_at: datetime, closes_at: datetime, calendar: str = "XNYS") -> pb.Session:
-    made = pb.Session(calendar=calendar)
+def session(opens_at: datetime, closes_at: datetime, calendar: str = "XNYS", *, day: str = "") -> pb.Session:
+    made = pb.Session(calendar=calendar, day=day)
     made.opens_at.FromDatetime(opens_at)
     made.closes_at.FromDatetime(closes_at)
     return made
@@ -138,6 +138,72 @@ def test_a_session_is_open_by_market_time_from_its_open_to_before_its_close() ->
     assert not cache_of(snapshot(sessions=[session(NOW, NOW + timedelta(1), "24x7")])).session_open("AAPL")
     assert not cache_of(snapshot(sessions=[hours])).session_open("NONE")
     assert not QuoteCache().session_open("AAPL")
+
+
+def test_a_session_has_its_trading_day_and_an_older_market_data_only_its_date() -> None:
+    late = NOW.replace(hour=23)
+    cache = cache_of(snapshot(sessions=[session(NOW, late, day="2026-03-03")]))
+    running = cache.session("AAPL")
+    assert running is not None
+    assert running.day == date(2026, 3, 3)
+    unsaid = cache_of(snapshot(sessions=[session(NOW, late)])).session("AAPL")
+    assert unsaid is not None
+    assert unsaid.day == NOW.date()
+
+
+def test_the_next_session_is_the_first_that_has_not_begun() -> None:
+    hour = timedelta(hours=1)
+    running, later, last = (session(NOW + n * hour, NOW + (n + 1) * hour) for n in (0, 20, 40))
+    cache = cache_of(snapshot(sessions=[last, later, running]))
+    found = cache.next_session("AAPL")
+    assert found is not None
+    assert found.opens_at == NOW + 20 * hour
+    assert cache.next_session("NONE") is None
+    assert cache_of(snapshot(sessions=[running])).next_session("AAPL") is None
+    assert QuoteCache().next_session("AAPL") is None
+
+
+def test_the_settlement_day_is_the_first_one_after_the_trade() -> None:
+    days = pb.SettlementCalendar(calendar="US", days=["2026-03-05", "2026-03-02", "2026-03-03"])
+    instruments = [
+        pb.Instrument(symbol="AAPL", settlement_calendar="US"),
+        pb.Instrument(symbol="OLD"),
+        pb.Instrument(symbol="ELSE", settlement_calendar="EU"),
+    ]
+    cache = cache_of(snapshot(instruments=instruments, settlement_calendars=[days]))
+    for on, expected in (
+        (date(2026, 3, 1), None),
+        (date(2026, 3, 2), date(2026, 3, 3)),
+        (date(2026, 3, 3), date(2026, 3, 5)),
+        (date(2026, 3, 4), date(2026, 3, 5)),
+        (date(2026, 3, 5), None),
+    ):
+        assert cache.settlement_day("AAPL", on) == expected
+    for symbol in ("OLD", "ELSE", "NONE"):
+        assert cache.settlement_day(symbol, date(2026, 3, 2)) is None
+
+
+def test_an_instrument_brings_its_limits_and_one_of_an_older_market_data_has_none() -> None:
+    halted = pb.Instrument(
+        symbol="AAPL",
+        min_quantity="0.5",
+        max_quantity="1000",
+        shortable=True,
+        sector="Technology",
+        description="Makes telephones.",
+        settlement_calendar="US",
+        halted=True,
+        halt_reason="news pending",
+    )
+    cache = cache_of(snapshot(instruments=[halted, pb.Instrument(symbol="OLD")]))
+    known, old = cache.instrument("AAPL"), cache.instrument("OLD")
+    assert known is not None
+    assert old is not None
+    assert (known.min_quantity, known.max_quantity) == (Decimal("0.5"), Decimal(1000))
+    assert (known.shortable, known.sector, known.description) == (True, "Technology", "Makes telephones.")
+    assert (known.settlement_calendar, known.halt_reason) == ("US", "news pending")
+    assert old.min_quantity == 0
+    assert old.max_quantity > Decimal(10) ** 30
 
 
 def test_freshness_is_by_wall_time() -> None:

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from hub_errors import Conflict, Unavailable
-from hub_postgres import DatabaseProbe, Pool, acquire, connect_pool, transaction
+from hub_postgres import Pool, acquire, connect_pool, transaction
 from hub_runtime import DatabaseSettings
 from tests.support.servers import Database
 
@@ -175,22 +175,3 @@ async def test_a_lost_connection_is_unavailable_and_the_next_one_is_new(
     await superuser.close()
     await table.insert(2)
     assert await table.numbers() == [2]
-
-
-async def test_the_probe_follows_the_state_of_the_database(
-    empty_database: Database, free_port: Callable[[], int]
-) -> None:
-    async def state_of(dsn: str) -> str:
-        async with await connect_pool(dsn) as pool:
-            probe = DatabaseProbe(pool, interval_s=0.01)
-            assert probe.state() == "not asked yet"
-            job = asyncio.create_task(probe.run())
-            async with asyncio.timeout(10):
-                while probe.state() == "not asked yet":  # noqa: ASYNC110 - a probe has no event
-                    await asyncio.sleep(0.01)
-            job.cancel()
-            await asyncio.wait({job})
-            return probe.state()
-
-    assert await state_of(empty_database.dsn) == "ok"
-    assert await state_of(f"postgresql://hub@127.0.0.1:{free_port()}/hub") == "database_unavailable"

@@ -31,6 +31,13 @@ PAGE_OF_OPEN = f"""
       AND status IN ('PENDING', 'PROCESSING', 'PARTIALLY_EXECUTED') ORDER BY id DESC LIMIT $3
 """  # noqa: S608
 
+COUNT = "SELECT count(*) FROM orders WHERE account_id = $1"
+
+COUNT_OF_OPEN = """
+    SELECT count(*) FROM orders
+    WHERE account_id = $1 AND status IN ('PENDING', 'PROCESSING', 'PARTIALLY_EXECUTED')
+"""
+
 EXECUTIONS = """
     SELECT id, order_id, account_id, venue, venue_execution_id, quantity, price, quote_epoch, quote_seq,
            quote_bid, quote_ask, executed_at, venue_time, market_time
@@ -95,6 +102,11 @@ class Orders:
         async with acquire(self.pool) as connection:
             found = await connection.fetch(PAGE_OF_OPEN if open_only else PAGE, account_id, before, limit)
         return [rows.order(row) for row in found]
+
+    async def count(self, account_id: UUID, *, open_only: bool) -> int:
+        """Read from the index alone."""
+        async with acquire(self.pool) as connection:
+            return int(await connection.fetchval(COUNT_OF_OPEN if open_only else COUNT, account_id))
 
     async def executions(self, order_id: UUID) -> list[Execution]:
         async with acquire(self.pool) as connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -17,9 +17,11 @@ ABANDONED_AMONG = """
 """
 
 OLD_MARKET_ORDERS = """
-    SELECT id FROM orders
-    WHERE type = 'MARKET' AND status IN ('PENDING', 'PROCESSING', 'PARTIALLY_EXECUTED') AND accepted_at < $1
-    ORDER BY accepted_at LIMIT $2
+    SELECT id
+    FROM orders JOIN unnest($1::text[], $2::timestamptz[]) AS old (symbol, accepted_before) USING (symbol)
+    WHERE type = 'MARKET' AND status IN ('PENDING', 'PROCESSING', 'PARTIALLY_EXECUTED')
+      AND accepted_at < $3 AND accepted_at < accepted_before
+    ORDER BY accepted_at LIMIT $4
 """
 
 FORGET_KEYS = """
@@ -51,9 +53,14 @@ class Sweeping:
                 await connection.execute(rows.INSERT_RECORDS, *rows.columns(records))
         return taken
 
-    async def old_market_orders(self, *, accepted_before: datetime, limit: int) -> list[UUID]:
+    async def old_market_orders(self, before: Mapping[str, datetime], *, limit: int) -> list[UUID]:
+        """Open ones that were accepted before the time of their symbol."""
+        if not before:
+            return []
+        symbols, times = list(before), list(before.values())
         async with acquire(self.pool) as connection:
-            return [row["id"] for row in await connection.fetch(OLD_MARKET_ORDERS, accepted_before, limit)]
+            found = await connection.fetch(OLD_MARKET_ORDERS, symbols, times, max(times), limit)
+        return [row["id"] for row in found]
 
     async def forget_keys(self, *, now: datetime, limit: int) -> int:
         async with acquire(self.pool) as connection:

@@ -54,6 +54,10 @@ class Floor:
     max_age: timedelta
     pauses_s: Sequence[float] = PAUSES_S
 
+    def too_old(self, order: Order, now: datetime) -> bool:
+        """Only time in which the instrument was traded makes an order old."""
+        return self.market.traded_for(order.symbol, since=order.accepted_at, now=now) > self.max_age
+
 
 async def execute(tasks: Sequence[Task], *, floor: Floor) -> None:
     """All in one transaction; those that came twice once more. Handling a task again changes nothing."""
@@ -92,21 +96,27 @@ class _Decision:
         task = self.tasks[order.order_id]
         if order.status not in ({Status.PENDING} if task.quote is None else RESTING):
             return []  # it was handled before, or ended meanwhile
-        market_order = order.type is OrderType.MARKET
-        if market_order and now - order.accepted_at > self.floor.max_age:
+        if order.type is OrderType.MARKET and self.floor.too_old(order, now):
             return [failed(order, Reason.STALE, now=now)]
         quote = self._quote(order, task)
-        if quote is None and market_order and not self.last:
-            self.undecided.append(order.order_id)
-            return []
-        if quote is None:
-            return [rest(order, now=now, quote=None)]
-        return self._at_the_venue(order, quote, now)
+        return self._at_the_venue(order, quote, now) if quote else self._without_price(order, now)
 
     def _quote(self, order: Order, task: Task) -> Quote | None:
-        if task.quote is not None:
-            return replace(task.quote, symbol=order.symbol)
-        return self.floor.market.usable(order.symbol)
+        """What came with the order counts only while its session runs."""
+        market, carried = self.floor.market, task.quote
+        if carried is None:
+            return market.usable(order.symbol)
+        deals = market.deals(order.symbol, carried.market_time)
+        return replace(carried, symbol=order.symbol) if deals else None
+
+    def _without_price(self, order: Order, now: datetime) -> list[Change]:
+        """A new order rests. At the market it is tried again before, unless nothing is traded at all."""
+        if order.status is not Status.PENDING:
+            return []
+        if order.type is OrderType.MARKET and not self.last and self.floor.market.trades(order.symbol):
+            self.undecided.append(order.order_id)
+            return []
+        return [rest(order, now=now, quote=None)]
 
     def _at_the_venue(self, order: Order, quote: Quote, now: datetime) -> list[Change]:
         venue = self.floor.venue

@@ -20,6 +20,7 @@ MOST_ON_A_PAGE = 100
 class Page:
     orders: Sequence[Order]
     next_page_token: str
+    total: int
 
 
 async def get_order(
@@ -32,17 +33,18 @@ async def get_order(
 
 
 async def list_orders(
-    principal: Principal, *, page_size: int, token: str, open_only: bool, orders: Orders
+    principal: Principal, *, page_size: int, token: str, open_only: bool, include_total: bool, orders: Orders
 ) -> Page:
-    """Newest first. One more than asked for is read, to know whether another page follows."""
+    """Newest first. One more than asked for is read, to know whether another page follows. The total is of
+    all pages, and 0 where it was not asked for."""
     if not 0 <= page_size <= MOST_ON_A_PAGE:
         raise Invalid(f"page_size is at most {MOST_ON_A_PAGE}.", code="invalid_page_size", field="page_size")
     size = page_size or PAGE_SIZE
-    found = await orders.page(
-        UUID(principal.account_id), before=page_start(token), limit=size + 1, open_only=open_only
-    )
+    account_id = UUID(principal.account_id)
+    found = await orders.page(account_id, before=page_start(token), limit=size + 1, open_only=open_only)
+    total = await orders.count(account_id, open_only=open_only) if include_total else 0
     page = found[:size]
-    return Page(page, page_token(page[-1].order_id) if len(found) > size else "")
+    return Page(page, page_token(page[-1].order_id) if len(found) > size else "", total)
 
 
 def order_not_found() -> NotFound:

@@ -139,7 +139,7 @@ def _newcomer(submission: Submission, principal: Principal, facts: Facts, desk: 
         body_hash=submission.body_hash,
         traceparent=current_traceparent(),
         accepted_at=now,
-        market_time=None if facts.quote is None else facts.quote.market_time,
+        market_time=desk.market.time(),
         updated_at=now,
     )
     change = accepted(order, quote=facts.quote)

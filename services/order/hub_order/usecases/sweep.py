@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from hub_order.clients import Position, UnconfirmedHold
+from hub_order.clients import Market, Position, UnconfirmedHold
 from hub_order.domain import Change, Order, OrderType, Reason, Status, TimeInForce, abandoned, close
 from hub_order.store import Orders, Sweeping
 from hub_order.usecases.execute import tell
@@ -38,9 +38,11 @@ async def sweep_holds(*, position: Position, sweeping: Sweeping, clock: Clock, m
     return len(confirmed) + len(released)
 
 
-async def fail_stale(*, orders: Orders, sweeping: Sweeping, clock: Clock, max_age: timedelta) -> int:
-    """Market orders that found no price in time, wherever they got stuck."""
-    due = await sweeping.old_market_orders(accepted_before=clock() - max_age, limit=MOST)
+async def fail_stale(*, orders: Orders, sweeping: Sweeping, market: Market, max_age: timedelta) -> int:
+    """Market orders that found no price in time, wherever they got stuck. Time without trading is no time."""
+    if not market.loaded:
+        return 0
+    due = await sweeping.old_market_orders(market.traded_before(max_age), limit=MOST)
 
     def decide(order: Order, now: datetime) -> list[Change]:
         if order.final:

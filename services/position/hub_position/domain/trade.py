@@ -37,6 +37,7 @@ class Trade:
     fee: Decimal
     executed_at: datetime
     market_time: datetime
+    settles_on: date
 
     @property
     def key(self) -> Key:
@@ -51,10 +52,6 @@ class Trade:
         """What it does to the account's cash."""
         return (self.gross if self.side is Side.SELL else -self.gross) - self.fee
 
-    @cached_property
-    def settles_on(self) -> date:
-        return next_business_day(self.market_time.date())
-
 
 def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
     """amount * part / whole, rounded once, half to even, at 8 places."""
@@ -62,8 +59,8 @@ def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
         return money(amount * part / whole)
 
 
-def next_business_day(day: date) -> date:
-    """The next day that is neither Saturday nor Sunday. Holidays are not known here yet."""
+def next_weekday(day: date) -> date:
+    """The next day that is neither Saturday nor Sunday."""
     following = day + timedelta(days=1)
     while following.weekday() >= 5:
         following += timedelta(days=1)

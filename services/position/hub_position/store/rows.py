@@ -20,7 +20,7 @@ HOLD = (
 )
 TRADE = (
     "trade_id, account_id, order_id, hold_id, symbol, side, quantity, price, fee, gross, cost_removed, "
-    "realised_gross, executed_at, market_time"
+    "realised_gross, executed_at, market_time, settles_on"
 )
 
 
@@ -92,6 +92,7 @@ def booked(row: asyncpg.Record) -> Booked:
         fee=row["fee"],
         executed_at=row["executed_at"],
         market_time=row["market_time"],
+        settles_on=row["settles_on"],
     )
     added = row["gross"] if trade.side is Side.BUY else row["gross"] * 0
     return Booked(trade, Effect(added, row["cost_removed"], row["realised_gross"]))

@@ -60,6 +60,11 @@ class AuthServiceStub:
                 request_serializer=hub_dot_auth_dot_v1_dot_auth__pb2.GetMeRequest.SerializeToString,
                 response_deserializer=hub_dot_auth_dot_v1_dot_auth__pb2.GetMeResponse.FromString,
                 _registered_method=True)
+        self.SetUserRoles = channel.unary_unary(
+                '/hub.auth.v1.AuthService/SetUserRoles',
+                request_serializer=hub_dot_auth_dot_v1_dot_auth__pb2.SetUserRolesRequest.SerializeToString,
+                response_deserializer=hub_dot_auth_dot_v1_dot_auth__pb2.SetUserRolesResponse.FromString,
+                _registered_method=True)
         self.WatchTrust = channel.unary_stream(
                 '/hub.auth.v1.AuthService/WatchTrust',
                 request_serializer=hub_dot_auth_dot_v1_dot_auth__pb2.WatchTrustRequest.SerializeToString,
@@ -106,6 +111,13 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetUserRoles(self, request, context):
+        """Replaces the roles of a user and ends the user's sessions. Only for callers with the role admin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchTrust(self, request, context):
         """For services: the keys and the deny set. A full snapshot first, then every change as a full set of what it names.
         """
@@ -140,6 +152,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.GetMe,
                     request_deserializer=hub_dot_auth_dot_v1_dot_auth__pb2.GetMeRequest.FromString,
                     response_serializer=hub_dot_auth_dot_v1_dot_auth__pb2.GetMeResponse.SerializeToString,
+            ),
+            'SetUserRoles': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetUserRoles,
+                    request_deserializer=hub_dot_auth_dot_v1_dot_auth__pb2.SetUserRolesRequest.FromString,
+                    response_serializer=hub_dot_auth_dot_v1_dot_auth__pb2.SetUserRolesResponse.SerializeToString,
             ),
             'WatchTrust': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchTrust,
@@ -283,6 +300,33 @@ class AuthService:
             '/hub.auth.v1.AuthService/GetMe',
             hub_dot_auth_dot_v1_dot_auth__pb2.GetMeRequest.SerializeToString,
             hub_dot_auth_dot_v1_dot_auth__pb2.GetMeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetUserRoles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.auth.v1.AuthService/SetUserRoles',
+            hub_dot_auth_dot_v1_dot_auth__pb2.SetUserRolesRequest.SerializeToString,
+            hub_dot_auth_dot_v1_dot_auth__pb2.SetUserRolesResponse.FromString,
             options,
             channel_credentials,
             insecure,

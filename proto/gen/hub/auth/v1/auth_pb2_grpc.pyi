@@ -26,6 +26,8 @@ class AuthServiceStub:
     """Ends the caller's session: its access tokens are refused everywhere within a second."""
     GetMe: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetMeRequest, _auth_pb2.GetMeResponse]
     """The user the access token stands for."""
+    SetUserRoles: _aio.UnaryUnaryMultiCallable[_auth_pb2.SetUserRolesRequest, _auth_pb2.SetUserRolesResponse]
+    """Replaces the roles of a user and ends the user's sessions. Only for callers with the role admin."""
     WatchTrust: _aio.UnaryStreamMultiCallable[_auth_pb2.WatchTrustRequest, _auth_pb2.WatchTrustResponse]
     """For services: the keys and the deny set. A full snapshot first, then every change as a full set of what it names."""
 
@@ -71,6 +73,14 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_auth_pb2.GetMeRequest, _abc.Awaitable[_auth_pb2.GetMeResponse]],
     ) -> _abc.Awaitable[_auth_pb2.GetMeResponse]:
         """The user the access token stands for."""
+
+    @_abc_1.abstractmethod
+    def SetUserRoles(
+        self,
+        request: _auth_pb2.SetUserRolesRequest,
+        context: _aio.ServicerContext[_auth_pb2.SetUserRolesRequest, _abc.Awaitable[_auth_pb2.SetUserRolesResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.SetUserRolesResponse]:
+        """Replaces the roles of a user and ends the user's sessions. Only for callers with the role admin."""
 
     @_abc_1.abstractmethod
     def WatchTrust(

@@ -56,6 +56,110 @@ ASSET_CLASS_FUND: AssetClass.ValueType  # 5
 """A fund."""
 Global___AssetClass: _TypeAlias = AssetClass  # noqa: Y015
 
+class _Timeframe:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TimeframeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Timeframe.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TIMEFRAME_UNSPECIFIED: _Timeframe.ValueType  # 0
+    """Not said."""
+    TIMEFRAME_1MIN: _Timeframe.ValueType  # 1
+    """A minute."""
+    TIMEFRAME_5MIN: _Timeframe.ValueType  # 2
+    """Five minutes."""
+    TIMEFRAME_15MIN: _Timeframe.ValueType  # 3
+    """A quarter of an hour."""
+    TIMEFRAME_30MIN: _Timeframe.ValueType  # 4
+    """Half an hour."""
+    TIMEFRAME_1HOUR: _Timeframe.ValueType  # 5
+    """An hour."""
+    TIMEFRAME_1DAY: _Timeframe.ValueType  # 6
+    """A trading day."""
+    TIMEFRAME_1WEEK: _Timeframe.ValueType  # 7
+    """A week, from Monday."""
+    TIMEFRAME_1MONTH: _Timeframe.ValueType  # 8
+    """A calendar month."""
+
+class Timeframe(_Timeframe, metaclass=_TimeframeEnumTypeWrapper):
+    """How long a bar is."""
+
+TIMEFRAME_UNSPECIFIED: Timeframe.ValueType  # 0
+"""Not said."""
+TIMEFRAME_1MIN: Timeframe.ValueType  # 1
+"""A minute."""
+TIMEFRAME_5MIN: Timeframe.ValueType  # 2
+"""Five minutes."""
+TIMEFRAME_15MIN: Timeframe.ValueType  # 3
+"""A quarter of an hour."""
+TIMEFRAME_30MIN: Timeframe.ValueType  # 4
+"""Half an hour."""
+TIMEFRAME_1HOUR: Timeframe.ValueType  # 5
+"""An hour."""
+TIMEFRAME_1DAY: Timeframe.ValueType  # 6
+"""A trading day."""
+TIMEFRAME_1WEEK: Timeframe.ValueType  # 7
+"""A week, from Monday."""
+TIMEFRAME_1MONTH: Timeframe.ValueType  # 8
+"""A calendar month."""
+Global___Timeframe: _TypeAlias = Timeframe  # noqa: Y015
+
+class _Adjustment:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AdjustmentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Adjustment.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ADJUSTMENT_UNSPECIFIED: _Adjustment.ValueType  # 0
+    """Not said: raw."""
+    ADJUSTMENT_RAW: _Adjustment.ValueType  # 1
+    """None: the prices that were traded."""
+    ADJUSTMENT_SPLIT: _Adjustment.ValueType  # 2
+    """Splits; volumes too."""
+    ADJUSTMENT_DIVIDEND: _Adjustment.ValueType  # 3
+    """Cash dividends."""
+    ADJUSTMENT_ALL: _Adjustment.ValueType  # 4
+    """Both."""
+
+class Adjustment(_Adjustment, metaclass=_AdjustmentEnumTypeWrapper):
+    """Which corporate actions earlier prices are adjusted for."""
+
+ADJUSTMENT_UNSPECIFIED: Adjustment.ValueType  # 0
+"""Not said: raw."""
+ADJUSTMENT_RAW: Adjustment.ValueType  # 1
+"""None: the prices that were traded."""
+ADJUSTMENT_SPLIT: Adjustment.ValueType  # 2
+"""Splits; volumes too."""
+ADJUSTMENT_DIVIDEND: Adjustment.ValueType  # 3
+"""Cash dividends."""
+ADJUSTMENT_ALL: Adjustment.ValueType  # 4
+"""Both."""
+Global___Adjustment: _TypeAlias = Adjustment  # noqa: Y015
+
+class _CorporateActionType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CorporateActionTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CorporateActionType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CORPORATE_ACTION_TYPE_UNSPECIFIED: _CorporateActionType.ValueType  # 0
+    """Not said."""
+    CORPORATE_ACTION_TYPE_SPLIT: _CorporateActionType.ValueType  # 1
+    """One share becomes `ratio` shares."""
+    CORPORATE_ACTION_TYPE_DIVIDEND: _CorporateActionType.ValueType  # 2
+    """`amount` in cash for each share."""
+
+class CorporateActionType(_CorporateActionType, metaclass=_CorporateActionTypeEnumTypeWrapper):
+    """What kind of corporate action."""
+
+CORPORATE_ACTION_TYPE_UNSPECIFIED: CorporateActionType.ValueType  # 0
+"""Not said."""
+CORPORATE_ACTION_TYPE_SPLIT: CorporateActionType.ValueType  # 1
+"""One share becomes `ratio` shares."""
+CORPORATE_ACTION_TYPE_DIVIDEND: CorporateActionType.ValueType  # 2
+"""`amount` in cash for each share."""
+Global___CorporateActionType: _TypeAlias = CorporateActionType  # noqa: Y015
+
 @_typing.final
 class Instrument(_message.Message):
     """Something that can be traded."""
@@ -73,6 +177,13 @@ class Instrument(_message.Message):
     TRADABLE_FIELD_NUMBER: _builtins.int
     HALTED_FIELD_NUMBER: _builtins.int
     CALENDAR_FIELD_NUMBER: _builtins.int
+    MIN_QUANTITY_FIELD_NUMBER: _builtins.int
+    MAX_QUANTITY_FIELD_NUMBER: _builtins.int
+    SHORTABLE_FIELD_NUMBER: _builtins.int
+    SECTOR_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    SETTLEMENT_CALENDAR_FIELD_NUMBER: _builtins.int
+    HALT_REASON_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """Upper case, unique."""
     name: _builtins.str
@@ -94,7 +205,21 @@ class Instrument(_message.Message):
     halted: _builtins.bool
     """Whether trading is halted at the moment."""
     calendar: _builtins.str
-    """The trading calendar: 24x7 or XNYS."""
+    """The trading calendar in force: 24x7, XNYS or one an administrator has made."""
+    min_quantity: _builtins.str
+    """Smallest quantity of an order, a decimal string."""
+    max_quantity: _builtins.str
+    """Largest quantity of an order, a decimal string."""
+    shortable: _builtins.bool
+    """Whether it may be sold short."""
+    sector: _builtins.str
+    """The line of business; empty where it is not known."""
+    description: _builtins.str
+    """A sentence or two about the issuer; empty where there is none."""
+    settlement_calendar: _builtins.str
+    """The calendar that says when trades settle, whatever the trading hours are."""
+    halt_reason: _builtins.str
+    """Why it is halted; empty when it is not."""
     def __init__(
         self,
         *,
@@ -109,10 +234,17 @@ class Instrument(_message.Message):
         tradable: _builtins.bool = ...,
         halted: _builtins.bool = ...,
         calendar: _builtins.str = ...,
+        min_quantity: _builtins.str = ...,
+        max_quantity: _builtins.str = ...,
+        shortable: _builtins.bool = ...,
+        sector: _builtins.str = ...,
+        description: _builtins.str = ...,
+        settlement_calendar: _builtins.str = ...,
+        halt_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_class", b"asset_class", "calendar", b"calendar", "currency", b"currency", "exchange", b"exchange", "fractionable", b"fractionable", "halted", b"halted", "lot_size", b"lot_size", "name", b"name", "symbol", b"symbol", "tick_size", b"tick_size", "tradable", b"tradable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_class", b"asset_class", "calendar", b"calendar", "currency", b"currency", "description", b"description", "exchange", b"exchange", "fractionable", b"fractionable", "halt_reason", b"halt_reason", "halted", b"halted", "lot_size", b"lot_size", "max_quantity", b"max_quantity", "min_quantity", b"min_quantity", "name", b"name", "sector", b"sector", "settlement_calendar", b"settlement_calendar", "shortable", b"shortable", "symbol", b"symbol", "tick_size", b"tick_size", "tradable", b"tradable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -217,8 +349,11 @@ class Session(_message.Message):
     CALENDAR_FIELD_NUMBER: _builtins.int
     OPENS_AT_FIELD_NUMBER: _builtins.int
     CLOSES_AT_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
     calendar: _builtins.str
-    """24x7 or XNYS."""
+    """The calendar it belongs to."""
+    day: _builtins.str
+    """The trading day in the calendar's own time zone, an ISO date."""
     @_builtins.property
     def opens_at(self) -> _timestamp_pb2.Timestamp:
         """Open, in market time."""
@@ -233,27 +368,73 @@ class Session(_message.Message):
         calendar: _builtins.str = ...,
         opens_at: _timestamp_pb2.Timestamp | None = ...,
         closes_at: _timestamp_pb2.Timestamp | None = ...,
+        day: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["closes_at", b"closes_at", "opens_at", b"opens_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "closes_at", b"closes_at", "opens_at", b"opens_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "closes_at", b"closes_at", "day", b"day", "opens_at", b"opens_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Session: _TypeAlias = Session  # noqa: Y015
 
 @_typing.final
-class ListInstrumentsRequest(_message.Message):
-    """Nothing to choose."""
+class SettlementCalendar(_message.Message):
+    """The days on which trades settle."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    calendar: _builtins.str
+    """Its name."""
+    @_builtins.property
+    def days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ISO dates in order: the last one before today, today where it is one, and those of the next two weeks at least."""
+
     def __init__(
         self,
+        *,
+        calendar: _builtins.str = ...,
+        days: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "days", b"days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettlementCalendar: _TypeAlias = SettlementCalendar  # noqa: Y015
+
+@_typing.final
+class ListInstrumentsRequest(_message.Message):
+    """Which part of the catalogue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    ASSET_CLASS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    query: _builtins.str
+    """The beginning of a symbol, or words that the name has; empty: all."""
+    asset_class: Global___AssetClass.ValueType
+    """Only this class, where one is said."""
+    page_size: _builtins.int
+    """At most 500; 0 means 100."""
+    page_token: _builtins.str
+    """From the page before, of the same query."""
+    def __init__(
+        self,
+        *,
+        query: _builtins.str = ...,
+        asset_class: Global___AssetClass.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_class", b"asset_class", "page_size", b"page_size", "page_token", b"page_token", "query", b"query"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -266,6 +447,9 @@ class ListInstrumentsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     INSTRUMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
     @_builtins.property
     def instruments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Instrument]:
         """In symbol order."""
@@ -274,14 +458,435 @@ class ListInstrumentsResponse(_message.Message):
         self,
         *,
         instruments: _abc.Iterable[Global___Instrument] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instruments", b"instruments"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instruments", b"instruments", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListInstrumentsResponse: _TypeAlias = ListInstrumentsResponse  # noqa: Y015
+
+@_typing.final
+class GetInstrumentRequest(_message.Message):
+    """Which instrument."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """Upper case."""
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetInstrumentRequest: _TypeAlias = GetInstrumentRequest  # noqa: Y015
+
+@_typing.final
+class GetInstrumentResponse(_message.Message):
+    """An instrument and what its daily history says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_FIELD_NUMBER: _builtins.int
+    HIGH_52_WEEKS_FIELD_NUMBER: _builtins.int
+    LOW_52_WEEKS_FIELD_NUMBER: _builtins.int
+    AVERAGE_VOLUME_FIELD_NUMBER: _builtins.int
+    DIVIDENDS_52_WEEKS_FIELD_NUMBER: _builtins.int
+    PREVIOUS_CLOSE_FIELD_NUMBER: _builtins.int
+    high_52_weeks: _builtins.str
+    """Highest price of the last 52 weeks, a decimal string; empty without history, as all below."""
+    low_52_weeks: _builtins.str
+    """Lowest price of the last 52 weeks, a decimal string."""
+    average_volume: _builtins.str
+    """Mean daily volume of the last 30 trading days, a decimal string."""
+    dividends_52_weeks: _builtins.str
+    """Cash dividends per share of the last 52 weeks, a decimal string."""
+    previous_close: _builtins.str
+    """The close of the last finished trading day, a decimal string."""
+    @_builtins.property
+    def instrument(self) -> Global___Instrument:
+        """The instrument."""
+
+    def __init__(
+        self,
+        *,
+        instrument: Global___Instrument | None = ...,
+        high_52_weeks: _builtins.str = ...,
+        low_52_weeks: _builtins.str = ...,
+        average_volume: _builtins.str = ...,
+        dividends_52_weeks: _builtins.str = ...,
+        previous_close: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["instrument", b"instrument"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_volume", b"average_volume", "dividends_52_weeks", b"dividends_52_weeks", "high_52_weeks", b"high_52_weeks", "instrument", b"instrument", "low_52_weeks", b"low_52_weeks", "previous_close", b"previous_close"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetInstrumentResponse: _TypeAlias = GetInstrumentResponse  # noqa: Y015
+
+@_typing.final
+class GetClockRequest(_message.Message):
+    """Which calendar."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    calendar: _builtins.str
+    """Empty: the one that is in force for stocks."""
+    def __init__(
+        self,
+        *,
+        calendar: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetClockRequest: _TypeAlias = GetClockRequest  # noqa: Y015
+
+@_typing.final
+class GetClockResponse(_message.Message):
+    """Where the market stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    MARKET_TIME_FIELD_NUMBER: _builtins.int
+    IS_OPEN_FIELD_NUMBER: _builtins.int
+    NEXT_OPEN_FIELD_NUMBER: _builtins.int
+    NEXT_CLOSE_FIELD_NUMBER: _builtins.int
+    TIMEZONE_FIELD_NUMBER: _builtins.int
+    calendar: _builtins.str
+    """The calendar."""
+    is_open: _builtins.bool
+    """Whether a session is running."""
+    timezone: _builtins.str
+    """IANA name of the calendar's time zone."""
+    @_builtins.property
+    def market_time(self) -> _timestamp_pb2.Timestamp:
+        """The market's own time."""
+
+    @_builtins.property
+    def next_open(self) -> _timestamp_pb2.Timestamp:
+        """When the next session begins; not set when none is known."""
+
+    @_builtins.property
+    def next_close(self) -> _timestamp_pb2.Timestamp:
+        """When the running session, or else the next one, ends."""
+
+    def __init__(
+        self,
+        *,
+        calendar: _builtins.str = ...,
+        market_time: _timestamp_pb2.Timestamp | None = ...,
+        is_open: _builtins.bool = ...,
+        next_open: _timestamp_pb2.Timestamp | None = ...,
+        next_close: _timestamp_pb2.Timestamp | None = ...,
+        timezone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["market_time", b"market_time", "next_close", b"next_close", "next_open", b"next_open"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "is_open", b"is_open", "market_time", b"market_time", "next_close", b"next_close", "next_open", b"next_open", "timezone", b"timezone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetClockResponse: _TypeAlias = GetClockResponse  # noqa: Y015
+
+@_typing.final
+class ListSessionsRequest(_message.Message):
+    """Which sessions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    FIRST_DAY_FIELD_NUMBER: _builtins.int
+    LAST_DAY_FIELD_NUMBER: _builtins.int
+    calendar: _builtins.str
+    """Empty: the one that is in force for stocks."""
+    first_day: _builtins.str
+    """First day, an ISO date in the calendar's time zone."""
+    last_day: _builtins.str
+    """Last day, inclusive; at most 400 days after the first."""
+    def __init__(
+        self,
+        *,
+        calendar: _builtins.str = ...,
+        first_day: _builtins.str = ...,
+        last_day: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "first_day", b"first_day", "last_day", b"last_day"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSessionsRequest: _TypeAlias = ListSessionsRequest  # noqa: Y015
+
+@_typing.final
+class ListSessionsResponse(_message.Message):
+    """The sessions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    TIMEZONE_FIELD_NUMBER: _builtins.int
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    calendar: _builtins.str
+    """The calendar."""
+    timezone: _builtins.str
+    """IANA name of the calendar's time zone."""
+    @_builtins.property
+    def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Session]:
+        """In time order."""
+
+    def __init__(
+        self,
+        *,
+        calendar: _builtins.str = ...,
+        timezone: _builtins.str = ...,
+        sessions: _abc.Iterable[Global___Session] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "sessions", b"sessions", "timezone", b"timezone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSessionsResponse: _TypeAlias = ListSessionsResponse  # noqa: Y015
+
+@_typing.final
+class Bar(_message.Message):
+    """Open, high, low and close of a stretch of time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STARTS_AT_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    CLOSE_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
+    open: _builtins.str
+    """A decimal string, as all below."""
+    high: _builtins.str
+    """Highest price."""
+    low: _builtins.str
+    """Lowest price."""
+    close: _builtins.str
+    """Last price."""
+    volume: _builtins.str
+    """Quantity traded."""
+    @_builtins.property
+    def starts_at(self) -> _timestamp_pb2.Timestamp:
+        """When it begins, in market time; a day and longer: midnight UTC of the first day."""
+
+    def __init__(
+        self,
+        *,
+        starts_at: _timestamp_pb2.Timestamp | None = ...,
+        open: _builtins.str = ...,
+        high: _builtins.str = ...,
+        low: _builtins.str = ...,
+        close: _builtins.str = ...,
+        volume: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["starts_at", b"starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["close", b"close", "high", b"high", "low", b"low", "open", b"open", "starts_at", b"starts_at", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Bar: _TypeAlias = Bar  # noqa: Y015
+
+@_typing.final
+class ListBarsRequest(_message.Message):
+    """Which bars."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    TIMEFRAME_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    ADJUSTMENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """The instrument."""
+    timeframe: Global___Timeframe.ValueType
+    """How long each is."""
+    adjustment: Global___Adjustment.ValueType
+    """What prices are adjusted for."""
+    page_size: _builtins.int
+    """At most 1000; 0 means 100."""
+    page_token: _builtins.str
+    """From the page before, of the same query."""
+    @_builtins.property
+    def start(self) -> _timestamp_pb2.Timestamp:
+        """Not before; not set: from the first."""
+
+    @_builtins.property
+    def end(self) -> _timestamp_pb2.Timestamp:
+        """Before; not set: to the last."""
+
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        timeframe: Global___Timeframe.ValueType = ...,
+        start: _timestamp_pb2.Timestamp | None = ...,
+        end: _timestamp_pb2.Timestamp | None = ...,
+        adjustment: Global___Adjustment.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "end", b"end", "page_size", b"page_size", "page_token", b"page_token", "start", b"start", "symbol", b"symbol", "timeframe", b"timeframe"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBarsRequest: _TypeAlias = ListBarsRequest  # noqa: Y015
+
+@_typing.final
+class ListBarsResponse(_message.Message):
+    """The bars."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BARS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def bars(self) -> _containers.RepeatedCompositeFieldContainer[Global___Bar]:
+        """Oldest first. The last one may still be growing."""
+
+    def __init__(
+        self,
+        *,
+        bars: _abc.Iterable[Global___Bar] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bars", b"bars", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBarsResponse: _TypeAlias = ListBarsResponse  # noqa: Y015
+
+@_typing.final
+class CorporateAction(_message.Message):
+    """A split or a dividend."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    EX_DATE_FIELD_NUMBER: _builtins.int
+    RATIO_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """The instrument."""
+    type: Global___CorporateActionType.ValueType
+    """What it is."""
+    ex_date: _builtins.str
+    """The first day without it, an ISO date."""
+    ratio: _builtins.str
+    """Of a split: new shares for each old one, a decimal string."""
+    amount: _builtins.str
+    """Of a dividend: cash per share, a decimal string."""
+    currency: _builtins.str
+    """ISO 4217, of a dividend."""
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        type: Global___CorporateActionType.ValueType = ...,
+        ex_date: _builtins.str = ...,
+        ratio: _builtins.str = ...,
+        amount: _builtins.str = ...,
+        currency: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency", b"currency", "ex_date", b"ex_date", "ratio", b"ratio", "symbol", b"symbol", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CorporateAction: _TypeAlias = CorporateAction  # noqa: Y015
+
+@_typing.final
+class ListCorporateActionsRequest(_message.Message):
+    """Which corporate actions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """The instrument."""
+    page_size: _builtins.int
+    """At most 500; 0 means 100."""
+    page_token: _builtins.str
+    """From the page before, of the same query."""
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCorporateActionsRequest: _TypeAlias = ListCorporateActionsRequest  # noqa: Y015
+
+@_typing.final
+class ListCorporateActionsResponse(_message.Message):
+    """The corporate actions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___CorporateAction]:
+        """Oldest first."""
+
+    def __init__(
+        self,
+        *,
+        actions: _abc.Iterable[Global___CorporateAction] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCorporateActionsResponse: _TypeAlias = ListCorporateActionsResponse  # noqa: Y015
 
 @_typing.final
 class GetQuotesRequest(_message.Message):
@@ -372,6 +977,7 @@ class Snapshot(_message.Message):
     QUOTES_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
     MARKET_TIME_FIELD_NUMBER: _builtins.int
+    SETTLEMENT_CALENDARS_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     """The epoch of the active feeder."""
     @_builtins.property
@@ -380,7 +986,7 @@ class Snapshot(_message.Message):
 
     @_builtins.property
     def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Session]:
-        """The running and the next sessions of every calendar."""
+        """The running and the next two sessions of every calendar."""
 
     @_builtins.property
     def quotes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Quote]:
@@ -390,6 +996,10 @@ class Snapshot(_message.Message):
     def market_time(self) -> _timestamp_pb2.Timestamp:
         """The market's own clock."""
 
+    @_builtins.property
+    def settlement_calendars(self) -> _containers.RepeatedCompositeFieldContainer[Global___SettlementCalendar]:
+        """When trades settle."""
+
     def __init__(
         self,
         *,
@@ -398,10 +1008,11 @@ class Snapshot(_message.Message):
         quotes: _abc.Iterable[Global___Quote] | None = ...,
         epoch: _builtins.int = ...,
         market_time: _timestamp_pb2.Timestamp | None = ...,
+        settlement_calendars: _abc.Iterable[Global___SettlementCalendar] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["market_time", b"market_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "instruments", b"instruments", "market_time", b"market_time", "quotes", b"quotes", "sessions", b"sessions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "instruments", b"instruments", "market_time", b"market_time", "quotes", b"quotes", "sessions", b"sessions", "settlement_calendars", b"settlement_calendars"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,11 @@ class MarketDataServiceStub:
                 request_serializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.ListInstrumentsRequest.SerializeToString,
                 response_deserializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.ListInstrumentsResponse.FromString,
                 _registered_method=True)
+        self.GetInstrument = channel.unary_unary(
+                '/hub.market_data.v1.MarketDataService/GetInstrument',
+                request_serializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.GetInstrumentRequest.SerializeToString,
+                response_deserializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.GetInstrumentResponse.FromString,
+                _registered_method=True)
         self.GetQuotes = channel.unary_unary(
                 '/hub.market_data.v1.MarketDataService/GetQuotes',
                 request_serializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.GetQuotesRequest.SerializeToString,
@@ -50,6 +55,26 @@ class MarketDataServiceStub:
                 request_serializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.StreamQuotesRequest.SerializeToString,
                 response_deserializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.StreamQuotesResponse.FromString,
                 _registered_method=True)
+        self.GetClock = channel.unary_unary(
+                '/hub.market_data.v1.MarketDataService/GetClock',
+                request_serializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.GetClockRequest.SerializeToString,
+                response_deserializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.GetClockResponse.FromString,
+                _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/hub.market_data.v1.MarketDataService/ListSessions',
+                request_serializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
+        self.ListBars = channel.unary_unary(
+                '/hub.market_data.v1.MarketDataService/ListBars',
+                request_serializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.ListBarsRequest.SerializeToString,
+                response_deserializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.ListBarsResponse.FromString,
+                _registered_method=True)
+        self.ListCorporateActions = channel.unary_unary(
+                '/hub.market_data.v1.MarketDataService/ListCorporateActions',
+                request_serializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.ListCorporateActionsRequest.SerializeToString,
+                response_deserializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.ListCorporateActionsResponse.FromString,
+                _registered_method=True)
 
 
 class MarketDataServiceServicer:
@@ -57,7 +82,14 @@ class MarketDataServiceServicer:
     """
 
     def ListInstruments(self, request, context):
-        """The catalogue, in symbol order.
+        """The catalogue in symbol order, searched by prefix and words, in keyset pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetInstrument(self, request, context):
+        """One instrument with what its history says about it. NOT_FOUND for a symbol nobody knows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -77,6 +109,34 @@ class MarketDataServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetClock(self, request, context):
+        """The market's own time, and whether a calendar has a session at it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSessions(self, request, context):
+        """The sessions of a calendar, in time order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBars(self, request, context):
+        """Open, high, low, close and volume, oldest first, in keyset pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCorporateActions(self, request, context):
+        """Splits and dividends of an instrument, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MarketDataServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -84,6 +144,11 @@ def add_MarketDataServiceServicer_to_server(servicer, server):
                     servicer.ListInstruments,
                     request_deserializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.ListInstrumentsRequest.FromString,
                     response_serializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.ListInstrumentsResponse.SerializeToString,
+            ),
+            'GetInstrument': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetInstrument,
+                    request_deserializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.GetInstrumentRequest.FromString,
+                    response_serializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.GetInstrumentResponse.SerializeToString,
             ),
             'GetQuotes': grpc.unary_unary_rpc_method_handler(
                     servicer.GetQuotes,
@@ -94,6 +159,26 @@ def add_MarketDataServiceServicer_to_server(servicer, server):
                     servicer.StreamQuotes,
                     request_deserializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.StreamQuotesRequest.FromString,
                     response_serializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.StreamQuotesResponse.SerializeToString,
+            ),
+            'GetClock': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetClock,
+                    request_deserializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.GetClockRequest.FromString,
+                    response_serializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.GetClockResponse.SerializeToString,
+            ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.ListSessionsRequest.FromString,
+                    response_serializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'ListBars': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBars,
+                    request_deserializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.ListBarsRequest.FromString,
+                    response_serializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.ListBarsResponse.SerializeToString,
+            ),
+            'ListCorporateActions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCorporateActions,
+                    request_deserializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.ListCorporateActionsRequest.FromString,
+                    response_serializer=hub_dot_market__data_dot_v1_dot_market__data__pb2.ListCorporateActionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -124,6 +209,33 @@ class MarketDataService:
             '/hub.market_data.v1.MarketDataService/ListInstruments',
             hub_dot_market__data_dot_v1_dot_market__data__pb2.ListInstrumentsRequest.SerializeToString,
             hub_dot_market__data_dot_v1_dot_market__data__pb2.ListInstrumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetInstrument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.market_data.v1.MarketDataService/GetInstrument',
+            hub_dot_market__data_dot_v1_dot_market__data__pb2.GetInstrumentRequest.SerializeToString,
+            hub_dot_market__data_dot_v1_dot_market__data__pb2.GetInstrumentResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -178,6 +290,114 @@ class MarketDataService:
             '/hub.market_data.v1.MarketDataService/StreamQuotes',
             hub_dot_market__data_dot_v1_dot_market__data__pb2.StreamQuotesRequest.SerializeToString,
             hub_dot_market__data_dot_v1_dot_market__data__pb2.StreamQuotesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetClock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.market_data.v1.MarketDataService/GetClock',
+            hub_dot_market__data_dot_v1_dot_market__data__pb2.GetClockRequest.SerializeToString,
+            hub_dot_market__data_dot_v1_dot_market__data__pb2.GetClockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.market_data.v1.MarketDataService/ListSessions',
+            hub_dot_market__data_dot_v1_dot_market__data__pb2.ListSessionsRequest.SerializeToString,
+            hub_dot_market__data_dot_v1_dot_market__data__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBars(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.market_data.v1.MarketDataService/ListBars',
+            hub_dot_market__data_dot_v1_dot_market__data__pb2.ListBarsRequest.SerializeToString,
+            hub_dot_market__data_dot_v1_dot_market__data__pb2.ListBarsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCorporateActions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.market_data.v1.MarketDataService/ListCorporateActions',
+            hub_dot_market__data_dot_v1_dot_market__data__pb2.ListCorporateActionsRequest.SerializeToString,
+            hub_dot_market__data_dot_v1_dot_market__data__pb2.ListCorporateActionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -17,11 +17,21 @@ class MarketDataServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListInstruments: _aio.UnaryUnaryMultiCallable[_market_data_pb2.ListInstrumentsRequest, _market_data_pb2.ListInstrumentsResponse]
-    """The catalogue, in symbol order."""
+    """The catalogue in symbol order, searched by prefix and words, in keyset pages."""
+    GetInstrument: _aio.UnaryUnaryMultiCallable[_market_data_pb2.GetInstrumentRequest, _market_data_pb2.GetInstrumentResponse]
+    """One instrument with what its history says about it. NOT_FOUND for a symbol nobody knows."""
     GetQuotes: _aio.UnaryUnaryMultiCallable[_market_data_pb2.GetQuotesRequest, _market_data_pb2.GetQuotesResponse]
     """The latest quotes of some symbols. A symbol that is not known is in `unknown`."""
     StreamQuotes: _aio.UnaryStreamMultiCallable[_market_data_pb2.StreamQuotesRequest, _market_data_pb2.StreamQuotesResponse]
     """Everything a quote cache needs: a snapshot first, then updates as they happen."""
+    GetClock: _aio.UnaryUnaryMultiCallable[_market_data_pb2.GetClockRequest, _market_data_pb2.GetClockResponse]
+    """The market's own time, and whether a calendar has a session at it."""
+    ListSessions: _aio.UnaryUnaryMultiCallable[_market_data_pb2.ListSessionsRequest, _market_data_pb2.ListSessionsResponse]
+    """The sessions of a calendar, in time order."""
+    ListBars: _aio.UnaryUnaryMultiCallable[_market_data_pb2.ListBarsRequest, _market_data_pb2.ListBarsResponse]
+    """Open, high, low, close and volume, oldest first, in keyset pages."""
+    ListCorporateActions: _aio.UnaryUnaryMultiCallable[_market_data_pb2.ListCorporateActionsRequest, _market_data_pb2.ListCorporateActionsResponse]
+    """Splits and dividends of an instrument, oldest first."""
 
 class MarketDataServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owned by the market-data service."""
@@ -32,7 +42,15 @@ class MarketDataServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _market_data_pb2.ListInstrumentsRequest,
         context: _aio.ServicerContext[_market_data_pb2.ListInstrumentsRequest, _abc.Awaitable[_market_data_pb2.ListInstrumentsResponse]],
     ) -> _abc.Awaitable[_market_data_pb2.ListInstrumentsResponse]:
-        """The catalogue, in symbol order."""
+        """The catalogue in symbol order, searched by prefix and words, in keyset pages."""
+
+    @_abc_1.abstractmethod
+    def GetInstrument(
+        self,
+        request: _market_data_pb2.GetInstrumentRequest,
+        context: _aio.ServicerContext[_market_data_pb2.GetInstrumentRequest, _abc.Awaitable[_market_data_pb2.GetInstrumentResponse]],
+    ) -> _abc.Awaitable[_market_data_pb2.GetInstrumentResponse]:
+        """One instrument with what its history says about it. NOT_FOUND for a symbol nobody knows."""
 
     @_abc_1.abstractmethod
     def GetQuotes(
@@ -49,5 +67,37 @@ class MarketDataServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_market_data_pb2.StreamQuotesRequest, _abc.AsyncIterator[_market_data_pb2.StreamQuotesResponse]],
     ) -> _abc.AsyncIterator[_market_data_pb2.StreamQuotesResponse]:
         """Everything a quote cache needs: a snapshot first, then updates as they happen."""
+
+    @_abc_1.abstractmethod
+    def GetClock(
+        self,
+        request: _market_data_pb2.GetClockRequest,
+        context: _aio.ServicerContext[_market_data_pb2.GetClockRequest, _abc.Awaitable[_market_data_pb2.GetClockResponse]],
+    ) -> _abc.Awaitable[_market_data_pb2.GetClockResponse]:
+        """The market's own time, and whether a calendar has a session at it."""
+
+    @_abc_1.abstractmethod
+    def ListSessions(
+        self,
+        request: _market_data_pb2.ListSessionsRequest,
+        context: _aio.ServicerContext[_market_data_pb2.ListSessionsRequest, _abc.Awaitable[_market_data_pb2.ListSessionsResponse]],
+    ) -> _abc.Awaitable[_market_data_pb2.ListSessionsResponse]:
+        """The sessions of a calendar, in time order."""
+
+    @_abc_1.abstractmethod
+    def ListBars(
+        self,
+        request: _market_data_pb2.ListBarsRequest,
+        context: _aio.ServicerContext[_market_data_pb2.ListBarsRequest, _abc.Awaitable[_market_data_pb2.ListBarsResponse]],
+    ) -> _abc.Awaitable[_market_data_pb2.ListBarsResponse]:
+        """Open, high, low, close and volume, oldest first, in keyset pages."""
+
+    @_abc_1.abstractmethod
+    def ListCorporateActions(
+        self,
+        request: _market_data_pb2.ListCorporateActionsRequest,
+        context: _aio.ServicerContext[_market_data_pb2.ListCorporateActionsRequest, _abc.Awaitable[_market_data_pb2.ListCorporateActionsResponse]],
+    ) -> _abc.Awaitable[_market_data_pb2.ListCorporateActionsResponse]:
+        """Splits and dividends of an instrument, oldest first."""
 
 def add_MarketDataServiceServicer_to_server(servicer: MarketDataServiceServicer, server: _aio.Server) -> None: ...

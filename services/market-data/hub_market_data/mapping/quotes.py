@@ -1,58 +1,19 @@
-"""Domain <-> protobuf, both ways. Decides nothing."""
+"""Quotes, and what a stream of them says."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from decimal import Decimal
-
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from hub.market_data.v1 import market_data_pb2 as pb
 from hub_market_data.board import Snapshot, Update
-from hub_market_data.domain import AssetClass, Instrument, Quote, Session
+from hub_market_data.domain.ticks import Quote
+from hub_market_data.mapping.catalogue import (
+    instrument_to_proto,
+    session_to_proto,
+    settlement_calendar_to_proto,
+)
+from hub_market_data.mapping.times import moment, timestamp
 from hub_money import to_text
-
-_ASSET_CLASSES = {
-    AssetClass.STOCK: pb.ASSET_CLASS_STOCK,
-    AssetClass.ETF: pb.ASSET_CLASS_ETF,
-    AssetClass.BOND: pb.ASSET_CLASS_BOND,
-    AssetClass.CRYPTO: pb.ASSET_CLASS_CRYPTO,
-    AssetClass.FUND: pb.ASSET_CLASS_FUND,
-}
-
-
-def timestamp(moment: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
-
-
-def moment(stamp: Timestamp) -> datetime:
-    return stamp.ToDatetime(tzinfo=UTC)
-
-
-def instrument_to_proto(instrument: Instrument) -> pb.Instrument:
-    return pb.Instrument(
-        symbol=instrument.symbol,
-        name=instrument.name,
-        asset_class=_ASSET_CLASSES[instrument.asset_class],
-        exchange=instrument.exchange,
-        currency=instrument.currency,
-        tick_size=to_text(instrument.tick_size),
-        lot_size=to_text(instrument.lot_size),
-        fractionable=instrument.fractionable,
-        tradable=instrument.tradable,
-        halted=instrument.halted,
-        calendar=instrument.calendar,
-    )
-
-
-def session_to_proto(session: Session) -> pb.Session:
-    return pb.Session(
-        calendar=session.calendar,
-        opens_at=timestamp(session.opens_at),
-        closes_at=timestamp(session.closes_at),
-    )
 
 
 def quote_to_proto(quote: Quote) -> pb.Quote:
@@ -114,6 +75,9 @@ def _snapshot(news: Snapshot) -> pb.Snapshot:
     snapshot = pb.Snapshot(
         instruments=map(instrument_to_proto, news.instruments),
         sessions=map(session_to_proto, news.sessions),
+        settlement_calendars=[
+            settlement_calendar_to_proto(calendar, days) for calendar, days in news.settlement_days.items()
+        ],
         quotes=map(quote_to_proto, news.quotes),
         epoch=news.epoch,
     )

@@ -1,0 +1,176 @@
+"""Every `code` a problem document can have, in words; and which of them a kind of operation can answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+Problems = Mapping[int, Sequence[str]]
+"""Status -> the codes that come with it."""
+
+MEANINGS: Final[Mapping[str, str]] = {
+    # The request as such
+    "malformed_request": "The request is not HTTP.",
+    "malformed_query": "The query string cannot be read.",
+    "malformed_json": "The body is not JSON.",
+    "unknown_parameter": "A query parameter is not known here.",
+    "repeated_parameter": "A query parameter is there more than once.",
+    "repeated_header": "A header is there more than once.",
+    "repeated_field": "A member of the body is there more than once: nobody can know which was meant.",
+    "missing_field": "A member of the body is missing.",
+    "unknown_field": "A member of the body is not known here.",
+    "wrong_type": "A member of the body has another type.",
+    "invalid_value": "A value is not one of those that are possible.",
+    "invalid_length": "A text or a list is too short or too long.",
+    "invalid_characters": "A text has control characters.",
+    "incomplete_body": "The body did not arrive whole.",
+    "body_timeout": "The body did not arrive in time.",
+    "body_too_large": "The body is larger than 64 KiB.",
+    "headers_too_large": "The headers are larger than 64 KiB.",
+    "unsupported_media_type": "The body is not plain JSON in UTF-8, or Content-Type does not say so.",
+    "unknown_path": "There is nothing at this path.",
+    "method_not_allowed": "The path does not have this method; Allow names those it has.",
+    "upgrade_required": "This path is a WebSocket.",
+    # Who asks
+    "token_missing": "An access token is needed.",
+    "token_malformed": "The Authorization header or the token is not of the form it must have.",
+    "token_invalid": "The access token is not ours.",
+    "token_expired": "The access token has expired: refresh it.",
+    "token_revoked": "The session has ended: log in again.",
+    "role_required": "The caller does not have the role that this needs.",
+    "rate_limited": "Too many requests; Retry-After says when to come back.",
+    "too_many_sockets": "The account, or the process, has as many sockets as it may have.",
+    "invalid_credentials": "E-mail address or password is wrong.",
+    "invalid_refresh_token": "The refresh token was used, has expired or never was: log in again.",
+    "invalid_email": "This is not an e-mail address.",
+    "invalid_name": "The name is empty or too long.",
+    "weak_password": "The password is too short, too long, too simple or too well known.",
+    "email_taken": "There is an account with this e-mail address.",
+    "user_not_found": "There is no such user.",
+    "last_admin": "The last administrator cannot be removed.",
+    # Numbers, texts and places
+    "invalid_decimal": "This is not a decimal number.",
+    "not_positive": "The number must be greater than zero.",
+    "too_precise": "The number has more than 8 places.",
+    "too_large": "The number is too large.",
+    "invalid_symbol": "No instrument can have such a symbol.",
+    "unknown_symbol": "There is no such instrument.",
+    "invalid_page_token": "The page token is not from this query.",
+    "page_too_deep": "The page is beyond what this path shows.",
+    "inverted_range": "The end of the range is before its start.",
+    # Orders
+    "price_required": "An order of this type needs a price.",
+    "price_not_allowed": "An order of this type has no price.",
+    "type_not_supported": "Orders of this type cannot be sent yet.",
+    "invalid_idempotency_key": "The Idempotency-Key is not 1 to 255 printable ASCII characters.",
+    "idempotency_key_reused": "The Idempotency-Key was used for another order.",
+    "client_order_id_taken": "There is an order with this client_order_id.",
+    "order_id_taken": "The order's id is taken.",
+    "order_abandoned": "The order came too late and was given up: send it again.",
+    "order_not_found": "There is no such order.",
+    "order_final": "The order has ended: it cannot be cancelled any more.",
+    "tick_size": "The price is not a multiple of the instrument's step.",
+    "lot_size": "The quantity is not a multiple of the instrument's lot.",
+    "quantity_too_small": "The quantity is below the smallest.",
+    "quantity_too_large": "The quantity is above the largest.",
+    "value_too_large": "The order is worth more than an order may be.",
+    "not_tradable": "The instrument cannot be traded.",
+    "halted": "Trading in the instrument is halted.",
+    "market_data_stale": "There is no current price.",
+    "price_out_of_band": "The price is too far from the market.",
+    "insufficient_funds": "The order needs more cash than is available.",
+    "insufficient_shares": "The order sells more than can be sold.",
+    "account_not_found": "There is no such account.",
+    "account_not_opened": "The account could not be opened: try again.",
+    "account_closed": "The account is closed.",
+    "account_restricted": "The account may only close positions.",
+    "account_reducing": "The account may only reduce positions.",
+    "account_halted": "The account may not trade.",
+    "hold_refused": "The account may not send this order now.",
+    "in_doubt": "It is not known whether the order was accepted. With an Idempotency-Key, repeat the "
+    "request; without one, order_id tells within a minute.",
+    "not_sent": "The order was not sent: repeat the request.",
+    "order_in_flight": "An order with this key is on its way: repeat the request.",
+    "order_collided": "The order met another one: repeat the request.",
+    # Market data
+    "no_quote": "There is no quote yet.",
+    "too_many_symbols": "At most 100 symbols at once.",
+    "missing_parameter": "A query parameter is missing.",
+    "range_too_long": "The range is longer than 400 days.",
+    "invalid_reason": "The reason is empty or too long.",
+    "unknown_calendar": "There is no such calendar.",
+    "market_data_unavailable": "The market is not known yet.",
+    "cache_unavailable": "The cache cannot be reached.",
+    "invalid_calendar": "A calendar's name has 1 to 12 capital letters, digits and dots.",
+    "unknown_timezone": "There is no such time zone.",
+    "calendar_in_use": "A calendar that has sessions keeps its time zone.",
+    "calendar_changed": "The calendar has just been changed by somebody else: repeat the request.",
+    "calendar_always_open": "A calendar that is always open has no hours.",
+    "invalid_date": "This is not a day.",
+    "invalid_time": "This is not a time of day.",
+    "invalid_weekday": "A weekday is 1 (Monday) to 7.",
+    "invalid_hours": "The hours cannot be on that day.",
+    "closes_before_open": "The hours close before they open.",
+    "overlapping_hours": "Sessions overlap.",
+    "too_many_hours": "A day has not that many sessions.",
+    "market_time_not_later": "The market's clock only goes forward.",
+    "market_time_too_far": "That is more than a year ahead.",
+    "not_in_production": "This is not done in production.",
+    # Parts of the platform
+    "stopping": "The process stops: try again, another one answers.",
+    "trust_not_loaded": "The keys that tokens are checked with are not known yet.",
+    "limits_unavailable": "It cannot be known how often the caller has asked.",
+    "peer_unavailable": "A part of the platform is not available now.",
+    "database_unavailable": "A database is not available now.",
+    "queue_full": "Too many requests wait already.",
+    "auth_busy": "Too many passwords are being checked.",
+    "deadline_exceeded": "The answer took too long.",
+    "internal": "Something went wrong; the detail has an id that is in the log.",
+}
+
+EVERY: Final[Problems] = {
+    400: ("malformed_request", "malformed_query", "unknown_parameter", "repeated_parameter"),
+    431: ("headers_too_large",),
+    500: ("internal",),
+    504: ("deadline_exceeded",),
+}
+# Where a part of the path is a parameter: with a slash in it, it is another path.
+PLACES: Final[Problems] = {404: ("unknown_path",)}
+BODY: Final[Problems] = {
+    400: (
+        "malformed_json",
+        "missing_field",
+        "unknown_field",
+        "repeated_field",
+        "wrong_type",
+        "invalid_value",
+        "repeated_header",
+        "incomplete_body",
+    ),
+    408: ("body_timeout",),
+    413: ("body_too_large",),
+    415: ("unsupported_media_type",),
+}
+PEER: Final[Problems] = {503: ("peer_unavailable", "database_unavailable", "stopping")}
+USER: Final[Problems] = {
+    400: ("repeated_header",),
+    401: ("token_missing", "token_malformed", "token_invalid", "token_expired", "token_revoked"),
+    429: ("rate_limited",),
+    503: ("trust_not_loaded",),
+}
+VISITOR: Final[Problems] = {429: ("rate_limited",), 503: ("limits_unavailable",)}
+ADMIN: Final[Problems] = {403: ("role_required",)}
+PAGES: Final[Problems] = {
+    400: ("invalid_value", "invalid_length", "invalid_characters", "invalid_page_token")
+}
+NUMBERS: Final[Problems] = {400: ("invalid_decimal", "not_positive", "too_precise", "too_large")}
+
+
+def together(*parts: Problems) -> Problems:
+    """All of them, each code once."""
+    found: dict[int, list[str]] = {}
+    for part in parts:
+        for status, codes in part.items():
+            known = found.setdefault(status, [])
+            known.extend(code for code in codes if code not in known)
+    return dict(sorted(found.items()))

@@ -1,0 +1,87 @@
+"""What a user owns, and the ledger behind it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from hub_gateway.types.common import Answer, Decimal, Id, PageToken, Symbol, Time, described
+
+
+class Balance(Answer, frozen=True):
+    """The account's cash."""
+
+    account_id: Id
+    currency: Annotated[str, described("ISO 4217.", "USD")]
+    status: Annotated[str, described("ACTIVE, RESTRICTED or CLOSED.", "ACTIVE")]
+    cash: Annotated[Decimal, described("Settled and unsettled.", "100000")]
+    settled: Decimal
+    unsettled: Decimal
+    held: Annotated[Decimal, described("Set aside for open purchases.", "0")]
+    buying_power: Annotated[Decimal, described("What new purchases may cost.", "100000")]
+    withdrawable: Decimal
+
+
+class Position(Answer, frozen=True):
+    """A holding, valued at the current price."""
+
+    symbol: Symbol
+    name: str | None
+    asset_class: str | None
+    quantity: Decimal
+    held: Annotated[Decimal, described("Set aside for open sales.", "0")]
+    total_cost: Decimal
+    average_price: Decimal | None
+    price: Annotated[Decimal | None, described("The last price; null while there is none.")]
+    price_at: Time | None
+    stale: Annotated[bool, described("The price is old or missing.")]
+    market_value: Decimal | None
+    unrealised_pnl: Decimal | None
+    realised_pnl: Decimal
+    fees: Decimal
+    status: Annotated[str, described("ACTIVE, PARTIAL (reduced since it was opened) or CLOSED.", "ACTIVE")]
+    weight: Annotated[Decimal | None, described("Share of the market value of all positions.", "0.25")]
+
+
+class Positions(Answer, frozen=True):
+    """All holdings, in symbol order."""
+
+    positions: list[Position]
+    as_of: Time | None
+
+
+class Posting(Answer, frozen=True):
+    """One line of a ledger transaction; the lines of a transaction sum to zero."""
+
+    posting_id: Annotated[int, described("Counts up.", 42)]
+    transaction_id: Id
+    kind: Annotated[str, described("deposit, trade or adjustment.", "trade")]
+    ledger_account: Annotated[str, described("Where it went.", "cash_unsettled")]
+    amount: Decimal
+    symbol: Symbol | None
+    trade_id: Id | None
+    posted_at: Time | None
+
+
+class Activities(Answer, frozen=True):
+    """The ledger: totals, and a page of postings, newest first."""
+
+    totals: Annotated[dict[str, Decimal], described("Per ledger account; together they are zero.")]
+    postings: list[Posting]
+    next_page_token: PageToken | None
+
+
+class Summary(Answer, frozen=True):
+    """Cash and positions together, of one moment."""
+
+    currency: Annotated[str, described("ISO 4217.", "USD")]
+    cash: Decimal
+    buying_power: Decimal
+    invested: Annotated[Decimal, described("Cost of all positions.", "4327.1")]
+    market_value: Decimal
+    total: Annotated[Decimal, described("Cash and market value.", "100012.4")]
+    unrealised_pnl: Decimal
+    realised_pnl: Decimal
+    fees: Decimal
+    stale: Annotated[bool, described("A price in it is old or missing.")]
+    as_of: Time | None
+    positions: list[Position]

@@ -1,0 +1,73 @@
+"""Prices: what a feed says, and what a stream of quotes makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tick:
+    """What a feed says about one symbol at one moment of its own time."""
+
+    symbol: str
+    bid: Decimal
+    bid_size: Decimal
+    ask: Decimal
+    ask_size: Decimal
+    last: Decimal
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    previous_close: Decimal
+    volume: Decimal
+    market_time: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quote(Tick):
+    """A tick with its place in the order of all ticks, and what its reader missed since the one before."""
+
+    epoch: int
+    seq: int
+    received_at: datetime
+    low_ask: Decimal
+    high_bid: Decimal
+
+    @property
+    def position(self) -> tuple[int, int]:
+        return (self.epoch, self.seq)
+
+
+def quoted(tick: Tick, *, epoch: int, seq: int, received_at: datetime) -> Quote:
+    return Quote(
+        symbol=tick.symbol,
+        bid=tick.bid,
+        bid_size=tick.bid_size,
+        ask=tick.ask,
+        ask_size=tick.ask_size,
+        last=tick.last,
+        open=tick.open,
+        high=tick.high,
+        low=tick.low,
+        previous_close=tick.previous_close,
+        volume=tick.volume,
+        market_time=tick.market_time,
+        epoch=epoch,
+        seq=seq,
+        received_at=received_at,
+        low_ask=tick.ask,
+        high_bid=tick.bid,
+    )
+
+
+def conflated(unread: Quote | None, newer: Quote) -> Quote:
+    """The newer quote, which remembers the best prices of the one that nobody read."""
+    if unread is None:
+        return newer
+    return replace(
+        newer,
+        low_ask=min(unread.low_ask, newer.low_ask),
+        high_bid=max(unread.high_bid, newer.high_bid),
+    )

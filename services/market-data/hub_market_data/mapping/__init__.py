@@ -1,0 +1,1 @@
+"""Domain <-> protobuf, both ways. Decides nothing."""

@@ -1,0 +1,1 @@
+"""What market-data is asked for, and how its copy of the market is kept."""

@@ -1,0 +1,32 @@
+"""What this service asks of others: settlement days, from the live copy of the market's data."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from hub_errors import Unavailable
+from hub_market_client import QuoteCache
+from hub_position.domain.trade import next_weekday
+
+
+class Market:
+    def __init__(self, cache: QuoteCache) -> None:
+        self._cache = cache
+
+    def state(self) -> str:
+        return self._cache.state()
+
+    def settles_on(self, symbol: str, traded_at: datetime) -> date:
+        """The first settlement day after the trading day. Where the calendar says nothing (an instrument that
+        is gone, a trade that comes very late), the next weekday."""
+        if not self._cache.loaded.is_set():
+            raise Unavailable("The market's data has not come yet.", code="market_data_unavailable")
+        day = self._trading_day(symbol, traded_at)
+        return self._cache.settlement_day(symbol, day) or next_weekday(day)
+
+    def _trading_day(self, symbol: str, traded_at: datetime) -> date:
+        """By the calendar's own time zone while the session runs, else in UTC."""
+        session = self._cache.session(symbol)
+        if session is not None and session.opens_at <= traded_at < session.closes_at:
+            return session.day
+        return traded_at.date()

@@ -1,0 +1,36 @@
+"""What the code says about itself, for tests that hold manifests against it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hub_runtime import Settings
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service's jobs, and its variables with whether each must be given."""
+
+    jobs: frozenset[str]
+    variables: Mapping[str, bool]
+
+
+def service(name: str) -> Service:
+    """As its package declares it."""
+    package = f"hub_{name.replace('-', '_')}"
+    main = importlib.import_module(f"{package}.__main__")
+    module = importlib.import_module(f"{package}.settings")
+    [settings] = [
+        each
+        for _, each in inspect.getmembers(module, inspect.isclass)
+        if issubclass(each, Settings) and each.__module__ == module.__name__
+    ]
+    fields = dataclasses.fields(settings)
+    return Service(
+        jobs=frozenset(main.JOBS),
+        variables={f"HUB_{field.name.upper()}": field.default is dataclasses.MISSING for field in fields},
+    )

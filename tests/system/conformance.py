@@ -1,0 +1,42 @@
+"""What schemathesis checks beside its own checks (its hooks; see test_contract)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import schemathesis
+
+# Refusals that a schema cannot tell: they depend on other members, on other requests, or on lists.
+BEYOND_SCHEMA: Final = frozenset(
+    {
+        "closes_before_open",
+        "inverted_range",
+        "invalid_email",  # more than 64 characters before the @
+        "invalid_page_token",
+        "lot_size",
+        "market_time_not_later",
+        "market_time_too_far",
+        "overlapping_hours",
+        "price_not_allowed",
+        "price_required",
+        "quantity_too_large",
+        "quantity_too_small",
+        "range_too_long",
+        "tick_size",
+        "too_precise",  # of a JSON number
+        "invalid_decimal",  # a JSON number with an exponent
+        "unknown_timezone",
+        "weak_password",
+    }
+)
+
+
+@schemathesis.check
+def only_rules_refuse(
+    _: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
+) -> None:
+    """Whatever fits the schemas is accepted, or refused by a rule that schemas have no words for."""
+    fits = case.meta is not None and case.meta.generation.mode.is_positive
+    if fits and response.status_code == 400:
+        problem = response.json()
+        assert problem["code"] in BEYOND_SCHEMA, f"refused though it fits the schema: {problem}"
