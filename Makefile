@@ -13,7 +13,7 @@ MEMBERS := $(wildcard proto/pyproject.toml libs/*/pyproject.toml services/*/pypr
 DISTRIBUTIONS := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(MEMBERS))
 MIGRATIONS := $(wildcard services/*/hub_*/migrations/*.sql)
 
-.PHONY: help setup servers-installed run servers stop status logs reset demo check-readme compose-secrets images up down test test-fast lint manifests fmt types sql proto lock
+.PHONY: help setup servers-installed test-servers-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell demo check-readme compose-secrets images up down test test-fast lint manifests fmt types sql proto lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-13s %s\n", $$1, $$2 }'
@@ -21,8 +21,15 @@ help: ## this list
 setup: ## make .venv with the locked packages and all members (also done by run, test and lint)
 	@PYTHON=$(PYTHON) sh deploy/local/bootstrap.sh
 
-servers-installed: setup
-	@sh deploy/local/packages.sh
+# What of the servers is missing is said or installed first, together with what .venv needs.
+servers-installed:
+	@PYTHON=$(PYTHON) sh deploy/local/packages.sh
+	@PYTHON=$(PYTHON) sh deploy/local/bootstrap.sh
+
+# Tests always start servers of their own, whatever servers the environment names.
+test-servers-installed:
+	@PYTHON=$(PYTHON) sh deploy/local/packages.sh all
+	@PYTHON=$(PYTHON) sh deploy/local/bootstrap.sh
 
 run: servers-installed ## start everything, run the demonstration, stay until Ctrl-C (GATEWAY_PORT=8080, DEMO=no skips it)
 	@exec $(LOCAL) run --gateway-port $(GATEWAY_PORT) $(if $(filter no,$(DEMO)),--no-demo)
@@ -41,6 +48,18 @@ logs: setup ## follow the events, or with NAME=order the log of one process
 
 reset: setup ## delete the local stack's data, secrets, certificates and logs
 	@$(LOCAL) reset
+
+db-migrate: servers-installed ## make the databases that are missing and bring all up to date
+	@exec $(LOCAL) db-migrate
+
+db-seed: servers-installed ## put in what the services start with (instruments, calendars, the administrator)
+	@exec $(LOCAL) db-seed --gateway-port $(GATEWAY_PORT)
+
+db-reset: servers-installed ## delete the local stack's databases and make them anew (asks, or FORCE=yes)
+	@exec $(LOCAL) db-reset $(if $(filter yes,$(FORCE)),--yes)
+
+db-shell: servers-installed ## psql in the database of one service: SERVICE=order
+	@exec $(LOCAL) db-shell '$(SERVICE)'
 
 demo: setup ## run the demonstration against the running stack, or GATEWAY=http://127.0.0.1:8080
 	@exec $(LOCAL) demo $(if $(filter-out file,$(origin GATEWAY)),--gateway '$(GATEWAY)')
@@ -62,10 +81,10 @@ down: ## end the containers; their data is kept
 check-readme: setup ## run what README.md shows against the running stack, and compare (GATEWAY=http://127.0.0.1:8080)
 	@$(VENV)/python -m tests.pages.check_readme --gateway $(GATEWAY)
 
-test: servers-installed ## run all tests on servers of their own (ARGS='-k name' for some)
+test: test-servers-installed ## run all tests on servers of their own (ARGS='-k name' for some)
 	@exec $(VENV)/pytest $(ARGS)
 
-test-fast: servers-installed ## run all tests but those of the whole system
+test-fast: test-servers-installed ## run all tests but those of the whole system
 	@exec $(VENV)/pytest --ignore tests/system $(ARGS)
 
 lint: setup ## check style, types, import rules, contracts, generated code and SQL
@@ -104,6 +123,8 @@ proto: setup ## generate the Python code of the contracts again
 .venv/manifests/.stamp: requirements/manifests.txt | setup
 	.venv/bootstrap/bin/uv venv --quiet --clear --python .venv/bin/python .venv/manifests
 	.venv/bootstrap/bin/uv pip sync --quiet --python .venv/manifests/bin/python --require-hashes $<
+	@# What the package puts into bin/ hides the exit code.
+	@cd .venv/manifests/bin && ln -sf ../lib/python3*/site-packages/compose/docker-compose docker-compose
 	@touch $@
 
 lock: setup ## lock the third-party packages again (requirements/)

@@ -1,30 +1,43 @@
 #!/bin/sh
 # Makes sure that PostgreSQL, Redis and RabbitMQ are installed (from Debian where missing), and curl; starts none of them.
+# A server whose address the environment names (HUB_LOCAL_POSTGRES_URL and so on) is not looked for, but with:
+#   packages.sh all
 set -eu
 
 cd "$(dirname "$0")/../.."
+PYTHON=${PYTHON:-python3}
+if [ "${1:-}" = all ]; then unset HUB_LOCAL_POSTGRES_URL HUB_LOCAL_AMQP_URL HUB_LOCAL_REDIS_URL; fi
 
 has() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ]; }
 has_postgres() { has postgres || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; }
-has_rabbitmq() { ls /usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server >/dev/null 2>&1; }
+has_rabbitmq() { has rabbitmq-server || ls /usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server >/dev/null 2>&1; }
+# .venv is made with this module, which Debian packs on its own.
+has_venv() { [ -x .venv/bin/python ] || ! command -v "$PYTHON" >/dev/null || "$PYTHON" -c 'import ensurepip' 2>/dev/null; }
 
-missing=''
-has_postgres || missing="$missing postgresql"
-has redis-server || missing="$missing redis-server"
-has_rabbitmq || missing="$missing rabbitmq-server"
+missing='' names=''
+need() { missing="$missing $1" names="$names${names:+, }$2"; }
+[ -n "${HUB_LOCAL_POSTGRES_URL:-}" ] || has_postgres || need postgresql 'PostgreSQL 15 or newer'
+[ -n "${HUB_LOCAL_REDIS_URL:-}" ] || has redis-server || need redis-server 'Redis 7.0 or newer'
+[ -n "${HUB_LOCAL_AMQP_URL:-}" ] || has_rabbitmq || need rabbitmq-server 'RabbitMQ 3.10 or newer'
+has_venv || need python3-venv "the venv module of $PYTHON"
 # No process needs curl, but who follows README.md does, and so does the test of that page.
-if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then has curl || missing="$missing curl"; fi
+if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then has curl || need curl curl; fi
 if [ -z "$missing" ]; then exit 0; fi
 
-if ! command -v apt-get >/dev/null; then
-    echo "setup: not installed:$missing. This machine has no apt-get; install them (RabbitMQ under /usr/lib/rabbitmq)." >&2
-    exit 1
+say() { echo "setup: $*" >&2; }
+if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    echo "  installing$missing from Debian (they are not started)"
+    # shellcheck disable=SC2086 # one word each
+    exec sh deploy/local/apt.sh $missing
 fi
-if [ "$(id -u)" != 0 ]; then
-    echo "setup: not installed:$missing. As root: apt-get install --no-install-recommends$missing" >&2
-    echo "setup: they need not be started: this project starts its own, on other ports." >&2
-    exit 1
+say "not installed: $names"
+if command -v apt-get >/dev/null; then
+    say "install with:  sudo apt-get install --no-install-recommends$missing"
+else
+    say "install them with this system's package manager"
 fi
-echo "  installing$missing from Debian (they are not started)"
-# shellcheck disable=SC2086 # one word each
-sh deploy/local/apt.sh $missing
+case $missing in *postgresql* | *redis* | *rabbitmq*)
+    say "the servers need not be started: this project starts its own, as you, on other ports"
+    [ "${1:-}" = all ] || say "or name servers that run: HUB_LOCAL_POSTGRES_URL, HUB_LOCAL_AMQP_URL, HUB_LOCAL_REDIS_URL (README.md)" ;;
+esac
+exit 1

@@ -8,7 +8,7 @@ from hub_gateway.account import Account
 from hub_gateway.app import application, resources
 from hub_gateway.frames import Frames
 from hub_gateway.gate import Gate
-from hub_gateway.limits import REDIS_TIME_S, Limits
+from hub_gateway.limits import CONNECT_TIME_S, Limits
 from hub_gateway.peers import Peers
 from hub_gateway.platform import Platform
 from hub_gateway.quotes import Quotes
@@ -45,13 +45,15 @@ async def run(settings: GatewaySettings, _jobs: frozenset[str], process: Process
     redis = Redis.from_url(
         settings.redis_url,
         password=settings.redis_password,
-        socket_timeout=REDIS_TIME_S,
-        socket_connect_timeout=REDIS_TIME_S,
+        socket_timeout=CONNECT_TIME_S,
+        socket_connect_timeout=CONNECT_TIME_S,
     )
     stack.push_async_callback(redis.aclose)
 
     trust, frames = Trust(), Frames()
     limits = Limits(redis)
+    await limits.connect()
+    process.spawn(limits.watch(), "limits")
     gate = Gate(trust=trust, limits=limits, reads=settings.reads_rule)
     sockets = Quotes(
         frames=frames,

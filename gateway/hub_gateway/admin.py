@@ -4,7 +4,6 @@ check the role once more, and record who did what."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from hub.auth.v1 import auth_pb2
@@ -17,6 +16,7 @@ from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Gate
 from hub_gateway.market_data import known_symbol, symbol
 from hub_gateway.operation import Access, Operation, Parameter, Resource
+from hub_gateway.pages import moment
 from hub_gateway.peers import Peers
 from hub_gateway.types.admin import CacheTouched, MarketTime
 from hub_gateway.types.auth import Role, User
@@ -313,7 +313,7 @@ class Admin:
         caller = await self._gate.admin(request)
         body = _MOMENT.read(await request.json())
         wanted = admin_pb2.MoveMarketTimeRequest()
-        wanted.market_time.FromDatetime(_moment(body.market_time))
+        wanted.market_time.FromDatetime(moment(body.market_time, field="market_time"))
         with calling_as(caller.token):
             moved = await self._market.MoveMarketTime(wanted, timeout=ADMIN_TIME_S)
         return answer(MarketTime(market_time=render.when(moved.market_time)))
@@ -338,12 +338,3 @@ def _weekdays(days: Sequence[int]) -> Sequence[int]:
     if not all(1 <= day <= 7 for day in days):
         raise Invalid("A weekday is 1 (Monday) to 7.", code="invalid_weekday", field="weekdays")
     return days
-
-
-def _moment(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        sentence = "market_time must be a time such as 2026-11-24T14:30:00Z."
-        raise Invalid(sentence, code="invalid_value", field="market_time") from None

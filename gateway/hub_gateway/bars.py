@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time
 from typing import Final, cast
 
 from hub.market_data.v1 import market_data_pb2
@@ -13,7 +12,7 @@ from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Gate
 from hub_gateway.market_data import known_symbol
 from hub_gateway.operation import PAGES, Operation, Parameter, Resource
-from hub_gateway.pages import choice, page
+from hub_gateway.pages import choice, moment, page
 from hub_gateway.peers import Peers
 from hub_gateway.types.bars import Adjustment, Bars, CorporateActions, Timeframe
 
@@ -69,7 +68,7 @@ class History:
                 GET=Operation(
                     handler=self.bars,
                     summary="Open, high, low, close and volume",
-                    tag="market data",
+                    tag="market-data",
                     query=QUERY,
                     answers={200: Bars},
                     problems={
@@ -84,7 +83,7 @@ class History:
                 GET=Operation(
                     handler=self.corporate_actions,
                     summary="Splits and dividends",
-                    tag="market data",
+                    tag="market-data",
                     query=PAGES,
                     answers={200: CorporateActions},
                     problems={404: ("unknown_symbol",), 503: ("market_data_unavailable",)},
@@ -101,7 +100,7 @@ class History:
             page_size=size,
             page_token=token,
         )
-        start, end = moment(query, "start"), moment(query, "end")
+        start, end = (moment(query[name], field=name) if name in query else None for name in ("start", "end"))
         if start is not None and end is not None and end < start:
             raise Invalid("end is before start.", code="inverted_range", field="end")
         if start is not None:
@@ -130,22 +129,3 @@ class History:
         found = await self._market_data.ListCorporateActions(wanted)
         actions = [render.corporate_action(action) for action in found.actions]
         return answer(CorporateActions(actions=actions, next_page_token=found.next_page_token or None))
-
-
-def moment(query: Mapping[str, str], name: str) -> datetime | None:
-    """A day is its first moment; a time without a zone is UTC."""
-    text = query.get(name)
-    if text is None:
-        return None
-    try:
-        if len(text) <= len("2026-11-24"):
-            found = datetime.combine(date.fromisoformat(text), time(), tzinfo=UTC)
-        else:
-            found = datetime.fromisoformat(text)
-            found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        found = datetime.min.replace(tzinfo=UTC)
-    if not 1900 <= found.year < 2200:
-        sentence = f"{name} must be a day or a time such as 2026-11-24T14:30:00Z."
-        raise Invalid(sentence, code="invalid_value", field=name)
-    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Final
 
 from hub.market_data.v1 import market_data_pb2
@@ -13,7 +12,9 @@ from hub_gateway import render
 from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Gate
 from hub_gateway.operation import Operation, Parameter, Resource
+from hub_gateway.pages import iso_day
 from hub_gateway.peers import Peers
+from hub_gateway.problems import naming
 from hub_gateway.types.calendars import Calendar, Clock
 
 _CALENDAR: Final = re.compile(r"[A-Z0-9.]{1,12}|24x7")
@@ -23,7 +24,8 @@ CALENDAR: Final = Parameter(
     schema={"type": "string", "pattern": f"^({_CALENDAR.pattern})$"},
     example="XNYS",
 )
-DAY: Final = {"type": "string", "format": "date"}
+NAMES: Final = {"first_day": "start", "last_day": "end"}
+DAY: Final = {"type": "string", "format": "date", "pattern": "^(19|20|21)[0-9]{2}-"}
 START: Final = Parameter(
     name="start", description="The first day.", schema=DAY, required=True, example="2026-11-23"
 )
@@ -46,7 +48,7 @@ def calendar_name(text: str) -> str:
 def day(query: Mapping[str, str], name: str) -> str:
     """A parameter that must be there and be a day."""
     try:
-        return date.fromisoformat(query[name]).isoformat()
+        return iso_day(query[name]).isoformat()
     except KeyError:
         raise Invalid(f"{name} is missing.", code="missing_parameter", field=name) from None
     except ValueError:
@@ -65,7 +67,7 @@ class Calendars:
                 GET=Operation(
                     handler=self.clock,
                     summary="The market's own time, and whether it trades",
-                    tag="market data",
+                    tag="market-data",
                     query=(CALENDAR,),
                     answers={200: Clock},
                     problems={404: ("unknown_calendar",), 503: ("market_data_unavailable",)},
@@ -76,7 +78,7 @@ class Calendars:
                 GET=Operation(
                     handler=self.calendar,
                     summary="The sessions of a calendar",
-                    tag="market data",
+                    tag="market-data",
                     query=(CALENDAR, START, END),
                     answers={200: Calendar},
                     problems={
@@ -102,7 +104,8 @@ class Calendars:
         if wanted.last_day < wanted.first_day:
             raise Invalid("end is before start.", code="inverted_range", field="end")
         await self._gate.user(request)
-        found = await self._market_data.ListSessions(wanted)
+        with naming(NAMES):
+            found = await self._market_data.ListSessions(wanted)
         return answer(
             Calendar(
                 calendar=found.calendar,

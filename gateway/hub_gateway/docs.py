@@ -27,7 +27,7 @@ ASSETS: Final[Mapping[str, str]] = {
 }
 # Swagger UI draws with inline styles and with images inside its style sheet; scripts are ours only.
 POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 FOR_A_DAY: Final[Header] = (b"cache-control", b"public, max-age=86400")

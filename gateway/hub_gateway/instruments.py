@@ -47,7 +47,7 @@ class Catalogue:
                 GET=Operation(
                     handler=self.search,
                     summary="What can be traded",
-                    tag="market data",
+                    tag="market-data",
                     query=(QUERY, ASSET_CLASS, *PAGES),
                     answers={200: Instruments},
                     problems={503: ("market_data_unavailable",)},
@@ -58,7 +58,7 @@ class Catalogue:
                 GET=Operation(
                     handler=self.one,
                     summary="An instrument, and what its history says",
-                    tag="market data",
+                    tag="market-data",
                     answers={200: InstrumentDetails},
                     problems={404: ("unknown_symbol",), 503: ("market_data_unavailable",)},
                 ),

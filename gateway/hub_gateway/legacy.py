@@ -3,8 +3,7 @@ use /api/v1. What the predecessor answered with 500 where the request was at fau
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -13,7 +12,7 @@ from hub.auth.v1 import auth_pb2
 from hub.order.v1 import order_pb2
 from hub.portfolio.v1 import portfolio_pb2
 from hub.position.v1 import position_pb2
-from hub_errors import HubError, Invalid, Refused
+from hub_errors import Invalid, Refused
 from hub_gateway import legacy_shapes as shapes
 from hub_gateway.auth import CREDENTIALS, PASSWORD_TIME_S, Credentials
 from hub_gateway.codec import NULL, Body, Schema, printable
@@ -31,6 +30,7 @@ from hub_gateway.orders import (
     send,
 )
 from hub_gateway.peers import Peers
+from hub_gateway.problems import naming
 from hub_gateway.submissions import Submissions
 from hub_gateway.types.common import AnyDecimal, OptionalDecimal, described
 from hub_gateway.types.legacy import (
@@ -192,7 +192,7 @@ class Legacy:
             limit_price=body.price,
             time_in_force="GTC",
         )
-        with _their_names():
+        with naming(NAMES):
             accepted = await send(self._submissions, order, caller=caller, request=request)
         headers = accepted_headers(accepted, path="/orders")
         return answer(shapes.accepted(accepted.order), status=202, headers=headers)
@@ -265,16 +265,6 @@ class Legacy:
                 if not token:
                     break
         return orders, total
-
-
-@contextmanager
-def _their_names() -> Iterator[None]:
-    """A problem names the member that was sent."""
-    try:
-        yield
-    except HubError as error:
-        error.field = NAMES.get(error.field, error.field)
-        raise
 
 
 def _read(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -19,6 +20,8 @@ from hub_runtime.metrics import counter
 log = get_logger("limits")
 
 REDIS_TIME_S: Final = 0.25
+CONNECT_TIME_S: Final = 2.0  # a name to look up and TLS: more than a request can wait for
+WATCH_S: Final = 1.0
 PAUSE_S: Final = 1.0  # how long Redis is left alone after it failed
 MOST_SUBJECTS: Final = 200_000
 
@@ -66,6 +69,18 @@ class Limits:
         self._windows: dict[str, _Window] = {}
         self._pause_until = 0.0
         self._refused = counter("hub_gateway_limited_total", "Requests refused by a rate limit.", ("rule",))
+
+    async def watch(self) -> None:
+        """Its forever-job: there is always a connection, so that no request has to wait for one."""
+        while True:
+            await self.connect()
+            await asyncio.sleep(WATCH_S)
+
+    async def connect(self) -> None:
+        """Before the first request. Without Redis it goes on as well."""
+        with suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(CONNECT_TIME_S):
+                await self._redis.ping()
 
     async def take(self, rule: Rule, subject: str) -> None:
         """One request of `subject`; raises Exhausted when there were too many."""

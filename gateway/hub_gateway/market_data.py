@@ -57,7 +57,7 @@ class MarketData:
                 POST=Operation(
                     handler=self.batch,
                     summary="Quotes of some instruments",
-                    tag="market data",
+                    tag="market-data",
                     body=Batch,
                     answers={200: Quotes},
                     problems={
@@ -71,7 +71,7 @@ class MarketData:
                 GET=Operation(
                     handler=self.one,
                     summary="The quote of an instrument",
-                    tag="market data",
+                    tag="market-data",
                     answers={200: Quote},
                     problems={404: ("unknown_symbol", "no_quote"), 503: ("market_data_unavailable",)},
                 ),

@@ -19,7 +19,7 @@ Document = dict[str, Any]
 REFERENCE: Final = "#/components/schemas/{name}"
 TAGS: Final = (
     ("auth", "Users and their sessions."),
-    ("market data", "What can be traded, when, and at what price."),
+    ("market-data", "What can be traded, when, and at what price."),
     ("orders", "Sending orders and seeing what becomes of them."),
     ("portfolio", "What you own, and the ledger behind it."),
     ("stream", "Live quotes and your own updates."),

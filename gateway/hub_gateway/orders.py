@@ -97,9 +97,9 @@ SUBMIT_PROBLEMS: Final = codes.together(
 )
 IDEMPOTENCY_KEY: Final = Parameter(
     name="Idempotency-Key",
-    description="Makes the request repeatable for 24 hours: the first answer comes again.",
+    description="Your name for the request, new for each order. Makes it repeatable for 24 hours: "
+    "the first answer comes again.",
     schema={"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x20-\\x7e]+$"},
-    example="first-order",
 )
 ACCEPTED_HEADERS: Final = {
     "Location": "Where the order can be read.",

@@ -1,8 +1,9 @@
-"""The query parameters that lists share."""
+"""The query parameters that several paths share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from typing import Final, TypeVar
 
 from hub_errors import Invalid
@@ -12,6 +13,7 @@ T = TypeVar("T")
 
 MOST_ROWS: Final = 100
 USUAL_ROWS: Final = 50
+YEARS: Final = range(1900, 2200)
 
 
 def page(query: Mapping[str, str]) -> tuple[int, str]:
@@ -37,3 +39,22 @@ def choice(query: Mapping[str, str], name: str, choices: Mapping[str, T], usual:
     if query[name] not in choices:
         raise Invalid(f"{name} must be one of {', '.join(choices)}.", code="invalid_value", field=name)
     return choices[query[name]]
+
+
+def iso_day(text: str) -> date:
+    """YYYY-MM-DD and no other way to write a day, in a year that means something. Raises ValueError."""
+    found = date.fromisoformat(text)
+    if found.isoformat() != text or found.year not in YEARS:
+        raise ValueError("not a day")
+    return found
+
+
+def moment(text: str, *, field: str) -> datetime:
+    """A day is its first moment; a time without a zone is UTC."""
+    try:
+        iso_day(text[: len("2026-11-24")])
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        sentence = f"{field} must be a day or a time such as 2026-11-24T14:30:00Z."
+        raise Invalid(sentence, code="invalid_value", field=field) from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

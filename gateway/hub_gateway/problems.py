@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -110,6 +111,16 @@ def raw_response(error: HttpError) -> bytes:
     fields = [*headers(error), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
     start = f"HTTP/1.1 {int(error.status)} {error.status.phrase}\r\n".encode()
     return start + b"".join(b"%s: %s\r\n" % field for field in fields) + b"\r\n" + body
+
+
+@contextmanager
+def naming(names: Mapping[str, str]) -> Iterator[None]:
+    """Where a path has other names for its members than the service behind it, errors name what was sent."""
+    try:
+        yield
+    except HubError as error:
+        error.field = names.get(error.field, error.field)
+        raise
 
 
 def unknown(error_id: str) -> HubError:

@@ -17,6 +17,7 @@ class Service:
 
     jobs: frozenset[str]
     variables: Mapping[str, bool]
+    settings: type[Settings]
 
 
 def service(name: str) -> Service:
@@ -33,4 +34,5 @@ def service(name: str) -> Service:
     return Service(
         jobs=frozenset(main.JOBS),
         variables={f"HUB_{field.name.upper()}": field.default is dataclasses.MISSING for field in fields},
+        settings=settings,
     )

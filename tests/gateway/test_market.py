@@ -137,6 +137,11 @@ async def test_corporate_actions(gateway: Gateway, peers: Peers) -> None:
         ("/api/v1/calendar?start=2026-11-27", "missing_parameter", "end"),
         ("/api/v1/calendar?start=today&end=2026-11-27", "invalid_value", "start"),
         ("/api/v1/calendar?start=2026-11-28&end=2026-11-27", "inverted_range", "end"),
+        ("/api/v1/calendar?start=2026-W48-1&end=2026-11-27", "invalid_value", "start"),
+        ("/api/v1/calendar?start=20261123&end=2026-11-27", "invalid_value", "start"),
+        ("/api/v1/calendar?start=2026-11-23&end=9999-12-31", "invalid_value", "end"),
+        ("/api/v1/market-data/AAPL/bars?start=2026-W48-1", "invalid_value", "start"),
+        ("/api/v1/market-data/AAPL/bars?end=0001-01-01", "invalid_value", "end"),
         ("/api/v1/market-data/AAPL/bars?timeframe=2Min", "invalid_value", "timeframe"),
         ("/api/v1/market-data/AAPL/bars?adjustment=both", "invalid_value", "adjustment"),
         ("/api/v1/market-data/AAPL/bars?start=24.11.2026", "invalid_value", "start"),
@@ -173,6 +178,9 @@ async def test_what_market_data_refuses_is_passed_on(gateway: Gateway, peers: Pe
     peers.answers["ListBars"] = Invalid("Not yours.", code="invalid_page_token", field="page_token")
     answer = await gateway.http.get("/api/v1/market-data/AAPL/bars?page_token=x")
     problem(answer, 400, "invalid_page_token", "page_token")
+    peers.answers["ListSessions"] = Invalid("Too long.", code="range_too_long", field="last_day")
+    answer = await gateway.http.get("/api/v1/calendar?start=2026-11-23&end=2029-11-27")
+    problem(answer, 400, "range_too_long", "end")
     peers.answers["GetClock"] = NotFound("None.", code="unknown_calendar", field="calendar")
     problem(await gateway.http.get("/api/v1/clock?calendar=XTKS"), 404, "unknown_calendar", "calendar")
     problem(await gateway.http.get("/api/v1/clock?calendar=moon"), 404, "unknown_calendar", "calendar")

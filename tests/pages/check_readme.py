@@ -15,12 +15,14 @@ import sys
 import time
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
+from hub_local.layout import state_directory
 from tests.pages.blocks import Block, Drawing, Paths, Source, Step, Steps, Targets, UnknownBlockError, blocks
 from tests.pages.markdown import ROOT
 from tests.pages.shapes import MORE, DifferenceError, Pairs, compare, compare_output, documents, shown
@@ -39,6 +41,8 @@ class Place:
     """Where the commands of a page really go."""
 
     gateway: str
+    state: Path
+    """The folder that pages call `.local`."""
     new: str
     """A word that no user's address of an earlier run has."""
     patience_s: float
@@ -48,12 +52,16 @@ class Place:
         """Of a command or an output: with the gateway's address, this Python, and users who are new."""
         text = text.replace(ADDRESS, urlsplit(self.gateway).netloc)
         text = re.sub(r"(?<![\w/])\.venv/bin/python\b", sys.executable, text)
+        text = re.sub(r"(?<![\w/])\.local/", f"{self.state}/", text)
         return re.sub(r"\b(\w+)@example\.com", rf"\1-{self.new}@example.com", text)
 
 
-async def check(text: str, gateway: str, *, patience_s: float = PATIENCE_S) -> list[str]:
-    """What is wrong with a page: nothing, or a line for each fault."""
-    place = Place(gateway, secrets.token_hex(4), patience_s)
+async def check(
+    text: str, gateway: str, *, state: Path | None = None, patience_s: float = PATIENCE_S
+) -> list[str]:
+    """What is wrong with a page: nothing, or a line for each fault. `state` is the folder of the stack, where
+    that is not the one of `make run`."""
+    place = Place(gateway, state or state_directory(ROOT), secrets.token_hex(4), patience_s)
     try:
         found = blocks(text)
     except UnknownBlockError as error:

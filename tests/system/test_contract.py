@@ -6,7 +6,6 @@ import asyncio
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -18,8 +17,18 @@ from tests.system.user import NewUser, User
 CHECKOUT = Path(__file__).parents[2]
 SETTINGS = CHECKOUT / "tests/system/schemathesis.toml"
 LIMIT_S = 110
+FULL = ("--max-examples", "5")
 # What an administrator does to markets and users, others in this session would feel; test_admin does these.
 FELT = ("/halt", "/resume", "/hours", "/clock", "/roles", "/admin/calendars")
+# What cannot succeed here: the token must last, orders at the market end before they can be cancelled, and
+# sockets are no requests.
+ELSEWHERE = {
+    ("POST", "/api/v1/auth/logout"),
+    ("PUT", "/api/v1/orders/{order_id}/cancel"),
+    ("PUT", "/orders/{order_id}/cancel"),
+    ("GET", "/api/v1/stream"),
+    ("GET", "/ws/quotes"),
+}
 _COUNT = re.compile(
     r'^hub_gateway_http_requests_total\{method="(\w+)",route="([^"]+)",status="(\d+)"\} (\S+)', re.MULTILINE
 )
@@ -32,7 +41,7 @@ async def examine(stack: Stack, *options: str, token: str = "") -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(SETTINGS)),
         *("run", f"{stack.gateway_url}/openapi.json", "--generation-deterministic", "--no-color"),
-        *("--max-examples", "5", "--workers", "2", "--continue-on-failure", *header, *options),
+        *("--generation-codec", "latin-1", "--workers", "2", "--continue-on-failure", *header, *options),
         cwd=CHECKOUT,
         env={"PYTHONPATH": str(CHECKOUT), "PYTHONUTF8": "1"},
         stdout=asyncio.subprocess.PIPE,
@@ -71,8 +80,8 @@ async def documented(stack: Stack) -> set[tuple[str, str]]:
     }
 
 
-def without(fragments: Sequence[str]) -> list[str]:
-    return [part for fragment in fragments for part in ("--exclude-path-regex", f"{re.escape(fragment)}$")]
+def without(*endings: str) -> tuple[str, str]:
+    return "--exclude-path-regex", f"({'|'.join(endings)})$"
 
 
 def token(user: User) -> str:
@@ -83,15 +92,14 @@ def token(user: User) -> str:
 async def test_every_route_keeps_the_contract_for_a_user(stack: Stack, new_user: NewUser) -> None:
     before = await answered(stack)
     user = await new_user()
-    await examine(stack, "--exclude-tag", "admin", *without(["/logout"]), token=token(user))
+    await examine(stack, *FULL, "--exclude-tag", "admin", *without("/logout"), token=token(user))
     found = await answered(stack) - before
     total = sum(found.values())
     assert total > 500, "hardly anything was asked"
     assert not {key: count for key, count in found.items() if key[2] == 429 or key[2] >= 500}
     good = {(method, route) for method, route, status in found if 200 <= status < 300}
     unseen = {route for route in await documented(stack) - good if "/admin/" not in route[1]}
-    sockets = {("GET", "/api/v1/stream"), ("GET", "/ws/quotes")}
-    assert unseen - sockets == {("POST", "/api/v1/auth/logout")}, "these never did what they are for"
+    assert unseen - ELSEWHERE == set(), "these never did what they are for"
     assert sum(count for (_, _, status), count in found.items() if status < 300) > total / 10
 
 
@@ -99,9 +107,10 @@ async def test_every_route_keeps_the_contract_for_nobody_and_for_a_user_who_is_n
     stack: Stack, new_user: NewUser
 ) -> None:
     before = await answered(stack)
-    await examine(stack, "--phases", "examples", *without(["/login", "/register", "/refresh"]))
+    once = ("--phases", "fuzzing", "--mode", "positive", "--max-examples", "1")
+    await examine(stack, *once, *without("/login", "/register", "/refresh"))
     user = await new_user()
-    await examine(stack, "--phases", "examples", "--include-tag", "admin", token=token(user))
+    await examine(stack, *once, "--include-tag", "admin", token=token(user))
     found = await answered(stack) - before
     for method, path in await documented(stack):
         if "/admin/" in path:
@@ -113,7 +122,7 @@ async def test_every_route_keeps_the_contract_for_nobody_and_for_a_user_who_is_n
 @pytest.mark.timeout(180)
 async def test_what_an_administrator_may_look_at_keeps_the_contract(stack: Stack, admin: User) -> None:
     before = await answered(stack)
-    await examine(stack, "--include-tag", "admin", *without(FELT), token=token(admin))
+    await examine(stack, *FULL, "--include-tag", "admin", *without(*FELT), token=token(admin))
     found = await answered(stack) - before
     assert found["GET", "/api/v1/admin/status", 200] > 0
     assert found["DELETE", "/api/v1/admin/market-data/cache", 200] > 0

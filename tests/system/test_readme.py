@@ -12,4 +12,4 @@ TEXTS = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
 
 @pytest.mark.parametrize("page", TEXTS)
 async def test_every_command_of_a_page_gives_what_the_page_shows(stack: Stack, page: str) -> None:
-    assert await check(TEXTS[page], stack.gateway_url) == []
+    assert await check(TEXTS[page], stack.gateway_url, state=stack.layout.state) == []

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Coroutine
 from pathlib import Path
 
-from hub_local import commands, running
+from hub_local import commands, databases, running
+from hub_local.faults import StackError
 from hub_local.report import Report
+from hub_local.stack import Stack
 
 COMMANDS = {
     "run": "start everything, run the demonstration, stay until Ctrl-C",
@@ -17,6 +19,10 @@ COMMANDS = {
     "logs": "follow the events of all, or the whole log of one process",
     "reset": "delete the data, secrets, certificates and logs",
     "demo": "run the demonstration against the running stack, or any gateway",
+    "db-migrate": "make the databases that are missing and bring all up to date",
+    "db-seed": "put in what the services start with; what is there stays",
+    "db-reset": "delete the local stack's databases and make them anew",
+    "db-shell": "open psql in the database of one service, as its own role",
     "compose-secrets": "make secrets and certificates for docker-compose.yml, as far as they are missing",
 }
 
@@ -26,8 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     options = _parser().parse_args(arguments)
+    report = Report()
     try:
-        return asyncio.run(_command(options, Report()))
+        return asyncio.run(_command(options, report))
+    except StackError as error:
+        report.failure(str(error))
+        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -35,11 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _command(options: argparse.Namespace, report: Report) -> Coroutine[None, None, int]:
     match options.command:
         case "run":
-            stack = running.stack_of_checkout(http_port=options.gateway_port, report=report)
-            return running.run(stack, demonstrate=not options.no_demo, report=report)
+            return running.run(_stack(options, report), demonstrate=not options.no_demo, report=report)
         case "servers":
-            stack = running.stack_of_checkout(http_port=options.gateway_port, report=report)
-            return running.servers(stack, report=report)
+            return running.servers(_stack(options, report), report=report)
+        case "db-migrate" | "db-seed" | "db-reset" | "db-shell":
+            return _database_command(options, report)
         case "stop":
             return commands.stop(report=report)
         case "status":
@@ -54,15 +64,36 @@ def _command(options: argparse.Namespace, report: Report) -> Coroutine[None, Non
             return commands.demo(options.gateway, report=report)
 
 
+def _database_command(options: argparse.Namespace, report: Report) -> Coroutine[None, None, int]:
+    stack = _stack(options, report)
+    match options.command:
+        case "db-migrate":
+            return databases.migrate(stack, report=report)
+        case "db-seed":
+            return databases.seed(stack, report=report)
+        case "db-reset":
+            return databases.reset(stack, confirmed=options.yes, report=report)
+        case _:
+            return databases.shell(stack, options.service, report=report)
+
+
+def _stack(options: argparse.Namespace, report: Report) -> Stack:
+    return running.stack_of_checkout(http_port=options.gateway_port, report=report)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m hub_local", description=__doc__)
     choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in COMMANDS.items():
         command = choices.add_parser(name, help=text, description=text)
-        if name in ("run", "servers"):
+        if name in ("run", "servers") or name.startswith("db-"):
             command.add_argument("--gateway-port", type=int, default=8080, help="the gateway's port (8080)")
         if name == "run":
             command.add_argument("--no-demo", action="store_true", help="do not run the demonstration")
+        if name == "db-reset":
+            command.add_argument("--yes", action="store_true", help="do not ask")
+        if name == "db-shell":
+            command.add_argument("service", nargs="?", default="", help="such as order")
         if name == "demo":
             command.add_argument("--gateway", help="its address (default: the one of the running stack)")
         if name == "compose-secrets":

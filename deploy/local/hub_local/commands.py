@@ -133,11 +133,11 @@ async def demo(gateway: str | None = None, *, report: Report) -> int:
     layout = _layout()
     if gateway is not None:
         return await demonstration(CHECKOUT, gateway)
-    noted = _noted(layout).get("gateway")
-    if running_pid(layout) is None or noted is None:
+    gateway = noted(layout).get("gateway")
+    if running_pid(layout) is None or gateway is None:
         report.failure("nothing runs; `make run` starts the stack (and shows the demonstration)")
         return 1
-    return await demonstration(layout.state, str(noted))
+    return await demonstration(layout.state, gateway)
 
 
 def _layout() -> Layout:
@@ -145,13 +145,13 @@ def _layout() -> Layout:
 
 
 def _rows(layout: Layout) -> list[Row]:
-    return [Row(**row) for row in _noted(layout).get("processes", [])]
+    return [Row(**row) for row in noted(layout).get("processes", [])]
 
 
-def _noted(layout: Layout) -> dict[str, Any]:
+def noted(layout: Layout) -> dict[str, Any]:
     """What the supervisor last wrote; nothing before everything was ready."""
     try:
-        noted: dict[str, Any] = json.loads(layout.processes.read_text())
+        found: dict[str, Any] = json.loads(layout.processes.read_text())
     except FileNotFoundError:
         return {}
-    return noted
+    return found

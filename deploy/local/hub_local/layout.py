@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hub_local.outside import AMQP, POSTGRES, REDIS, Outside
 from hub_local.ports import HOST, Ports
 
 # Every process of a stack carries this variable with the stack's directory: that is how leftovers are known.
 MARKER = "HUB_LOCAL_STATE"
 ADMIN_EMAIL = "admin@hub.local"
+# Where a front end in development is served from.
+FRONT_ENDS = "http://127.0.0.1:3000,http://localhost:3000"
+OWN_SERVERS = Outside()
 SHARED_STATE = Path("/var/lib/hub-investments")
 
 
@@ -139,17 +143,20 @@ def environment(
     ports: Ports,
     migrate: bool = False,
     overrides: Mapping[str, str] | None = None,
+    outside: Outside = OWN_SERVERS,
 ) -> dict[str, str]:
     """The whole environment of a service's process; its migrations run as the database's owner."""
     table = {
         **_common(service, layout=layout, ports=ports),
-        **_stores(service, layout=layout, ports=ports, migrate=migrate),
+        **_stores(service, layout=layout, ports=ports, migrate=migrate, outside=outside),
         **{
             f"HUB_{peer.replace('-', '_').upper()}_TARGET": f"{HOST}:{ports.grpc[peer]}"
             for peer in service.peers
         },
     }
-    return {**os.environ, **_defaults(), **table, **(overrides or {}), **without_proxies()}
+    # The administrators' addresses of servers that were given are nobody's business but ours.
+    caller = {name: value for name, value in os.environ.items() if name not in (POSTGRES, AMQP, REDIS)}
+    return {**caller, **_defaults(service), **table, **(overrides or {}), **without_proxies()}
 
 
 def without_proxies() -> dict[str, str]:
@@ -160,9 +167,11 @@ def without_proxies() -> dict[str, str]:
     }
 
 
-def _defaults() -> dict[str, str]:
+def _defaults(service: Service) -> dict[str, str]:
     """What the caller may choose; a HUB_ variable of the caller's environment comes first."""
     chosen = {"HUB_LOG_LEVEL": "info", "HUB_LOG_FORMAT": "json", "HUB_ENVIRONMENT": "local"}
+    if service.name == GATEWAY.name:
+        chosen["HUB_CORS_ORIGINS"] = FRONT_ENDS
     return {name: value for name, value in chosen.items() if name not in os.environ}
 
 
@@ -181,11 +190,13 @@ def _common(service: Service, *, layout: Layout, ports: Ports) -> dict[str, str]
     }
 
 
-def _stores(service: Service, *, layout: Layout, ports: Ports, migrate: bool) -> dict[str, str]:
+def _stores(
+    service: Service, *, layout: Layout, ports: Ports, migrate: bool, outside: Outside
+) -> dict[str, str]:
     found: dict[str, str] = {}
     if service.database:
         role = f"{service.package}_owner" if migrate else service.package
-        found["HUB_DATABASE_URL"] = f"postgresql://{role}@{HOST}:{ports.postgres}/{service.package}"
+        found["HUB_DATABASE_URL"] = database_url(role, service.package, ports=ports, outside=outside)
         found["HUB_DATABASE_PASSWORD_FILE"] = str(layout.secrets / role)
     if service.amqp:
         found["HUB_AMQP_URL"] = f"amqp://hub@{HOST}:{ports.amqp}/"
@@ -193,9 +204,18 @@ def _stores(service: Service, *, layout: Layout, ports: Ports, migrate: bool) ->
     if service.redis:
         found["HUB_REDIS_URL"] = f"redis://{HOST}:{ports.redis}/0"
         found["HUB_REDIS_PASSWORD_FILE"] = str(layout.secrets / "redis")
+    given = outside.variables(layout.secrets)
+    found |= {name: value for name, value in given.items() if name in found}
     if service.signs:
         found["HUB_SIGNING_SECRET_FILE"] = str(layout.secrets / "signing")
         if migrate and layout.admin_password.exists():
             found["HUB_ADMIN_EMAIL"] = ADMIN_EMAIL
             found["HUB_ADMIN_PASSWORD_FILE"] = str(layout.admin_password)
     return found
+
+
+def database_url(role: str, database: str, *, ports: Ports, outside: Outside = OWN_SERVERS) -> str:
+    """Without the password."""
+    if outside.postgres:
+        return outside.database(database, role)
+    return f"postgresql://{role}@{HOST}:{ports.postgres}/{database}"

@@ -3,34 +3,47 @@
 Every statement may be run again; passwords are set to what the secret files say.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import asyncpg
 
 from hub_local.credentials import secret
-from hub_local.layout import Layout, Service
-from hub_local.ports import Ports
-from hub_local.servers import superuser_dsn
+from hub_local.layout import Service
 
 STATEMENT_LIMIT = 30.0
 
 
-async def provision(services: Iterable[Service], *, layout: Layout, ports: Ports) -> None:
-    """Creates what is missing for every service that has a database."""
+async def provision(
+    services: Iterable[Service], *, secrets: Path, dsn: Callable[[str], str], ours: bool
+) -> None:
+    """Creates what is missing for every service that has a database.
+
+    `dsn` is the administrator's login to a database ("" the one it starts with); of a server that is not
+    ours nothing else is touched.
+    """
     owners = [service for service in services if service.database]
-    connection = await _connect(superuser_dsn(layout, ports))
+    connection = await _connect(dsn(""))
     try:
-        await close_to_strangers(connection)
+        if ours:
+            await close_to_strangers(connection)
         for service in owners:
-            await create_roles(connection, service.package, layout.secrets)
+            await create_roles(connection, service.package, secrets)
+            if not ours:
+                await _join(connection, f"{service.package}_owner")
             await create_database(
                 connection, service.package, owner=f"{service.package}_owner", user=service.package
             )
     finally:
         await connection.close(timeout=5)
     for service in owners:
-        await grant(superuser_dsn(layout, ports, service.package), package=service.package)
+        await grant(dsn(service.package), package=service.package)
+
+
+async def _join(connection: asyncpg.Connection, owner: str) -> None:
+    """Only a superuser may make a database for a role that he is no member of."""
+    if not await connection.fetchval("SELECT pg_has_role(current_user, $1, 'USAGE')", owner):
+        await connection.execute(f"GRANT {owner} TO CURRENT_USER")
 
 
 async def close_to_strangers(connection: asyncpg.Connection) -> None:

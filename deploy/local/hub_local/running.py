@@ -13,7 +13,8 @@ from pathlib import Path
 
 from hub_local import account
 from hub_local.faults import StackError
-from hub_local.layout import MARKER, SERVICES, state_directory, without_proxies
+from hub_local.layout import ADMIN_EMAIL, MARKER, SERVICES, state_directory, without_proxies
+from hub_local.outside import Outside
 from hub_local.ports import Ports
 from hub_local.processes import Program, ended, spawn
 from hub_local.report import Follower, Report, highlight
@@ -70,7 +71,12 @@ def stack_of_checkout(*, http_port: int, report: Report) -> Stack:
     report.title("Hub Investments: local stack")
     if not state.is_relative_to(CHECKOUT):
         report.say(f"  its data is kept in {state}, because the servers' users cannot enter {CHECKOUT}")
-    return Stack(state=state, ports=Ports.local(tuple(SERVICES), http=http_port), on_event=report.event)
+    return Stack(
+        state=state,
+        ports=Ports.local(tuple(SERVICES), http=http_port),
+        on_event=report.event,
+        outside=Outside.from_environment(os.environ),
+    )
 
 
 @contextlib.asynccontextmanager
@@ -147,7 +153,8 @@ async def _start_servers(stack: Stack, report: Report) -> None:
     async with report.step("servers", lambda: _waiting(stack)) as details:
         await stack.start_servers()
         await stack.wait_servers("postgres", "redis")
-        details.append(f"PostgreSQL {stack.ports.postgres}, Redis {stack.ports.redis}")
+        places = stack.places()
+        details.append(f"PostgreSQL {places['postgres']}, Redis {places['redis']}")
     async with report.step("databases", lambda: _waiting(stack)) as details:
         await stack.make_databases()
         details.append(", ".join(service.package for service in stack.services.values() if service.database))
@@ -156,7 +163,7 @@ async def _start_servers(stack: Stack, report: Report) -> None:
 async def _wait_broker(stack: Stack, report: Report) -> None:
     async with report.step("broker", lambda: _waiting(stack)) as details:
         await stack.wait_servers("rabbitmq")
-        details.append(f"RabbitMQ {stack.ports.amqp}")
+        details.append(f"RabbitMQ {stack.places()['rabbitmq']}")
 
 
 def _waiting(stack: Stack) -> str:
@@ -195,8 +202,10 @@ async def _tell_places(stack: Stack, report: Report, seconds: float) -> None:
     places = ", ".join(f"{port} {name}" for name, port in stack.ports.admin.items())
     report.title(f"  Ready ({seconds:.1f} s)")
     report.say(f"    gateway     {stack.gateway_url}/api/v1")
+    report.say(f"    docs        {stack.gateway_url}/docs")
     report.say(f"    live        {stack.gateway_url.replace('http', 'ws', 1)}/api/v1/stream")
     report.say(f"    demo login  {login}")
+    report.say(f"    admin       {ADMIN_EMAIL}, password in {short(stack.layout.admin_password)}")
     for line in textwrap.wrap(f"http://127.0.0.1:PORT/metrics  {places}", 80):
         report.say(f"    {label:<11} {line}")
         label = ""

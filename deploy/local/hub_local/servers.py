@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
@@ -36,23 +35,32 @@ INITDB_LIMIT = 60.0
 MANAGEMENT = "rabbitmq_management"
 
 
-@dataclass(frozen=True)
 class Binaries:
-    """Where the servers' programs are."""
-
-    postgres: Path
-    redis: Path
-    rabbitmq: Path
-    epmd: Path
+    """Where the servers' programs are; each is looked for when it is asked for."""
 
     @classmethod
     def find(cls) -> "Binaries":
-        return cls(
-            postgres=_newest("/usr/lib/postgresql/*/bin", "postgres"),
-            redis=_program("redis-server"),
-            rabbitmq=_newest("/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin", "rabbitmq-server"),
-            epmd=_program("epmd"),
-        )
+        return cls()
+
+    @property
+    def postgres(self) -> Path:
+        return _newest("/usr/lib/postgresql/*/bin", "postgres")
+
+    @property
+    def psql(self) -> Path:
+        return _newest("/usr/lib/postgresql/*/bin", "psql")
+
+    @property
+    def redis(self) -> Path:
+        return _program("redis-server")
+
+    @property
+    def rabbitmq(self) -> Path:
+        return _newest("/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin", "rabbitmq-server")
+
+    @property
+    def epmd(self) -> Path:
+        return _program("epmd")
 
 
 def _newest(folders: str, name: str) -> Path:
@@ -68,7 +76,7 @@ def _program(name: str) -> Path:
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if found is None:
         raise ServerMissingError(
-            f"{name} is not installed (deploy/local/packages.sh installs it from Debian)"
+            f"{name} is not installed; `sh deploy/local/packages.sh` installs it or says what to do"
         )
     return Path(found)
 

@@ -10,14 +10,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO
+
+import asyncpg
 
 from hub_local import certificates, probe, servers
 from hub_local.credentials import secret
 from hub_local.faults import AlreadyRunningError, StartError
-from hub_local.layout import SERVICES, Layout, Service, environment
+from hub_local.layout import OWN_SERVERS, SERVICES, Layout, Service, environment
+from hub_local.outside import POSTGRES, Outside, place
 from hub_local.ports import HOST, Ports, holder, is_free
 from hub_local.processes import Program, end_leftovers, run_once
 from hub_local.provision import provision
@@ -28,6 +31,7 @@ SERVER_LIMIT = 90.0
 MIGRATE_LIMIT = 120.0
 READY_LIMIT = 120.0
 STOP_LIMIT = 9.0
+SERVERS = ("postgres", "redis", "rabbitmq")
 # A process that dies so often before it was ready once is not going to be.
 HOPELESS = 4
 
@@ -47,10 +51,13 @@ class Stack:
         services: Mapping[str, Service] = SERVICES,
         overrides: Mapping[str, str] | None = None,
         on_event: Callable[[str, str], None] = _silent,
+        outside: Outside = OWN_SERVERS,
     ) -> None:
         self.layout = Layout(state)
         self.ports = ports
         self.services = dict(services)
+        self.outside = outside
+        self._given = frozenset(outside.programs())
         self.children: dict[str, Child] = {}
         # What is being waited for, and why: shown as progress and told when the time is up.
         self.waiting: dict[str, str] = {}
@@ -64,9 +71,23 @@ class Stack:
 
     def environment(self, name: str) -> dict[str, str]:
         """The environment a service's process gets."""
-        return environment(
-            self.services[name], layout=self.layout, ports=self.ports, overrides=self._overrides
-        )
+        return self._environment(self.services[name])
+
+    def administration_dsn(self, database: str = "") -> str:
+        """The login that makes databases; without a name, to the database it starts in."""
+        if not self.outside.postgres:
+            return servers.superuser_dsn(self.layout, self.ports, database or "postgres")
+        return self.outside.database(database) if database else self.outside.administration()
+
+    def places(self) -> dict[str, str]:
+        """Where each server answers, for people."""
+        own = {"postgres": self.ports.postgres, "redis": self.ports.redis, "rabbitmq": self.ports.amqp}
+        given = {
+            "postgres": self.outside.postgres,
+            "redis": self.outside.redis,
+            "rabbitmq": self.outside.amqp,
+        }
+        return {name: f"at {place(url)}" if (url := given[name]) else str(own[name]) for name in own}
 
     def pid(self, name: str) -> int | None:
         return self.children[name].pid
@@ -87,32 +108,56 @@ class Stack:
         self._take_lock()
         ended = await end_leftovers(self.layout.state)
         for name, port in (self.ports.named() if wanted is None else wanted).items():
-            if not is_free(port):
+            if name not in self._given and not is_free(port):
                 hint = "; another one: make run GATEWAY_PORT=8081" if port == self.ports.http else ""
                 raise StartError(
                     f"port {port} ({name}) is taken by {holder(port) or 'another program'}{hint}"
                 )
         certificates.ensure(self.layout.certificates, tuple(self.services))
-        secret(self.layout.secrets / "signing")
+        for name in ("postgres", "redis", "amqp", "signing"):
+            secret(self.layout.secrets / name)
         secret(self.layout.admin_password)
+        self.outside.write_passwords(self.layout.secrets)
         return ended
 
-    async def start_servers(self) -> None:
-        """Starts PostgreSQL, Redis and RabbitMQ together."""
+    async def start_servers(self, wanted: Collection[str] = SERVERS) -> None:
+        """Starts PostgreSQL, Redis and RabbitMQ together; of those that are given, sees that they answer."""
+        await self.outside.only(*("amqp" if name == "rabbitmq" else name for name in wanted)).check()
+        own = [name for name in wanted if name not in self._given]
         binaries = servers.Binaries.find()
-        self._add(servers.epmd(self.layout, self.ports, binaries))
-        self._add(servers.redis(self.layout, self.ports, binaries))
-        await self.wait_servers("epmd")
-        self._add(servers.rabbitmq(self.layout, self.ports, binaries))
-        self._add(await servers.postgres(self.layout, self.ports, binaries))
+        if "rabbitmq" in own:
+            self._add(servers.epmd(self.layout, self.ports, binaries))
+        if "redis" in own:
+            self._add(servers.redis(self.layout, self.ports, binaries))
+        if "rabbitmq" in own:
+            await self.wait_servers("epmd")
+            self._add(servers.rabbitmq(self.layout, self.ports, binaries))
+        if "postgres" in own:
+            self._add(await servers.postgres(self.layout, self.ports, binaries))
 
     async def wait_servers(self, *names: str) -> None:
-        """Until each of them answers in its own protocol."""
-        await self._wait(names, self._not_ready, limit=SERVER_LIMIT)
+        """Until each of them that is ours answers in its own protocol."""
+        own = [name for name in names if name not in self._given]
+        await self._wait(own, self._not_ready, limit=SERVER_LIMIT)
 
     async def make_databases(self) -> None:
         """Roles, databases, and every service's migrations (and seeds), these at once."""
-        await provision(self.services.values(), layout=self.layout, ports=self.ports)
+        ours = not self.outside.postgres
+        try:
+            await provision(
+                self.services.values(),
+                secrets=self.layout.secrets,
+                dsn=self.administration_dsn,
+                ours=ours,
+            )
+        except asyncpg.InsufficientPrivilegeError as error:
+            if ours:
+                raise
+            raise StartError(f"{POSTGRES}: this role may not make the databases: {error}") from error
+        await self.migrate()
+
+    async def migrate(self) -> None:
+        """Every service's migrations and seeds, all at once."""
         owners = [service for service in self.services.values() if service.database]
         codes = await asyncio.gather(*(self._migrate(service) for service in owners))
         for service, code in zip(owners, codes, strict=True):
@@ -192,15 +237,23 @@ class Stack:
         fresh.write_text(json.dumps({"gateway": self.gateway_url, "processes": rows}))
         fresh.rename(self.layout.processes)
 
+    def _environment(self, service: Service, *, migrate: bool = False) -> dict[str, str]:
+        return environment(
+            service,
+            layout=self.layout,
+            ports=self.ports,
+            migrate=migrate,
+            overrides=self._overrides,
+            outside=self.outside,
+        )
+
     def _program(self, service: Service, *, migrate: bool = False) -> Program:
         jobs = ("migrate",) if migrate else ()
         name = f"migrate-{service.name}" if migrate else service.name
         return Program(
             name=name,
             command=(sys.executable, "-m", service.package, *jobs),
-            environment=environment(
-                service, layout=self.layout, ports=self.ports, migrate=migrate, overrides=self._overrides
-            ),
+            environment=self._environment(service, migrate=migrate),
             directory=self.layout.state,
             log=self.layout.log(name),
         )

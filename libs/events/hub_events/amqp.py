@@ -66,6 +66,17 @@ class Link:
         await target.publish(message, routing_key, mandatory=mandatory, timeout=PUBLISH_TIMEOUT_S)
 
 
+class _Connection(aio_pika.Connection):
+    """Counts as closed when it could not be opened, so that its finalizer never starts anything."""
+
+    async def connect(self, timeout: float | None = None) -> None:
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            await self.close()
+            raise
+
+
 class Amqp:
     """Where the broker is. Whoever publishes or consumes holds a link of its own."""
 
@@ -90,6 +101,7 @@ class Amqp:
             timeout=CONNECT_TIMEOUT_S,
             heartbeat=HEARTBEAT_S,
             client_properties={"connection_name": f"{self._name} {purpose}"},
+            connection_class=_Connection,
         )
         try:
             async with asyncio.timeout(3 * CONNECT_TIMEOUT_S):

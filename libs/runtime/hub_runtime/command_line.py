@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, NoReturn, TypeVar
 
-from hub_runtime.settings import Settings, SettingsError, describe, load
+from hub_runtime.settings import FILE_VARIABLE, Settings, SettingsError, describe, load
 
 S = TypeVar("S", bound=Settings)
 
@@ -58,6 +58,8 @@ def help_text(
         f"Usage: {command} [job ...]\n\n"
         f"Jobs (without any: {default}):\n{listed}\n\n"
         f"Settings (environment variables, with their defaults):\n{describe(settings_type)}\n\n"
+        f"{FILE_VARIABLE} may name a TOML file with the same names in lower case and without HUB_,\n"
+        f'such as log_level = "debug"; a variable comes before the file, an unknown key is refused.\n\n'
         f"Stop it with SIGTERM or Ctrl-C. Exit codes: 0 stopped, 1 failed, 2 wrong arguments or settings.\n"
     )
 

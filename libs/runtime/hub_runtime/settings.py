@@ -1,4 +1,4 @@
-"""Settings come from the environment, once, at the start; every fault is reported, each with its variable."""
+"""Settings come from the environment and a file, once, at the start; every fault is told with its name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar
 
+from hub_runtime.settings_file import as_text, read_settings_file, unknown_keys
+
 PREFIX = "HUB_"
+FILE_VARIABLE = f"{PREFIX}SETTINGS_FILE"
+_NUMBERS = (int, float, Decimal, timedelta)
 _REQUIRED: Any = object()
 
 
@@ -88,25 +92,50 @@ def url(*schemes: str) -> Callable[[str], str]:
 
 
 def load(settings_type: type[S], environment: Mapping[str, str] | None = None) -> S:
-    """Raises SettingsError with all faults at once. An empty variable counts as one that is not set."""
+    """Raises SettingsError with all faults at once. An empty variable counts as one that is not set.
+
+    What no variable says is looked up in the file that HUB_SETTINGS_FILE names.
+    """
     environment = os.environ if environment is None else environment
     types = typing.get_type_hints(settings_type)
     values: dict[str, Any] = {}
-    faults: list[str] = []
+    path = environment.get(FILE_VARIABLE, "").strip()
+    in_file = _file(path) if path else {}
+    faults = [f"{path}: {fault}" for fault in unknown_keys(in_file, types)]
     for field in dataclasses.fields(settings_type):
         variable = PREFIX + field.name.upper()
-        text = environment.get(variable, "").strip()
-        if not text:
-            if field.default is dataclasses.MISSING:
-                faults.append(f"{variable}: is required ({field.metadata['doc']})")
-            continue
+        text, place = environment.get(variable, "").strip(), variable
         try:
-            values[field.name] = (field.metadata.get("parse") or _parser(types[field.name]))(text)
+            if not text and field.name in in_file:
+                place = f"{path}: {field.name}"
+                text = _text(in_file[field.name], types[field.name]).strip()
+            if text:
+                values[field.name] = (field.metadata.get("parse") or _parser(types[field.name]))(text)
+            elif field.default is dataclasses.MISSING:
+                faults.append(f"{variable}: is required ({field.metadata['doc']})")
         except ValueError as error:
-            faults.append(f"{variable}: {error}")
+            faults.append(f"{place}: {error}")
     if faults:
         raise SettingsError(faults)
     return settings_type(**values)
+
+
+def _file(path: str) -> dict[str, object]:
+    try:
+        return read_settings_file(path)
+    except ValueError as error:
+        raise SettingsError([f"{FILE_VARIABLE}: {error}"]) from None
+
+
+def _text(value: object, kind: Any) -> str:
+    """What a file says, as a variable would say it."""
+    kind = _without_none(kind)
+    return as_text(
+        value,
+        is_list=typing.get_origin(kind) is tuple,
+        is_number=kind in _NUMBERS,
+        is_boolean=kind is bool,
+    )
 
 
 def describe(settings_type: type[Settings]) -> str:
@@ -184,9 +213,14 @@ def _seconds(text: str) -> timedelta:
     return duration
 
 
+def _without_none(kind: Any) -> Any:
+    if typing.get_origin(kind) in (typing.Union, UnionType):
+        return next(part for part in typing.get_args(kind) if part is not type(None))
+    return kind
+
+
 def _parser(kind: Any) -> Callable[[str], Any]:
-    if typing.get_origin(kind) in (typing.Union, UnionType):  # X | None
-        kind = next(part for part in typing.get_args(kind) if part is not type(None))
+    kind = _without_none(kind)
     if typing.get_origin(kind) is tuple:
         return _list
     parsers: dict[Any, Callable[[str], Any]] = {

@@ -38,7 +38,6 @@ CALL_TABLE: Final[CallTable] = {
     "hub.market_data.v1.MarketDataService": {
         # market-data itself: replicas that follow the active feeder.
         "StreamQuotes": frozenset({"order", "position", "portfolio", "quote-stream", "market-data"}),
-        "ListCorporateActions": frozenset({"gateway", "position", "order"}),
         "*": frozenset({"gateway"}),
     },
     "hub.market_data.v1.MarketDataAdminService": {"*": frozenset({"gateway"})},

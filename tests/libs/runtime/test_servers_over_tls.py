@@ -94,7 +94,11 @@ class TestPostgres:
                 "SELECT application_name, ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
                 "WHERE application_name IN ('over tls', 'lock over tls', 'listen told')"
             )
-        assert sorted(rows) == [("listen told", True), ("lock over tls", True), ("over tls", True)]
+        assert sorted(tuple(row) for row in rows) == [
+            ("listen told", True),
+            ("lock over tls", True),
+            ("over tls", True),
+        ]
 
     async def test_another_authority_is_refused(self, login: Login, foreign_tls: Tls) -> None:
         await self.refused(login, foreign_tls)
@@ -128,10 +132,14 @@ class TestRedis:
         certificate, key = install(server_room.layout.data("redis"), tls, "redis")
         port = free_ports(1)[0]
         async with Redis.from_url(redis.dsn) as client:
-            await client.execute_command(
-                "CONFIG", "SET", "tls-cert-file", str(certificate), "tls-key-file", str(key),
-                "tls-ca-cert-file", str(certificate), "tls-auth-clients", "no", "tls-port", str(port),
-            )  # fmt: skip
+            for name, value in {
+                "tls-cert-file": certificate,
+                "tls-key-file": key,
+                "tls-ca-cert-file": certificate,
+                "tls-auth-clients": "no",
+                "tls-port": port,
+            }.items():
+                await client.config_set(name, str(value))
             yield Login(f"rediss://127.0.0.1:{port}/0", redis.password_file)
             await client.config_set("tls-port", 0)
 

@@ -1,0 +1,185 @@
+"""The databases of the local stack: migrate, seed, make anew, look inside. What runs is used as it is."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator
+
+import asyncpg
+
+from hub_local import account, probe
+from hub_local.commands import noted
+from hub_local.credentials import secret
+from hub_local.faults import StackError, StartError
+from hub_local.layout import Service, database_url
+from hub_local.outside import POSTGRES
+from hub_local.report import Report
+from hub_local.servers import Binaries, postgres_ready
+from hub_local.stack import Stack, running_pid
+
+PATIENCE = 60.0
+SEEDED = ("auth", "market-data")
+CONFIRMATION = "yes"
+
+
+async def migrate(stack: Stack, *, report: Report) -> int:
+    """Makes the databases that are missing and brings all up to date."""
+    async with _server(stack, report):
+        await stack.make_databases()
+        _tell_migrations(stack, report, _owners(stack))
+    return 0
+
+
+async def seed(stack: Stack, *, report: Report) -> int:
+    """What the services start with (instruments, the administrator); a demo login if the gateway runs."""
+    async with _server(stack, report):
+        owners = [service for service in _owners(stack) if service.name in SEEDED]
+        await stack.make_databases()
+        _tell_migrations(stack, report, owners, done="seeded")
+        if await probe.not_ready(stack.ports.admin["gateway"]) is None:
+            login = await account.ensure_demo_login(stack.gateway_url, stack.layout.secrets)
+            report.say(f"  demo login: {login}")
+    return 0
+
+
+async def reset(stack: Stack, *, confirmed: bool, report: Report) -> int:
+    """Deletes the databases of the stack's own server and makes them anew, with migrations and seeds."""
+    if stack.outside.postgres:
+        raise StartError(f"only the local stack's own databases are deleted; {POSTGRES} names another server")
+    _refuse_while_services_run(stack)
+    names = [service.package for service in _owners(stack)]
+    if not confirmed and not await _confirm(names, report):
+        return 1
+    async with _server(stack, report):
+        await _drop(stack, names)
+        report.say(f"  deleted {', '.join(names)}")
+        await stack.make_databases()
+        _tell_migrations(stack, report, _owners(stack))
+    return 0
+
+
+async def shell(stack: Stack, name: str, *, report: Report) -> int:
+    """psql in a service's database, as the role that the service itself has."""
+    known = {service.name: service for service in _owners(stack)}
+    if name not in known:
+        what = f"{name} has no database" if name else "which database?"
+        raise StartError(f"{what}; say `make db-shell SERVICE=` and one of: {', '.join(known)}")
+    psql = Binaries.find().psql
+    async with _server(stack, report):
+        package = known[name].package
+        address = database_url(package, package, ports=stack.ports, outside=stack.outside)
+        process = await asyncio.create_subprocess_exec(
+            *(str(psql), address),
+            env={**os.environ, "PGPASSWORD": secret(stack.layout.secrets / package)},
+        )
+        with _control_c_is_not_ours():
+            return await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def _server(stack: Stack, report: Report) -> AsyncIterator[None]:
+    """PostgreSQL: of the stack that runs, or started now and stopped at the end."""
+    if running_pid(stack.layout) is not None:
+        if not stack.outside.postgres:
+            await _await_postgres(stack)
+        yield
+        return
+    try:
+        await stack.prepare(wanted={"postgres": stack.ports.postgres})
+        if not stack.outside.postgres:
+            report.say("  starting PostgreSQL for this command")
+        await stack.start_servers(("postgres",))
+        await stack.wait_servers("postgres")
+        yield
+    finally:
+        await stack.stop()
+
+
+async def _await_postgres(stack: Stack) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not await postgres_ready(stack.layout, stack.ports):  # noqa: ASYNC110 - not a child of ours
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise StartError(
+            f"the stack runs, but its PostgreSQL does not answer on port {stack.ports.postgres}"
+        ) from None
+
+
+def _refuse_while_services_run(stack: Stack) -> None:
+    if running_pid(stack.layout) is None:
+        return
+    rows = noted(stack.layout).get("processes")
+    running = [row["name"] for row in rows or () if row["name"] in stack.services]
+    if rows is None:
+        raise StackError("the stack is starting; `make stop` first, or wait and use `make servers`")
+    if running:
+        raise StackError(
+            f"the services run ({', '.join(running)}); `make stop` first (`make servers` may run)"
+        )
+
+
+async def _confirm(names: list[str], report: Report) -> bool:
+    if not sys.stdin.isatty():
+        report.failure("this deletes databases; without a terminal to ask on, say FORCE=yes")
+        return False
+    report.say(f"  This deletes {', '.join(names)} and all that is in them.")
+    report.say(f"  Type {CONFIRMATION} to go on:")
+    answer = await asyncio.to_thread(sys.stdin.readline)
+    if answer.strip() != CONFIRMATION:
+        report.say("  nothing was deleted")
+        return False
+    return True
+
+
+async def _drop(stack: Stack, names: list[str]) -> None:
+    connection = await asyncpg.connect(stack.administration_dsn(), timeout=10, command_timeout=60)
+    try:
+        rows = await connection.fetch(
+            "SELECT DISTINCT datname, application_name FROM pg_stat_activity WHERE datname = ANY($1)", names
+        )
+        if rows:
+            users = ", ".join(f"{row['application_name'] or 'a client'} in {row['datname']}" for row in rows)
+            raise StackError(f"the databases are in use ({users}); nothing was deleted")
+        for name in names:
+            await connection.execute(f"DROP DATABASE IF EXISTS {name}")
+    except asyncpg.ObjectInUseError as error:
+        raise StackError(f"{error}; end what uses it and try again") from error
+    finally:
+        await connection.close(timeout=5)
+
+
+def _owners(stack: Stack) -> list[Service]:
+    return [service for service in stack.services.values() if service.database]
+
+
+def _tell_migrations(
+    stack: Stack, report: Report, services: Iterable[Service], *, done: str = "up to date"
+) -> None:
+    for service in services:
+        lines = stack.layout.log(f"migrate-{service.name}").read_text(errors="replace").splitlines()
+        names = [name for line in lines if (name := _migrated(line))]
+        report.say(f"  {service.name:<13} {', '.join(names) or done}")
+
+
+def _migrated(line: str) -> str | None:
+    """The file's name, of a log line that says that it was applied."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    found = isinstance(entry, dict) and entry.get("event") == "migrated"
+    return str(entry.get("migration")) if found else None
+
+
+@contextlib.contextmanager
+def _control_c_is_not_ours() -> Iterator[None]:
+    """It belongs to psql, which runs on the same terminal."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
