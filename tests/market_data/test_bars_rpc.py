@@ -225,7 +225,7 @@ async def test_a_page_token_of_another_query_is_refused(house: House) -> None:
         assert (refused.value.code, refused.value.field) == ("invalid_page_token", "page_token")
 
 
-async def test_corporate_actions_come_in_pages_to_those_who_need_them(
+async def test_corporate_actions_come_in_pages_and_bars_only_to_the_gateway(
     house: House, new_house: NewHouse
 ) -> None:
     everything = await house.stub.ListCorporateActions(
@@ -253,7 +253,8 @@ async def test_corporate_actions_come_in_pages_to_those_who_need_them(
         await house.stub.ListCorporateActions(pb.ListCorporateActionsRequest(symbol="NOPE"))
     for caller in ("position", "order"):
         async with new_house(caller=caller) as other:
-            await other.stub.ListCorporateActions(pb.ListCorporateActionsRequest(symbol="MSFT"))
+            with pytest.raises(Denied):
+                await other.stub.ListCorporateActions(pb.ListCorporateActionsRequest(symbol="MSFT"))
             with pytest.raises(Denied):
                 await other.stub.ListBars(request())
 

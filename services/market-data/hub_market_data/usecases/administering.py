@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from hub_errors import Conflict, Denied, Invalid, Refused, Unauthenticated, Unavailable
-from hub_identity import Principal
+from hub_errors import Conflict, Invalid, Refused, Unauthenticated, Unavailable
+from hub_identity import Principal, require_role
 from hub_market_data.board import Board
 from hub_market_data.cache import Cache
 from hub_market_data.domain.calendars import (
@@ -39,7 +39,6 @@ from hub_market_data.usecases.keeping import in_force
 from hub_market_data.usecases.looking_up import Reading
 from hub_runtime import Clock, get_logger
 
-ROLE: Final = "admin"
 FARTHEST: Final = timedelta(days=366)
 NOTICED_S: Final = 1.5  # a feeder looks every second
 LOOK_S: Final = 0.1
@@ -63,8 +62,7 @@ class Market:
 
 def administrator(principal: Principal) -> UUID:
     """The id of a user who may. Raises Denied."""
-    if ROLE not in principal.roles:
-        raise Denied(f"This needs the role {ROLE}.", code="role_required")
+    require_role(principal, "admin")
     try:
         return UUID(principal.user_id)
     except ValueError:
