@@ -5,18 +5,20 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 GATEWAY_PORT ?= 8080
+PORT_SHIFT ?= 0
 GATEWAY ?= http://127.0.0.1:$(GATEWAY_PORT)
 VENV := .venv/bin
 LOCAL := $(VENV)/python -m hub_local
+PORTS := --gateway-port $(GATEWAY_PORT) --port-shift $(PORT_SHIFT)
 PACKAGES := $(notdir $(wildcard libs/*/hub_* services/*/hub_* gateway/hub_* deploy/local/hub_*))
 MEMBERS := $(wildcard proto/pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml gateway/pyproject.toml deploy/local/pyproject.toml)
 DISTRIBUTIONS := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(MEMBERS))
 MIGRATIONS := $(wildcard services/*/hub_*/migrations/*.sql)
 
-.PHONY: help setup servers-installed test-servers-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell demo check-readme compose-secrets images up down test test-fast lint manifests fmt types sql proto lock
+.PHONY: help setup servers-installed test-servers-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell demo check-readme check-upgrade compose-secrets images up down test test-fast lint manifests fmt types sql proto lock
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-13s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-15s %s\n", $$1, $$2 }'
 
 setup: ## make .venv with the locked packages and all members (also done by run, test and lint)
 	@PYTHON=$(PYTHON) sh deploy/local/bootstrap.sh
@@ -32,10 +34,10 @@ test-servers-installed:
 	@PYTHON=$(PYTHON) sh deploy/local/bootstrap.sh
 
 run: servers-installed ## start everything, run the demonstration, stay until Ctrl-C (GATEWAY_PORT=8080, DEMO=no skips it)
-	@exec $(LOCAL) run --gateway-port $(GATEWAY_PORT) $(if $(filter no,$(DEMO)),--no-demo)
+	@exec $(LOCAL) run $(PORTS) $(if $(filter no,$(DEMO)),--no-demo)
 
 servers: servers-installed ## start PostgreSQL, Redis and RabbitMQ only, stay until Ctrl-C
-	@exec $(LOCAL) servers
+	@exec $(LOCAL) servers $(PORTS)
 
 stop: setup ## stop what `make run` started in another terminal
 	@$(LOCAL) stop
@@ -50,16 +52,16 @@ reset: setup ## delete the local stack's data, secrets, certificates and logs
 	@$(LOCAL) reset
 
 db-migrate: servers-installed ## make the databases that are missing and bring all up to date
-	@exec $(LOCAL) db-migrate
+	@exec $(LOCAL) db-migrate $(PORTS)
 
 db-seed: servers-installed ## put in what the services start with (instruments, calendars, the administrator)
-	@exec $(LOCAL) db-seed --gateway-port $(GATEWAY_PORT)
+	@exec $(LOCAL) db-seed $(PORTS)
 
 db-reset: servers-installed ## delete the local stack's databases and make them anew (asks, or FORCE=yes)
-	@exec $(LOCAL) db-reset $(if $(filter yes,$(FORCE)),--yes)
+	@exec $(LOCAL) db-reset $(PORTS) $(if $(filter yes,$(FORCE)),--yes)
 
 db-shell: servers-installed ## psql in the database of one service: SERVICE=order
-	@exec $(LOCAL) db-shell '$(SERVICE)'
+	@exec $(LOCAL) db-shell $(PORTS) '$(SERVICE)'
 
 demo: setup ## run the demonstration against the running stack, or GATEWAY=http://127.0.0.1:8080
 	@exec $(LOCAL) demo $(if $(filter-out file,$(origin GATEWAY)),--gateway '$(GATEWAY)')
@@ -81,11 +83,14 @@ down: ## end the containers; their data is kept
 check-readme: setup ## run what README.md shows against the running stack, and compare (GATEWAY=http://127.0.0.1:8080)
 	@$(VENV)/python -m tests.pages.check_readme --gateway $(GATEWAY)
 
-test: test-servers-installed ## run all tests on servers of their own (ARGS='-k name' for some)
+test: test-servers-installed .venv/manifests/.stamp ## run all tests on servers of their own (ARGS='-k name' for some)
 	@exec $(VENV)/pytest $(ARGS)
 
-test-fast: test-servers-installed ## run all tests but those of the whole system
+test-fast: test-servers-installed .venv/manifests/.stamp ## run all tests but those of the whole system
 	@exec $(VENV)/pytest --ignore tests/system $(ARGS)
+
+check-upgrade: test-servers-installed ## run the code before the newest migration on today's schema, demonstration and all
+	@exec $(VENV)/python -m tests.deploy.yesterday
 
 lint: setup ## check style, types, import rules, contracts, generated code and SQL
 	$(VENV)/ruff check

@@ -8,9 +8,28 @@ cd "$(dirname "$0")/../.."
 PYTHON=${PYTHON:-python3}
 if [ "${1:-}" = all ]; then unset HUB_LOCAL_POSTGRES_URL HUB_LOCAL_AMQP_URL HUB_LOCAL_REDIS_URL; fi
 
+say() { echo "setup: $*" >&2; }
+
+if [ "$(uname -s)" != Linux ]; then
+    say "this runs on Linux; on other systems everything runs in containers: make up"
+    exit 1
+fi
+
 has() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ]; }
 has_postgres() { has postgres || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; }
 has_rabbitmq() { has rabbitmq-server || ls /usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server >/dev/null 2>&1; }
+postgres_version() {
+    program=$(find /usr/lib/postgresql/*/bin/postgres 2>/dev/null | sort -V | tail -n 1)
+    "${program:-postgres}" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/'
+}
+rabbitmq_version() { find /usr/lib/rabbitmq/lib/rabbitmq_server-* -maxdepth 0 2>/dev/null | sed 's/.*-//' | sort -V | tail -n 1; }
+# recent NAME HAVE LEAST: an unknown version is taken as recent.
+recent() {
+    if [ -n "$2" ] && [ "$(printf '%s\n' "$2" "$3" | sort -V | head -n 1)" != "$3" ]; then
+        say "$1 $2 is too old: $3 or newer is needed, from its makers' own packages if this system has none"
+        exit 1
+    fi
+}
 # .venv is made with this module, which Debian packs on its own.
 has_venv() { [ -x .venv/bin/python ] || ! command -v "$PYTHON" >/dev/null || "$PYTHON" -c 'import ensurepip' 2>/dev/null; }
 
@@ -21,10 +40,11 @@ need() { missing="$missing $1" names="$names${names:+, }$2"; }
 [ -n "${HUB_LOCAL_AMQP_URL:-}" ] || has_rabbitmq || need rabbitmq-server 'RabbitMQ 3.10 or newer'
 has_venv || need python3-venv "the venv module of $PYTHON"
 # No process needs curl, but who follows README.md does, and so does the test of that page.
-if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then has curl || need curl curl; fi
+if [ "${1:-}" = all ] || { command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; }; then has curl || need curl curl; fi
+[ -n "${HUB_LOCAL_POSTGRES_URL:-}" ] || ! has_postgres || recent PostgreSQL "$(postgres_version)" 15
+[ -n "${HUB_LOCAL_AMQP_URL:-}" ] || ! has_rabbitmq || recent RabbitMQ "$(rabbitmq_version)" 3.10
 if [ -z "$missing" ]; then exit 0; fi
 
-say() { echo "setup: $*" >&2; }
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
     echo "  installing$missing from Debian (they are not started)"
     # shellcheck disable=SC2086 # one word each

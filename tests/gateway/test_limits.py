@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from hub_errors import Exhausted, Unavailable
 from hub_gateway.limits import Limits, Rule, WithoutRedis
 from tests.gateway.world import rules, running_gateway
+from tests.support.jobs import eventually, running
 from tests.support.servers import Login
 from tests.support.tls import Tls
 
@@ -132,3 +133,36 @@ async def test_without_redis_the_gateway_refuses_logins_and_takes_orders(tls: Tl
         assert (login.status_code, login.json()["code"]) == (503, "limits_unavailable")
         order = await gateway.http.post("/api/v1/orders", json={}, headers=gateway.bearer())
         assert (order.status_code, order.json()["code"]) == (400, "missing_field")
+
+
+async def test_a_request_finds_a_connection_that_is_open(redis: Login) -> None:
+    async with to(redis.dsn) as client, to(redis.dsn) as other:
+        limits = Limits(client)
+        await limits.connect()
+        before = (await other.info("stats"))["total_connections_received"]
+        await limits.take(VISITS, "x")
+        assert (await other.info("stats"))["total_connections_received"] == before
+
+
+async def test_a_lost_connection_is_made_again_before_anybody_asks(redis: Login) -> None:
+    async with to(redis.dsn) as client, to(redis.dsn) as other:
+        own = await other.client_id()
+
+        async def connections() -> set[str]:
+            return {each["id"] for each in await other.client_list()} - {str(own)}
+
+        async with running(Limits(client).watch()):
+            await eventually(lambda: bool_of(connections()))
+            [lost] = await connections()
+            await other.client_kill_filter(_id=lost)
+            await eventually(lambda: bool_of(connections()))
+            assert lost not in await connections()
+
+
+async def bool_of(found: Awaitable[set[str]]) -> bool:
+    return bool(await found)
+
+
+async def test_a_start_without_redis_goes_on() -> None:
+    async with nobody() as client:
+        await Limits(client).connect()

@@ -7,7 +7,7 @@ import pytest
 
 from hub_local.credentials import secret
 from hub_local.layout import SERVICES, Layout, environment, state_directory
-from hub_local.ports import Ports, free_ports, is_free
+from hub_local.ports import LARGEST_SHIFT, PROBED, Ports, free_ports, is_free
 
 
 def test_the_table_has_no_circle() -> None:
@@ -86,3 +86,25 @@ def test_data_stays_in_the_checkout_unless_the_servers_cannot_enter(
     assert state_directory(checkout).parent == Path("/var/lib/hub-investments")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert state_directory(checkout) == checkout / ".local"
+
+
+def test_shifted_ports_are_apart_from_the_fixed_ones() -> None:
+    fixed = Ports.local(tuple(SERVICES)).named()
+    shifted = Ports.local(tuple(SERVICES), shift=100).named()
+    assert shifted.pop("gateway http") == fixed.pop("gateway http")
+    assert shifted == {name: port + 100 for name, port in fixed.items()}
+    largest = Ports.local(tuple(SERVICES), shift=LARGEST_SHIFT).named().values()
+    assert not set(PROBED) & {*fixed.values(), *shifted.values(), *largest}
+
+
+def test_front_ends_in_development_may_use_the_gateway_unless_the_caller_names_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = Ports.local(tuple(SERVICES))
+    monkeypatch.delenv("HUB_CORS_ORIGINS", raising=False)
+    found = environment(SERVICES["gateway"], layout=Layout(tmp_path), ports=ports)
+    assert found["HUB_CORS_ORIGINS"] == "http://127.0.0.1:3000,http://localhost:3000"
+    assert "HUB_CORS_ORIGINS" not in environment(SERVICES["order"], layout=Layout(tmp_path), ports=ports)
+    monkeypatch.setenv("HUB_CORS_ORIGINS", "https://app.example")
+    found = environment(SERVICES["gateway"], layout=Layout(tmp_path), ports=ports)
+    assert found["HUB_CORS_ORIGINS"] == "https://app.example"

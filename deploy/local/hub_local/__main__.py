@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hub_local import commands, databases, running
 from hub_local.faults import StackError
+from hub_local.ports import LARGEST_SHIFT
 from hub_local.report import Report
 from hub_local.stack import Stack
 
@@ -32,7 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     options = _parser().parse_args(arguments)
-    report = Report()
+    # What psql prints may be piped on.
+    report = Report(sys.stderr if options.command == "db-shell" else sys.stdout)
     try:
         return asyncio.run(_command(options, report))
     except StackError as error:
@@ -72,13 +74,24 @@ def _database_command(options: argparse.Namespace, report: Report) -> Coroutine[
         case "db-seed":
             return databases.seed(stack, report=report)
         case "db-reset":
-            return databases.reset(stack, confirmed=options.yes, report=report)
+            # Asked before the event loop runs, so that Ctrl-C is an answer too.
+            confirmed = options.yes or databases.confirm(stack, report=report)
+            return databases.reset(stack, confirmed=confirmed, report=report)
         case _:
             return databases.shell(stack, options.service, report=report)
 
 
 def _stack(options: argparse.Namespace, report: Report) -> Stack:
-    return running.stack_of_checkout(http_port=options.gateway_port, report=report)
+    return running.stack_of_checkout(
+        http_port=options.gateway_port, port_shift=options.port_shift, report=report
+    )
+
+
+def _shift(text: str) -> int:
+    shift = int(text)
+    if not 0 <= shift <= LARGEST_SHIFT:
+        raise argparse.ArgumentTypeError(f"must be from 0 to {LARGEST_SHIFT}")
+    return shift
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
         command = choices.add_parser(name, help=text, description=text)
         if name in ("run", "servers") or name.startswith("db-"):
             command.add_argument("--gateway-port", type=int, default=8080, help="the gateway's port (8080)")
+            command.add_argument(
+                "--port-shift", type=_shift, default=0, help="what is added to all other ports (0)"
+            )
         if name == "run":
             command.add_argument("--no-demo", action="store_true", help="do not run the demonstration")
         if name == "db-reset":

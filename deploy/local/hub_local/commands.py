@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from hub_local import compose, probe
+from hub_local.faults import StackError
 from hub_local.layout import SERVICES, Layout, state_directory
+from hub_local.outside import POSTGRES, place
+from hub_local.ports import Ports
 from hub_local.processes import end_leftovers, leftovers
 from hub_local.report import Follower, Report, highlight
 from hub_local.running import CHECKOUT, demonstration, short
-from hub_local.stack import running_pid
+from hub_local.stack import Stack, running_pid
 
 STOP_PATIENCE = 15.0
 LOG_TAIL = 20
@@ -146,6 +149,18 @@ def _layout() -> Layout:
 
 def _rows(layout: Layout) -> list[Row]:
     return [Row(**row) for row in noted(layout).get("processes", [])]
+
+
+def as_it_runs(stack: Stack) -> Stack:
+    """The same with the ports that it was started with in the other terminal, if it runs there."""
+    found = noted(stack.layout) if running_pid(stack.layout) is not None else {}
+    if "ports" in found:
+        stack.ports = Ports(**found["ports"])
+        given = str(found["outside"]["postgres"])
+        if given != stack.outside.without_passwords().postgres:
+            what = f"the PostgreSQL at {place(given)}" if given else "a PostgreSQL of its own"
+            raise StackError(f"the stack that runs uses {what}: set {POSTGRES} here as it is set there")
+    return stack
 
 
 def noted(layout: Layout) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -11,13 +12,13 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 import asyncpg
 
 from hub_local import account, probe
-from hub_local.commands import noted
+from hub_local.commands import as_it_runs, noted
 from hub_local.credentials import secret
-from hub_local.faults import StackError, StartError
+from hub_local.faults import StackError
 from hub_local.layout import Service, database_url
 from hub_local.outside import POSTGRES
 from hub_local.report import Report
-from hub_local.servers import Binaries, postgres_ready
+from hub_local.servers import Binaries
 from hub_local.stack import Stack, running_pid
 
 PATIENCE = 60.0
@@ -45,17 +46,30 @@ async def seed(stack: Stack, *, report: Report) -> int:
     return 0
 
 
+def confirm(stack: Stack, *, report: Report) -> bool:
+    """Asks on the terminal; raises StackError where there is nothing to ask, because it would be refused."""
+    _refuse_where_it_hurts(stack)
+    if not sys.stdin.isatty():
+        report.failure("this deletes databases; without a terminal to ask on, say FORCE=yes")
+        return False
+    names = ", ".join(service.package for service in _owners(stack))
+    report.say(f"  This deletes {names} and all that is in them. Type {CONFIRMATION} to go on:")
+    if sys.stdin.readline().strip() == CONFIRMATION:
+        return True
+    report.say("  nothing was deleted")
+    return False
+
+
 async def reset(stack: Stack, *, confirmed: bool, report: Report) -> int:
     """Deletes the databases of the stack's own server and makes them anew, with migrations and seeds."""
-    if stack.outside.postgres:
-        raise StartError(f"only the local stack's own databases are deleted; {POSTGRES} names another server")
-    _refuse_while_services_run(stack)
-    names = [service.package for service in _owners(stack)]
-    if not confirmed and not await _confirm(names, report):
+    _refuse_where_it_hurts(stack)
+    if not confirmed:
         return 1
+    names = [service.package for service in _owners(stack)]
     async with _server(stack, report):
         await _drop(stack, names)
         report.say(f"  deleted {', '.join(names)}")
+        _drop_messages(stack, report)
         await stack.make_databases()
         _tell_migrations(stack, report, _owners(stack))
     return 0
@@ -65,8 +79,8 @@ async def shell(stack: Stack, name: str, *, report: Report) -> int:
     """psql in a service's database, as the role that the service itself has."""
     known = {service.name: service for service in _owners(stack)}
     if name not in known:
-        what = f"{name} has no database" if name else "which database?"
-        raise StartError(f"{what}; say `make db-shell SERVICE=` and one of: {', '.join(known)}")
+        what = f"{name} has no database." if name else "Which database?"
+        raise StackError(f"{what} Say `make db-shell SERVICE=` and one of: {', '.join(known)}")
     psql = Binaries.find().psql
     async with _server(stack, report):
         package = known[name].package
@@ -82,9 +96,8 @@ async def shell(stack: Stack, name: str, *, report: Report) -> int:
 @contextlib.asynccontextmanager
 async def _server(stack: Stack, report: Report) -> AsyncIterator[None]:
     """PostgreSQL: of the stack that runs, or started now and stopped at the end."""
-    if running_pid(stack.layout) is not None:
-        if not stack.outside.postgres:
-            await _await_postgres(stack)
+    if await _runs(stack):
+        as_it_runs(stack)
         yield
         return
     try:
@@ -98,41 +111,27 @@ async def _server(stack: Stack, report: Report) -> AsyncIterator[None]:
         await stack.stop()
 
 
-async def _await_postgres(stack: Stack) -> None:
+async def _runs(stack: Stack) -> bool:
+    """Waits for a stack that is starting, and for another of these commands to end."""
     try:
         async with asyncio.timeout(PATIENCE):
-            while not await postgres_ready(stack.layout, stack.ports):  # noqa: ASYNC110 - not a child of ours
+            while (pid := running_pid(stack.layout)) is not None and not noted(stack.layout):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
     except TimeoutError:
-        raise StartError(
-            f"the stack runs, but its PostgreSQL does not answer on port {stack.ports.postgres}"
-        ) from None
+        raise StackError(f"process {pid} has been starting for {PATIENCE:g} s; `make stop` first") from None
+    return pid is not None
 
 
-def _refuse_while_services_run(stack: Stack) -> None:
+def _refuse_where_it_hurts(stack: Stack) -> None:
+    if stack.outside.postgres:
+        raise StackError(f"only the local stack's own databases are deleted; {POSTGRES} names another server")
     if running_pid(stack.layout) is None:
         return
     rows = noted(stack.layout).get("processes")
-    running = [row["name"] for row in rows or () if row["name"] in stack.services]
     if rows is None:
-        raise StackError("the stack is starting; `make stop` first, or wait and use `make servers`")
-    if running:
-        raise StackError(
-            f"the services run ({', '.join(running)}); `make stop` first (`make servers` may run)"
-        )
-
-
-async def _confirm(names: list[str], report: Report) -> bool:
-    if not sys.stdin.isatty():
-        report.failure("this deletes databases; without a terminal to ask on, say FORCE=yes")
-        return False
-    report.say(f"  This deletes {', '.join(names)} and all that is in them.")
-    report.say(f"  Type {CONFIRMATION} to go on:")
-    answer = await asyncio.to_thread(sys.stdin.readline)
-    if answer.strip() != CONFIRMATION:
-        report.say("  nothing was deleted")
-        return False
-    return True
+        raise StackError("the stack is starting; wait, or `make stop` first")
+    if running := [row["name"] for row in rows if row["name"] in stack.services]:
+        raise StackError(f"the services run ({', '.join(running)}); `make stop` first")
 
 
 async def _drop(stack: Stack, names: list[str]) -> None:
@@ -150,6 +149,15 @@ async def _drop(stack: Stack, names: list[str]) -> None:
         raise StackError(f"{error}; end what uses it and try again") from error
     finally:
         await connection.close(timeout=5)
+
+
+def _drop_messages(stack: Stack, report: Report) -> None:
+    """What waits at the broker is about rows that are gone."""
+    messages = stack.layout.data("rabbitmq")
+    if "postgres" not in stack.children:
+        report.say("  RabbitMQ runs and keeps its messages; `make stop` first, and they are deleted too")
+    elif messages.exists():
+        shutil.rmtree(messages)
 
 
 def _owners(stack: Stack) -> list[Service]:

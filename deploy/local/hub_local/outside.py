@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiormq
 import asyncpg
+from aiormq.exceptions import InvalidFrameError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -23,6 +25,8 @@ POSTGRES = "HUB_LOCAL_POSTGRES_URL"
 AMQP = "HUB_LOCAL_AMQP_URL"
 REDIS = "HUB_LOCAL_REDIS_URL"
 CONNECT_LIMIT = 5.0
+# Its client would print by itself what is said better here.
+logging.getLogger("aiormq").addHandler(logging.NullHandler())
 OLDEST_POSTGRES = 15
 OLDEST_RABBITMQ = (3, 10)
 _ROLE = "SELECT rolname, rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user"
@@ -90,7 +94,7 @@ class Outside:
     async def check(self) -> None:
         """Raises StartError when one of them cannot be used."""
         if self.postgres:
-            await _check_postgres(self.postgres)
+            await _check_postgres(self.administration())
         if self.amqp:
             await _check_amqp(self.amqp)
         if self.redis:
@@ -162,8 +166,9 @@ async def _check_amqp(url: str) -> None:
     try:
         async with asyncio.timeout(CONNECT_LIMIT):
             connection = await aiormq.connect(url)
-    except aiormq.exceptions.ConnectionNotAllowed as error:
-        raise StartError(f"{AMQP}: {place(url)} refuses the virtual host: {error}") from None
+    except InvalidFrameError:  # the client does not understand how a virtual host is refused
+        host = unquote(urlsplit(url).path.removeprefix("/")) or "/"
+        raise StartError(f"{AMQP}: {place(url)} has no virtual host {host} for this login") from None
     except (aiormq.exceptions.AuthenticationError, aiormq.exceptions.ProbableAuthenticationError) as error:
         raise _refused(AMQP, url, error) from None
     except (OSError, TimeoutError, aiormq.exceptions.AMQPError, ValueError) as error:

@@ -9,7 +9,9 @@ from typing import Self
 
 HOST = "127.0.0.1"
 # Ephemeral client sockets start at 32768: a server's port above it may be taken by anybody's connection.
-PROBED = range(23000, 32700)
+PROBED = (*range(23000, 25400), *range(27300, 32700))
+# So many that the ports of `make run` never come among the probed ones.
+LARGEST_SHIFT = 900
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,18 +29,21 @@ class Ports:
     epmd: int
 
     @classmethod
-    def local(cls, services: tuple[str, ...], *, http: int = 8080) -> Self:
-        """The fixed ports of `make run`: a service keeps the number of its place in the table."""
+    def local(cls, services: tuple[str, ...], *, http: int = 8080, shift: int = 0) -> Self:
+        """The fixed ports of `make run`: a service keeps the number of its place in the table.
+
+        `shift` moves all of them but the gateway's, for a second stack on the same machine.
+        """
         return cls(
             http=http,
-            grpc={name: 21000 + place for place, name in enumerate(services) if place},
-            admin={name: 22000 + place for place, name in enumerate(services)},
-            postgres=25432,
-            redis=26379,
-            amqp=25672,
-            amqp_management=25673,
-            amqp_distribution=25674,
-            epmd=25675,
+            grpc={name: 21000 + shift + place for place, name in enumerate(services) if place},
+            admin={name: 22000 + shift + place for place, name in enumerate(services)},
+            postgres=25432 + shift,
+            redis=26379 + shift,
+            amqp=25672 + shift,
+            amqp_management=25673 + shift,
+            amqp_distribution=25674 + shift,
+            epmd=25675 + shift,
         )
 
     @classmethod
@@ -91,7 +96,7 @@ def free_ports(count: int) -> list[int]:
     for port in random.sample(PROBED, len(PROBED)):
         if len(found) == count:
             break
-        if is_free(port) and not 25400 <= port <= 25700 and port != 26379:
+        if is_free(port):
             found.append(port)
     return found
 
@@ -101,9 +106,15 @@ def holder(port: int) -> str | None:
     inodes = set(_listening_inodes(port))
     for process in Path("/proc").glob("[0-9]*"):
         if inodes & _socket_inodes(process):
-            name = (process / "comm").read_text().strip()
-            return f"{name} (process {process.name})"
+            return f"{_command(process)} (process {process.name})"
     return None
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "comm").read_text().strip()
+    except OSError:  # it has just ended
+        return "a program"
 
 
 def _listening_inodes(port: int) -> Iterator[str]:

@@ -65,7 +65,7 @@ async def servers(stack: Stack, *, report: Report) -> int:
     return session.code
 
 
-def stack_of_checkout(*, http_port: int, report: Report) -> Stack:
+def stack_of_checkout(*, http_port: int, port_shift: int = 0, report: Report) -> Stack:
     """The one stack of this checkout, on the fixed ports."""
     state = state_directory(CHECKOUT)
     report.title("Hub Investments: local stack")
@@ -73,7 +73,7 @@ def stack_of_checkout(*, http_port: int, report: Report) -> Stack:
         report.say(f"  its data is kept in {state}, because the servers' users cannot enter {CHECKOUT}")
     return Stack(
         state=state,
-        ports=Ports.local(tuple(SERVICES), http=http_port),
+        ports=Ports.local(tuple(SERVICES), http=http_port, shift=port_shift),
         on_event=report.event,
         outside=Outside.from_environment(os.environ),
     )

@@ -4,6 +4,7 @@ Used by `make run` with its fixed ports and by the tests with ports and a folder
 """
 
 import asyncio
+import dataclasses
 import fcntl
 import json
 import os
@@ -106,13 +107,17 @@ class Stack:
         """Takes the state directory, ends what a killed supervisor left, sees that the ports are free."""
         self.layout.make()
         self._take_lock()
+        self.layout.processes.unlink(missing_ok=True)
         ended = await end_leftovers(self.layout.state)
         for name, port in (self.ports.named() if wanted is None else wanted).items():
             if name not in self._given and not is_free(port):
-                hint = "; another one: make run GATEWAY_PORT=8081" if port == self.ports.http else ""
-                raise StartError(
-                    f"port {port} ({name}) is taken by {holder(port) or 'another program'}{hint}"
+                hint = (
+                    "GATEWAY_PORT=8081"
+                    if port == self.ports.http
+                    else "PORT_SHIFT=100 (all but the gateway's)"
                 )
+                by = holder(port) or "another user's program"
+                raise StartError(f"port {port} ({name}) is taken by {by}; others: make run {hint}")
         certificates.ensure(self.layout.certificates, tuple(self.services))
         for name in ("postgres", "redis", "amqp", "signing"):
             secret(self.layout.secrets / name)
@@ -234,7 +239,13 @@ class Stack:
             for name, child in self.children.items()
         ]
         fresh = self.layout.processes.with_suffix(".new")
-        fresh.write_text(json.dumps({"gateway": self.gateway_url, "processes": rows}))
+        noted = {
+            "gateway": self.gateway_url,
+            "processes": rows,
+            "ports": dataclasses.asdict(self.ports),
+            "outside": dataclasses.asdict(self.outside.without_passwords()),
+        }
+        fresh.write_text(json.dumps(noted))
         fresh.rename(self.layout.processes)
 
     def _environment(self, service: Service, *, migrate: bool = False) -> dict[str, str]:

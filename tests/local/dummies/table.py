@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hub_local.layout import Service
+from hub_local.layout import OWN_SERVERS, Service
+from hub_local.outside import Outside
 from hub_local.ports import Ports
 from hub_local.stack import Stack
 
@@ -19,6 +20,7 @@ def stack_of_dummies(
     state: Path,
     *,
     overrides: Mapping[str, str] | None = None,
+    outside: Outside = OWN_SERVERS,
     on_event: Callable[[str, str], None] = lambda _name, _text: None,
 ) -> Stack:
     """Not started yet; the stand-ins come first on the module path."""
@@ -28,5 +30,6 @@ def stack_of_dummies(
         ports=Ports.probe(tuple(SERVICES)),
         services=SERVICES,
         overrides={"PYTHONPATH": path, **(overrides or {})},
+        outside=outside,
         on_event=on_event,
     )

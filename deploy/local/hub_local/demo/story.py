@@ -35,6 +35,7 @@ class Story:
     async def tell(self) -> None:
         await self.register()
         await self.log_in()
+        await self.see_the_clock()
         await self.see_balance()
         async with following(self.stream_url, self.client.authorization, ["AAPL", "MSFT"]) as live:
             await self.watch_prices(live)
@@ -62,6 +63,16 @@ class Story:
         self.screen.value(
             "access token", f"{session['access_token'][:16]}…  good for {session['expires_in']} s"
         )
+
+    async def see_the_clock(self) -> None:
+        self.screen.heading("Is the market open?")
+        clock = await self.client.get("/api/v1/clock")
+        self.screen.value("market time", f"{clock['market_time']}  {clock['calendar']}")
+        if not clock["is_open"]:
+            raise DemoError(
+                f"the market is closed until {clock['next_open']}; orders are accepted and wait for that. "
+                "With HUB_MARKET_HOURS=24x7 it never closes"
+            )
 
     async def see_balance(self) -> None:
         self.screen.heading("What is there to spend?")
