@@ -54,6 +54,15 @@ async def test_reset_deletes_everything(state: Path, screen: Screen) -> None:
     assert not await asyncio.to_thread(state.exists)
 
 
+async def test_reset_says_what_it_leaves_on_a_server_of_somebody_else(
+    state: Path, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_LOCAL_POSTGRES_URL", "postgresql://keeper:sesame@db.example:5433/")
+    assert await commands.reset(report=screen.report) == 0
+    assert "the databases at db.example:5433 are kept; drop hub_auth there" in screen.text
+    assert "sesame" not in screen.text
+
+
 async def test_logs_name_what_there_is(state: Path, screen: Screen) -> None:
     Layout(state).make()
     Layout(state).log("order").touch()

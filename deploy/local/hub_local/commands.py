@@ -111,6 +111,11 @@ async def reset(*, report: Report) -> int:
     if layout.state.exists():
         shutil.rmtree(layout.state)
     report.say(f"deleted {short(layout.state)}")
+    if given := os.environ.get(POSTGRES):
+        report.say(
+            f"the databases at {place(given)} are kept; drop hub_auth there before the next run, "
+            "as its keys can be read only with a secret that is deleted now"
+        )
     return 0
 
 
