@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hub_runtime import load
 from tests.deploy.code import service
 
 ROOT = Path(__file__).parents[2]
@@ -111,10 +112,19 @@ def test_every_file_that_a_variable_names_is_mounted_from_a_secret_that_the_scri
         files = {
             value for name, value in pod.environment.items() if name in own and value.startswith("/run/")
         }
-        if pod.args != ("migrate",):
-            files.discard("/run/hub/admin/password")
         assert files - set(mounted) == set(), pod.name
         assert {path for path in mounted if "/tls/" not in path} - files == set(), f"{pod.name}: not needed"
+
+
+def test_every_process_would_start_with_the_settings_it_is_given(overlay: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("00" * 32)
+    for pod in pods(overlay):
+        given = {
+            name: str(file) if value.startswith("/run/hub/") else value
+            for name, value in pod.environment.items()
+        }
+        load(service(pod.service).settings, given)
 
 
 def secrets(folder: Path) -> dict[str, set[str]]:

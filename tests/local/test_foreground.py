@@ -15,6 +15,7 @@ import pytest
 
 from hub_local.processes import ended, leftovers
 from tests.local.dummies.table import CHECKOUT
+from tests.support.servers import Login
 
 START_LIMIT = 60
 STOP_LIMIT = 10
@@ -86,6 +87,12 @@ def state(folder_for_servers: Path, request: pytest.FixtureRequest) -> Path:
     return folder_for_servers / str(request.node.name)
 
 
+@pytest.fixture
+def given(amqp_vhost: Login) -> dict[str, str]:
+    """A broker that runs, for what is not about the broker: it is the slowest to start and to stop."""
+    return {"HUB_LOCAL_AMQP_URL": amqp_vhost.dsn}
+
+
 def supervisor(state: Path) -> int:
     return int((state / "supervisor.lock").read_text())
 
@@ -110,37 +117,37 @@ async def test_after_a_kill_9_the_next_run_cleans_up_and_control_c_leaves_nothin
     assert leftovers(state) == []
 
 
-async def test_sigterm_stops_even_a_process_that_does_not_listen(state: Path) -> None:
-    async with foreground(state, HUB_STUBBORN="ledger") as terminal:
+async def test_sigterm_stops_even_a_process_that_does_not_listen(state: Path, given: dict[str, str]) -> None:
+    async with foreground(state, HUB_STUBBORN="ledger", **given) as terminal:
         await terminal.shows("Ready")
         os.kill(supervisor(state), signal.SIGTERM)
         assert await terminal.ends() == 0
     assert leftovers(state) == []
 
 
-async def test_a_start_that_fails_says_why_and_leaves_nothing(state: Path) -> None:
-    async with foreground(state, HUB_BROKEN="ledger") as terminal:
+async def test_a_start_that_fails_says_why_and_leaves_nothing(state: Path, given: dict[str, str]) -> None:
+    async with foreground(state, HUB_BROKEN="ledger", **given) as terminal:
         await terminal.shows("the migrations of ledger failed")
         await terminal.shows("HUB_BROKEN: says that this process is broken")
         assert await terminal.ends() == 1
     assert leftovers(state) == []
 
 
-async def test_control_c_while_it_starts_leaves_nothing(state: Path) -> None:
-    async with foreground(state) as terminal:
+async def test_control_c_while_it_starts_leaves_nothing(state: Path, given: dict[str, str]) -> None:
+    async with foreground(state, **given) as terminal:
         await terminal.shows("databases")
         terminal.press_control_c()
         assert await terminal.ends() == 0
     assert leftovers(state) == []
 
 
-async def test_secrets_that_do_not_fit_the_data_are_explained(state: Path) -> None:
-    async with foreground(state) as first:
+async def test_secrets_that_do_not_fit_the_data_are_explained(state: Path, given: dict[str, str]) -> None:
+    async with foreground(state, **given) as first:
         await first.shows("databases")
         first.press_control_c()
         assert await first.ends() == 0
     (state / "secrets" / "postgres").unlink()
-    async with foreground(state) as second:
+    async with foreground(state, **given) as second:
         await second.shows("the databases were made with other secrets; `make reset` starts anew")
         assert await second.ends() == 1
     assert leftovers(state) == []

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
 
 from hub_local.layout import state_directory
 from tests.pages.blocks import Block, Drawing, Paths, Source, Step, Steps, Targets, UnknownBlockError, blocks
@@ -91,7 +92,7 @@ async def _steps(block: Steps, session: Shell, place: Place) -> list[str]:
     for step in block.steps:
         try:
             await _take(step, session, place)
-        except (DifferenceError, CommandError, TimeoutError) as error:
+        except (DifferenceError, CommandError, OSError, WebSocketException) as error:  # a timeout is one too
             return [f"$ {step.command}: {error or 'no answer in time'}"]  # what follows needs it
     return []
 
@@ -101,7 +102,7 @@ async def _targets(block: Targets, session: Shell) -> list[str]:
     for command in block.commands:
         try:
             await _can_be_made(command, session)
-        except CommandError as error:
+        except (CommandError, TimeoutError) as error:
             faults.append(f"{command}: {error}")
     return faults
 

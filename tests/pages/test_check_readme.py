@@ -164,6 +164,14 @@ async def test_a_talk_that_goes_otherwise_is_a_fault(talker: str, lines: tuple[s
     assert len(await check(page(CLIENT, *lines), talker, patience_s=1)) == 1
 
 
+async def test_a_talk_with_a_server_that_is_away_is_a_fault() -> None:
+    assert len(await check(page(CLIENT, '> {"n":1}', '< {"n":1}'), NOWHERE)) == 1
+
+
+async def test_a_talk_where_no_socket_is_is_a_fault(talker: str) -> None:
+    assert len(await check(page(f"{CLIENT}nowhere", '> {"n":1}', '< {"n":1}'), talker)) == 1
+
+
 SOURCE = "<!-- check-readme: source -->"
 
 

@@ -46,4 +46,4 @@ async def test_a_service_tells_the_state_of_everything_it_needs(stack: Stack, na
 
 async def test_the_local_stack_has_an_administrator(admin: User) -> None:
     me = await admin.get("/api/v1/me")
-    assert me["user"]["roles"] == ["user", "admin"]
+    assert me["roles"] == ["user", "admin"]
