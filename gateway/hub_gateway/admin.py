@@ -41,7 +41,7 @@ class Halt(Body, frozen=True):
 class CalendarName(Body, frozen=True):
     """A calendar to create."""
 
-    calendar: Annotated[str, described("Its name.", "XTKS", pattern="^[A-Z0-9.]{1,12}$")]
+    calendar: Annotated[str, described("Its name.", "XTKS", pattern="^[A-Z0-9][A-Z0-9.]{0,11}$")]
     timezone: Annotated[str, described("IANA name of its time zone.", "Asia/Tokyo", maxLength=64)]
 
 

@@ -62,7 +62,9 @@ def application(
     async def routed(scope: Scope, receive: Receive, send: Send) -> None:
         """Most paths are found without trying one pattern after the other."""
         found = exact.get(scope["path"]) if scope["type"] == "http" else None
-        await (found or router)(scope, receive, send)
+        # An encoded slash is no separator: what stands before us judges paths as they are written.
+        hidden = b"%2f" in scope["raw_path"].lower()
+        await (nothing_here if hidden else found or router)(scope, receive, send)
 
     return Cors(Edge(Guard(routed, time_limit_s=request_timeout_s)), origins=origins)
 

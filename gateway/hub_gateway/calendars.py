@@ -17,7 +17,7 @@ from hub_gateway.peers import Peers
 from hub_gateway.problems import naming
 from hub_gateway.types.calendars import Calendar, Clock
 
-_CALENDAR: Final = re.compile(r"[A-Z0-9.]{1,12}|24x7")
+_CALENDAR: Final = re.compile(r"[A-Z0-9][A-Z0-9.]{0,11}|24x7")
 CALENDAR: Final = Parameter(
     name="calendar",
     description="A trading calendar; without it the one that is in force for stocks.",

@@ -94,6 +94,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "order_collided": "The order met another one: repeat the request.",
     # Market data
     "no_quote": "There is no quote yet.",
+    "no_symbols": "No instrument is named where one is needed.",
     "too_many_symbols": "At most 100 symbols at once.",
     "missing_parameter": "A query parameter is missing.",
     "range_too_long": "The range is longer than 400 days.",

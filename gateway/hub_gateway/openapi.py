@@ -12,6 +12,7 @@ import msgspec
 
 from hub_gateway.codes import MEANINGS, Problems
 from hub_gateway.operation import PATH, Access, Operation, Parameter, Resource
+from hub_gateway.problems import title_of
 from hub_gateway.types.common import Problem
 
 Document = dict[str, Any]
@@ -124,7 +125,7 @@ def _operation(path: str, method: str, operation: Operation, schemas: _Schemas) 
 def _answers(operation: Operation, schemas: _Schemas) -> Document:
     found: Document = {}
     for status, kind in operation.answers.items():
-        answered: Document = {"description": HTTPStatus(status).phrase}
+        answered: Document = {"description": title_of(status)}
         if kind is not None:
             answered["content"] = {operation.media_type: {"schema": schemas.of(kind)}}
         if operation.answer_headers:
@@ -143,7 +144,7 @@ def _problems(problems: Problems) -> Document:
 def _problem(status: int, codes: Sequence[str]) -> Document:
     lines = "\n".join(f"- `{code}`: {MEANINGS[code]}" for code in codes)
     answered: Document = {
-        "description": f"{HTTPStatus(status).phrase}\n\n{lines}",
+        "description": f"{title_of(status)}\n\n{lines}",
         "content": {
             "application/problem+json": {
                 "schema": {
@@ -164,7 +165,7 @@ def _problem(status: int, codes: Sequence[str]) -> Document:
 def _example(status: int, code: str) -> Document:
     return {
         "type": f"urn:hub:problem:{code}",
-        "title": HTTPStatus(status).phrase,
+        "title": title_of(status),
         "status": status,
         "detail": MEANINGS[code],
         "code": code,

@@ -67,7 +67,7 @@ PATH: Final[Mapping[str, Parameter]] = {
         Parameter(
             name="calendar",
             description="A trading calendar.",
-            schema={"type": "string", "pattern": "^[A-Z0-9.]{1,12}$"},
+            schema={"type": "string", "pattern": "^[A-Z0-9][A-Z0-9.]{0,11}$"},
             required=True,
             example="XNYS",
         ),

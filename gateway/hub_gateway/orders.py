@@ -43,9 +43,10 @@ class NewOrder(Body, frozen=True):
     type: OrderType
     quantity: AnyDecimal
     limit_price: OptionalDecimal = msgspec.field(default_factory=lambda: NULL)
-    time_in_force: Annotated[TimeInForce, described("DAY: until the session ends; GTC: until cancelled.")] = (
-        "DAY"
-    )
+    time_in_force: Annotated[
+        TimeInForce,
+        described("DAY is for the session, GTC until it is cancelled. DAY orders do not expire yet."),
+    ] = "DAY"
     client_order_id: Annotated[
         str | None,
         described("A name of your own, unique for ever in your account.", pattern=PRINTABLE, maxLength=64),

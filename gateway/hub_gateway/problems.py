@@ -73,12 +73,20 @@ def status_of(error: HubError) -> int:
     return int(next(found, HTTPStatus.INTERNAL_SERVER_ERROR))
 
 
+# As RFC 9110 names them: a Python before 3.13 has older names.
+_TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
+def title_of(status: int) -> str:
+    return _TITLES.get(status) or HTTPStatus(status).phrase
+
+
 def problem(error: HubError, *, trace_id: str) -> bytes:
     """The document."""
     status = status_of(error)
     document: dict[str, Any] = {
         "type": f"urn:hub:problem:{error.code}",
-        "title": HTTPStatus(status).phrase,
+        "title": title_of(status),
         "status": status,
         "detail": error.message,
         "code": error.code,

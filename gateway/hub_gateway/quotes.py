@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from hub.market_data.v1.market_data_pb2_grpc import MarketDataServiceStub
 from hub_errors import Exhausted, HubError, Unavailable
-from hub_gateway import legacy_socket, problems
+from hub_gateway import codes, legacy_socket, problems
 from hub_gateway.account import Account
 from hub_gateway.exchange import Request, Response
 from hub_gateway.frames import Frames
@@ -56,7 +56,7 @@ STREAM: Final = Operation(
     access=Access.EVERYBODY,
     asks_peers=False,
     answers={101: None},
-    problems={426: ("upgrade_required",)},
+    problems={401: codes.USER[401], 426: ("upgrade_required",)},
 )
 
 
@@ -70,7 +70,7 @@ LEGACY_STREAM: Final = Operation(
     access=Access.EVERYBODY,
     asks_peers=False,
     answers={101: None},
-    problems={426: ("upgrade_required",)},
+    problems={400: ("no_symbols",), 401: codes.USER[401], 426: ("upgrade_required",)},
 )
 
 

@@ -33,6 +33,7 @@ class ImpatientProtocol(HttpToolsProtocol):
     _patience: asyncio.TimerHandle | None = None
     _unfinished = 0
     _refused = False
+    _too_large = False
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -44,11 +45,21 @@ class ImpatientProtocol(HttpToolsProtocol):
             self._refuse()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words are no client's business
+        if self._too_large:
+            self._refuse()
+            return
         error = HttpError(
             HTTPStatus.BAD_REQUEST, "This is not a valid HTTP request.", code="malformed_request"
         )
         self.transport.write(raw_response(error))
         self.transport.close()
+
+    def handle_websocket_upgrade(self) -> None:
+        """What is no handshake (another method, a body, headers without measure) would never be answered."""
+        super().handle_websocket_upgrade()
+        socket = self.transport.get_protocol()
+        if isinstance(socket, ImpatientSocket) and not socket.handshake_initiated:
+            self.send_400_response("no handshake")
 
     def _refuse(self) -> None:
         self._refused = True
@@ -70,6 +81,9 @@ class ImpatientProtocol(HttpToolsProtocol):
         self._start_waiting()
 
     def on_headers_complete(self) -> None:
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEADER_SIZE:
+            self._too_large = True
+            raise ValueError  # all of it came at once; the parser ends here, with send_400_response
         super().on_headers_complete()
         self._stop_waiting()
 
@@ -101,6 +115,12 @@ class ImpatientSocket(WebSocketsSansIOProtocol):
         await super().send(message)
         if message["type"] == "websocket.http.response.body":
             self.handshake_complete = True
+
+    def shutdown(self) -> None:
+        if self.handshake_initiated:
+            super().shutdown()
+        else:
+            self.transport.close()
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         super().on_task_complete(task)

@@ -294,7 +294,7 @@ class Session:
                 await self._send({"type": "websocket.send", "text": text})
         except TimeoutError:
             self.end(TOO_SLOW, "too_slow")
-        except OSError:  # it is gone
+        except (OSError, RuntimeError):  # it is gone, or, in uvicorn's words, a message after the close
             self.end(NORMAL, "")
 
     def _lag(self, reason: Literal["slow", "updates"]) -> None:

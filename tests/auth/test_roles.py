@@ -97,7 +97,8 @@ async def test_the_last_administrator_stays(client: Client, admin: str) -> None:
 async def test_two_administrators_cannot_remove_each_other_at_once(
     client: Client, store: Store, passwords: Passwords, pool: Pool, admin: str
 ) -> None:
-    await make_admin(store, passwords, "second@example.com")
+    await client.register("second@example.com")
+    await set_roles(client, admin, "second@example.com", "admin")
     second = (await client.login("second@example.com")).tokens.access_token
     await asyncio.gather(
         set_roles(client, admin, "second@example.com"),
@@ -137,6 +138,17 @@ async def test_a_user_who_is_there_is_promoted_and_has_to_log_in_again(
     assert list(opened.user.roles) == ["user", "admin"]
     with pytest.raises(Unauthenticated):
         await client.refresh(old.refresh_token)
+
+
+async def test_a_role_that_was_taken_away_does_not_come_back_by_another_start(
+    client: Client, store: Store, passwords: Passwords, admin: str
+) -> None:
+    await client.register()
+    await set_roles(client, admin, "ana@example.com", "admin")
+    ana = (await client.login()).tokens.access_token
+    await set_roles(client, ana, ADMIN)
+    await make_admin(store, passwords)
+    assert list((await client.login(ADMIN)).user.roles) == ["user"]
 
 
 async def test_a_weak_password_makes_no_administrator(store: Store, passwords: Passwords, pool: Pool) -> None:

@@ -434,3 +434,15 @@ async def test_head_is_get_without_the_body(lonely: Gateway) -> None:
     assert head.headers["content-length"] == got.headers["content-length"]
     nothing = await lonely.http.head("/api/v1/nothing")
     assert (nothing.status_code, nothing.content) == (404, b"")
+
+
+@pytest.mark.parametrize("path", ["/api/v1%2Fme", "/api%2fv1/me", "/api/v1/market-data/AAPL%2Fbars"])
+async def test_an_encoded_slash_is_no_separator(lonely: Gateway, path: str) -> None:
+    # A client of its own: the document knows paths as they are read, so it cannot be held against this one.
+    async with httpx.AsyncClient(base_url=lonely.url, trust_env=False) as http:
+        problem(await http.get(path, headers=lonely.bearer()), 404, "unknown_path")
+
+
+async def test_headers_that_are_too_large_are_refused_also_when_they_come_at_once(lonely: Gateway) -> None:
+    answer = await lonely.http.get("/healthz", headers={"x-large": "a" * 100_000})
+    problem(answer, 431, "headers_too_large")

@@ -191,3 +191,18 @@ async def test_who_still_waits_when_the_process_stops_is_sent_away(gateway: Gate
     peers.may_answer.set()
     assert await waiting == (503, "stopping")
     assert await refused(other) == (503, "stopping")
+
+
+async def test_a_binary_frame_ends_it_without_an_error_in_the_log(
+    gateway: Gateway, frames: Frames, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(20):
+        async with dial(gateway, "symbols=AAPL", session_id=str(uuid7())) as client:
+            await operations(client)
+            await client.send("text")
+            frames.publish(frame(quote("AAPL", 10 + number, epoch=1, bid="101")))
+            await client.send(b"binary")
+            async with asyncio.timeout(5):
+                await client.wait_closed()
+            assert client.close_code == 1003
+    assert "socket_failed" not in "".join(capfd.readouterr())

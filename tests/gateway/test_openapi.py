@@ -38,7 +38,6 @@ INTERNAL = {
     "invalid_text": "the gateway's limits are the same",
     "invalid_timeframe": "an enumeration",
     "missing": "order's own",
-    "no_symbols": "the gateway asks for at least one",
     "required": "the gateway's fields are all there",
     "too_long": "order's own",
     "too_many": "order's own",

@@ -167,7 +167,9 @@ def test_hours_that_make_no_sense_are_refused(pairs: list[tuple[str, str]], code
         ("2026-W01-1", "2026-03-01", "invalid_date", "first_day"),
         ("2026-01-02", "2026-01-01", "inverted_range", "last_day"),
         ("2026-01-01", "2027-02-06", "range_too_long", "last_day"),
-        ("9999-12-01", "9999-12-31", "range_too_long", "last_day"),
+        ("9999-12-31", "9999-12-31", "invalid_date", "first_day"),
+        ("0001-01-01", "2026-01-01", "invalid_date", "first_day"),
+        ("2199-12-31", "2200-01-01", "invalid_date", "last_day"),
     ],
 )
 def test_ranges_that_make_no_sense_are_refused(first: str, last: str, code: str, field: str) -> None:
@@ -194,7 +196,7 @@ def test_weekdays_choose_among_the_days() -> None:
 @pytest.mark.parametrize(
     ("read", "texts", "code"),
     [
-        (calendars.calendar_name, ["", "xnys", "A" * 13, "A B", "A\n", "Ä"], "invalid_calendar"),
+        (calendars.calendar_name, ["", "xnys", "A" * 13, "A B", "A\n", "Ä", "..", ".A"], "invalid_calendar"),
         (
             calendars.timezone_name,
             ["", "Mars/Olympus", "America", "../../etc/passwd", "/etc/localtime", "A\0B", "x" * 1000],

@@ -185,6 +185,11 @@ async def _can_be_made(command: str, session: Shell) -> None:
 
 
 def _main(gateway: str) -> int:
+    try:
+        httpx.get(f"{gateway}/healthz", timeout=5, trust_env=False)
+    except httpx.HTTPError as error:
+        sys.stderr.write(f"nobody answers at {gateway} ({error}); start the system with make run\n")
+        return 2
     wrong = False
     for page in PAGES:
         faults = asyncio.run(check(page.read_text(encoding="utf-8"), gateway))

@@ -6,7 +6,9 @@ from typing import Annotated
 
 from hub_gateway.types.common import Answer, Day, Time, described
 
-CalendarName = Annotated[str, described("A trading calendar.", "XNYS", pattern="^[A-Z0-9.]{1,12}$|^24x7$")]
+CalendarName = Annotated[
+    str, described("A trading calendar.", "XNYS", pattern="^[A-Z0-9][A-Z0-9.]{0,11}$|^24x7$")
+]
 Timezone = Annotated[str, described("IANA name of the calendar's time zone.", "America/New_York")]
 
 

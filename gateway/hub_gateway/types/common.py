@@ -63,7 +63,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """Why it did not work (RFC 9457)."""
 
     type: Annotated[str, described("urn:hub:problem: and the code.", "urn:hub:problem:insufficient_funds")]
-    title: Annotated[str, described("The status in words.", "Unprocessable Entity")]
+    title: Annotated[str, described("The status in words.", "Unprocessable Content")]
     status: Annotated[int, described("The HTTP status.", 422)]
     detail: Annotated[
         str, described("For people.", "The order needs 454210 in cash, and 95672.9 is available.")

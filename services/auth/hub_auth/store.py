@@ -33,6 +33,7 @@ _LOCKED_USER: Final = """
     SELECT user_id, account_id, email, name, roles, created_at FROM users WHERE email = $1 FOR UPDATE
 """
 _OTHER_ADMIN: Final = "SELECT EXISTS (SELECT FROM users WHERE 'admin' = ANY (roles) AND user_id <> $1)"
+_HAS_ADMIN: Final = "SELECT EXISTS (SELECT FROM users WHERE 'admin' = ANY (roles))"
 _SET_ROLES: Final = "UPDATE users SET roles = $2 WHERE user_id = $1"
 _RUNNING_SESSIONS: Final = """
     SELECT session_id FROM sessions
@@ -208,6 +209,10 @@ class Store:
     ) -> None:
         async with transaction(self._pool) as connection:
             await _end(connection, subject, Ending(EndReason.LOGOUT, now, denied_until, trace_id))
+
+    async def has_admin(self) -> bool:
+        async with acquire(self._pool) as connection:
+            return bool(await connection.fetchval(_HAS_ADMIN))
 
     async def set_roles(
         self, email: str, roles: Sequence[Role], *, actor: Subject, ending: Ending

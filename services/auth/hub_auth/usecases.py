@@ -149,7 +149,8 @@ async def set_roles(
 async def ensure_admin(
     email: str, password: str, *, store: Store, passwords: Passwords, common: Collection[str], clock: Clock
 ) -> None:
-    """The first administrator. A user who is there keeps the password, and gets the role."""
+    """The first administrator. A user who is there keeps the password, and gets the role only while nobody
+    has it: what an administrator has taken away does not come back by a start."""
     address = email_address(email)
     found = await store.credentials(address)
     if found is None:
@@ -164,7 +165,7 @@ async def ensure_admin(
         password_hash = await passwords.hash(good_password(password, email=address, common=common))
         await store.add_user(user, password_hash, trace_id=_trace_id())
         log.info("admin_created", user_id=str(user.user_id))
-    elif Role.ADMIN not in found[0].roles:
+    elif not await store.has_admin():
         roles = tuple(role for role in Role if role in {*found[0].roles, Role.ADMIN})
         ending = Ending(EndReason.ROLES, clock(), clock() + OLD_TOKENS, _trace_id())
         await store.set_roles(address, roles, actor=Subject(), ending=ending)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from importlib import resources
 from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -16,7 +18,10 @@ ALWAYS_OPEN: Final = "24x7"
 SESSIONS_AHEAD: Final = 2
 MOST_DAYS: Final = 400
 MOST_HOURS: Final = 12
-_NAME: Final = re.compile(r"[A-Z0-9.]{1,12}")
+# What is further away is a mistake, and leaves no room for the shift to UTC.
+FIRST_YEAR: Final = 1900
+LAST_YEAR: Final = 2199
+_NAME: Final = re.compile(r"[A-Z0-9][A-Z0-9.]{0,11}")
 _HOUR: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DAY: Final = timedelta(days=1)
@@ -88,21 +93,23 @@ def calendar_name(text: str) -> str:
 
 
 def timezone_name(text: str) -> str:
-    """The IANA name of a time zone that exists."""
-    try:
-        # The length: names become file names.
-        found = ZoneInfo(text).key if 0 < len(text) <= 64 else None
-    except (ValueError, OSError, LookupError):
-        found = None
-    if found is None:
+    """The IANA name of a time zone that exists. Files that hosts keep beside them (localtime) are none."""
+    if text not in _zones():
         raise Invalid("There is no such time zone.", code="unknown_timezone", field="timezone")
-    return found
+    return text
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """Those of the IANA, as tzdata lists them."""
+    listed = resources.files("tzdata").joinpath("zones").read_text(encoding="ascii").split()
+    return frozenset(listed) - {"Factory"}
 
 
 def read_day(text: str, field: str) -> date:
     try:
-        if _DATE.fullmatch(text):
-            return date.fromisoformat(text)
+        if _DATE.fullmatch(text) and FIRST_YEAR <= (found := date.fromisoformat(text)).year <= LAST_YEAR:
+            return found
     except ValueError:
         pass
     raise Invalid(f"{field} must be a date like 2026-03-02.", code="invalid_date", field=field)
