@@ -32,11 +32,16 @@ SIDES: Mapping[int, Side] = {order_pb2.SIDE_BUY: Side.BUY, order_pb2.SIDE_SELL: 
 TYPES: Mapping[int, OrderType] = {
     order_pb2.ORDER_TYPE_MARKET: OrderType.MARKET,
     order_pb2.ORDER_TYPE_LIMIT: OrderType.LIMIT,
+    order_pb2.ORDER_TYPE_STOP_LOSS: OrderType.STOP_LOSS,
+    order_pb2.ORDER_TYPE_STOP_LIMIT: OrderType.STOP_LIMIT,
+    order_pb2.ORDER_TYPE_TRAILING_STOP: OrderType.TRAILING_STOP,
 }
 TIMES_IN_FORCE: Mapping[int, TimeInForce] = {
     order_pb2.TIME_IN_FORCE_UNSPECIFIED: TimeInForce.DAY,
     order_pb2.TIME_IN_FORCE_DAY: TimeInForce.DAY,
     order_pb2.TIME_IN_FORCE_GTC: TimeInForce.GTC,
+    order_pb2.TIME_IN_FORCE_IOC: TimeInForce.IOC,
+    order_pb2.TIME_IN_FORCE_FOK: TimeInForce.FOK,
 }
 STATUSES = {
     Status.PENDING: order_pb2.ORDER_STATUS_PENDING,
@@ -49,14 +54,8 @@ STATUSES = {
     Status.FAILED: order_pb2.ORDER_STATUS_FAILED,
 }
 SIDE_NUMBERS = {Side.BUY: order_pb2.SIDE_BUY, Side.SELL: order_pb2.SIDE_SELL}
-TYPE_NUMBERS = {
-    OrderType.MARKET: order_pb2.ORDER_TYPE_MARKET,
-    OrderType.LIMIT: order_pb2.ORDER_TYPE_LIMIT,
-}
-TIME_IN_FORCE_NUMBERS = {
-    TimeInForce.DAY: order_pb2.TIME_IN_FORCE_DAY,
-    TimeInForce.GTC: order_pb2.TIME_IN_FORCE_GTC,
-}
+TYPE_NUMBERS = {kind: order_pb2.OrderType.Value(f"ORDER_TYPE_{kind}") for kind in OrderType}
+TIME_IN_FORCE_NUMBERS = {kind: order_pb2.TimeInForce.Value(f"TIME_IN_FORCE_{kind}") for kind in TimeInForce}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +115,7 @@ def page_start(token: str) -> UUID | None:
 
 
 def order_message(order: Order) -> order_pb2.Order:
-    return order_pb2.Order(
+    message = order_pb2.Order(
         order_id=str(order.order_id),
         account_id=str(order.account_id),
         client_order_id=order.client_order_id,
@@ -134,7 +133,20 @@ def order_message(order: Order) -> order_pb2.Order:
         version=order.version,
         accepted_at=timestamp(order.accepted_at),
         updated_at=timestamp(order.updated_at),
+        stop_price=_optional(order.stop_price),
+        trail_amount=_optional(order.trail_amount),
+        trail_percent=_optional(order.trail_percent),
+        notional=_optional(order.notional),
+        extended_hours=order.extended_hours,
+        replaces="" if order.replaces is None else str(order.replaces),
+        replaced_by="" if order.replaced_by is None else str(order.replaced_by),
+        cancel_requested=bool(order.ending) and not order.final,
     )
+    if order.expires_at is not None:
+        message.expires_at.FromDatetime(order.expires_at)
+    if order.triggered_at is not None:
+        message.triggered_at.FromDatetime(order.triggered_at)
+    return message
 
 
 def execution_message(execution: Execution) -> order_pb2.Execution:

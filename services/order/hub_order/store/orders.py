@@ -64,17 +64,6 @@ INSERT_EXECUTIONS = """
     ON CONFLICT DO NOTHING RETURNING id
 """
 
-UPDATE_ORDERS = """
-    UPDATE orders SET status = new.status, reason = new.reason, filled_quantity = new.filled_quantity,
-        filled_value = new.filled_value, execution_count = new.execution_count, rested = new.rested,
-        version = new.version, chain = new.chain, updated_at = new.updated_at
-    FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::numeric[], $6::numeric[], $7::integer[],
-                $8::boolean[], $9::bigint[], $10::bytea[], $11::timestamptz[])
-         AS new (id, read_version, status, reason, filled_quantity, filled_value, execution_count, rested,
-                 version, chain, updated_at)
-    WHERE orders.id = new.id AND orders.version = new.read_version
-"""
-
 ALL_RESTING = f"""
     SELECT {rows.ORDER} FROM orders
     WHERE status IN ('PROCESSING', 'PARTIALLY_EXECUTED') AND ($1::uuid IS NULL OR id > $1)
@@ -156,8 +145,8 @@ async def _write(
     kept = [(order, list(changes)) for order, changes in decided if changes and _all_new(changes, new)]
     if not kept:
         return []
-    updates = [_update_values(order, changes[-1].order) for order, changes in kept]
-    if await connection.execute(UPDATE_ORDERS, *rows.columns(updates)) != f"UPDATE {len(updates)}":
+    updates = [rows.update_values(order, changes[-1].order) for order, changes in kept]
+    if await connection.execute(rows.UPDATE_ORDERS, *rows.columns(updates)) != f"UPDATE {len(updates)}":
         raise RuntimeError("a locked order changed its version")
     changes = [change for _, some in kept for change in some]
     records = [rows.record_values(change) for change in changes]
@@ -177,17 +166,3 @@ async def _insert_executions(connection: Connection, changes: Sequence[Change]) 
 
 def _all_new(changes: Sequence[Change], new: set[UUID]) -> bool:
     return all(change.execution is None or change.execution.execution_id in new for change in changes)
-
-
-def _update_values(before: Order, after: Order) -> tuple[object, ...]:
-    return (
-        *(
-            before.order_id,
-            before.version,
-            after.status,
-            after.reason,
-            after.filled_quantity,
-            after.filled_value,
-        ),
-        *(after.execution_count, after.rested, after.version, after.chain, after.updated_at),
-    )
