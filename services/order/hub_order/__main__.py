@@ -17,7 +17,7 @@ from hub_order.clients import Market, Position
 from hub_order.handover import hand_over
 from hub_order.rpc import MOST_ITEMS, OrderService
 from hub_order.settings import OrderSettings
-from hub_order.store import RESTING_CHANNEL, Acceptance, Orders, Sweeping
+from hub_order.store import LEADERSHIP, RESTING_CHANNEL, Acceptance, Orders, Resting, Sweeping
 from hub_order.sweeper import Sweeper
 from hub_order.trigger import Trigger
 from hub_order.usecases.accept import accept
@@ -26,7 +26,7 @@ from hub_order.usecases.execute import Floor
 from hub_order.usecases.submit import Desk
 from hub_order.usecases.venue_reports import VenueDesk
 from hub_order.worker import handle
-from hub_postgres import DatabaseProbe, Pool, Wakeup, holding_lock, migrate, pooled
+from hub_postgres import DatabaseProbe, Pool, Wakeup, leading, migrate, pooled
 from hub_rpc import Breaker, CallTable, Server, connect, peer_state
 from hub_runtime import Process, main, supervised, utc_now
 
@@ -46,6 +46,7 @@ class Stores:
     orders: Orders
     acceptance: Acceptance
     sweeping: Sweeping
+    resting: Resting
 
 
 async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -> None:
@@ -53,7 +54,7 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
     probe = DatabaseProbe(pool, package="hub_order")
     process.spawn(probe.run(), "database probe")
     process.ready("database", probe.state)
-    stores = Stores(Orders(pool), Acceptance(pool), Sweeping(pool))
+    stores = Stores(Orders(pool), Acceptance(pool), Sweeping(pool), Resting(pool))
     amqp = Amqp(settings.amqp_url, settings.amqp_password, name="order")
     information = {"database": probe.state}
     if jobs & {"work", "trigger", "relay"}:
@@ -144,14 +145,14 @@ def _trigger(settings: OrderSettings, process: Process, stores: Stores, amqp: Am
     publisher = Publisher(amqp, "trigger")
 
     async def watch() -> None:
-        async with holding_lock(settings.database_url, password, "hub_order trigger") as lock:
+        async with leading(settings.database_url, password, LEADERSHIP) as leadership:
             trigger = Trigger(
-                orders=stores.orders,
+                resting=stores.resting,
                 market=market,
                 wakeup=wakeup,
                 hand_over=partial(hand_over, publisher=publisher),
             )
-            await trigger.lead(lock)
+            await trigger.lead(leadership)
 
     process.spawn(wakeup.run(), "trigger wakeup")
     process.spawn(publisher.run(), "trigger publisher")

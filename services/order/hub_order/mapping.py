@@ -196,9 +196,13 @@ def replaced_event(order: Order, successor: Order) -> event_pb2.OrderReplaced:
     )
 
 
-def triggered_event(order: Order, quote: Quote) -> event_pb2.OrderTriggered:
+def triggered_event(
+    order_id: UUID, quote: Quote, *, stop_price: Decimal | None, epoch: int
+) -> event_pb2.OrderTriggered:
     return event_pb2.OrderTriggered(
-        order_id=str(order.order_id),
+        order_id=str(order_id),
+        stop_price=_optional(stop_price),
+        trigger_epoch=epoch,
         quote_epoch=quote.epoch,
         quote_seq=quote.seq,
         bid=to_text(quote.bid),

@@ -2,6 +2,17 @@
 
 from hub_order.store.acceptance import Acceptance, FirstAnswer, Newcomer
 from hub_order.store.orders import RESTING_CHANNEL, Decide, Orders
+from hub_order.store.resting import LEADERSHIP, Resting
 from hub_order.store.sweeping import Sweeping
 
-__all__ = ["RESTING_CHANNEL", "Acceptance", "Decide", "FirstAnswer", "Newcomer", "Orders", "Sweeping"]
+__all__ = [
+    "LEADERSHIP",
+    "RESTING_CHANNEL",
+    "Acceptance",
+    "Decide",
+    "FirstAnswer",
+    "Newcomer",
+    "Orders",
+    "Resting",
+    "Sweeping",
+]
