@@ -2,6 +2,18 @@
 
 from hub_order.store.acceptance import Acceptance, FirstAnswer, Newcomer
 from hub_order.store.orders import RESTING_CHANNEL, Decide, Orders
+from hub_order.store.standing import Question, Standing, Standings
 from hub_order.store.sweeping import Sweeping
 
-__all__ = ["RESTING_CHANNEL", "Acceptance", "Decide", "FirstAnswer", "Newcomer", "Orders", "Sweeping"]
+__all__ = [
+    "RESTING_CHANNEL",
+    "Acceptance",
+    "Decide",
+    "FirstAnswer",
+    "Newcomer",
+    "Orders",
+    "Question",
+    "Standing",
+    "Standings",
+    "Sweeping",
+]
