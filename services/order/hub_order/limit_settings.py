@@ -1,4 +1,4 @@
-"""How far an order may go: the settings, and how they are read. A wrong one raises ValueError and says why."""
+"""How far an order may go: settings, and how they are read. A wrong one raises ValueError and says why."""
 
 from __future__ import annotations
 
