@@ -23,7 +23,7 @@ from hub_order.clients import HoldRequest, Market, Position
 from hub_order.domain import Order, Side, hold_id_of
 from hub_order.risk import Policy
 from hub_order.rpc import MOST_ITEMS, OrderService
-from hub_order.store import Acceptance, Orders, Replacing, Sweeping
+from hub_order.store import Acceptance, Orders, OwnOrders, Replacing, Sweeping
 from hub_order.usecases.accept import accept
 from hub_order.usecases.answers import Claim, Found, earlier
 from hub_order.usecases.desk import Desk
@@ -194,7 +194,10 @@ async def _desk(stack: AsyncExitStack, pool: Pool, position: Position, tape: Tap
     return Desk(
         market=Market(tape.cache, max_age_s=10),
         policy=Policy(build.LIMITS),
-        accounts=AccountDesk(),
+        accounts=AccountDesk(
+            own_limits=lambda _: None,
+            own_orders=await enter(Batcher(OwnOrders(pool).of, limit=MOST_ITEMS, name="own orders")),
+        ),
         answers=await enter(Batcher(find, limit=MOST_ITEMS, name="answers")),
         holds=await enter(Batcher(position.place_holds, limit=MOST_ITEMS, name="holds")),
         accepts=await enter(Batcher(take, limit=MOST_ITEMS, name="accepts")),

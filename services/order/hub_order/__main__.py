@@ -16,14 +16,27 @@ from hub_market_client import QuoteCache
 from hub_order.clients import Market, Position
 from hub_order.handover import hand_over
 from hub_order.rpc import MOST_ITEMS, OrderService
+from hub_order.rpc_admin import OrderAdminService
 from hub_order.settings import OrderSettings
-from hub_order.store import RESTING_CHANNEL, Acceptance, Orders, Replacing, Sweeping
+from hub_order.store import (
+    LIMITS_CHANNEL,
+    RESTING_CHANNEL,
+    Acceptance,
+    LimitsStore,
+    Opposition,
+    Orders,
+    OwnOrders,
+    Question,
+    Replacing,
+    Sweeping,
+)
 from hub_order.sweeper import Sweeper
 from hub_order.trigger import Trigger
 from hub_order.usecases.accept import accept
 from hub_order.usecases.answers import Claim, Found, earlier
 from hub_order.usecases.desk import Desk
 from hub_order.usecases.execute import Floor
+from hub_order.usecases.limits import LimitsCopy
 from hub_order.usecases.replace import Exchange
 from hub_order.usecases.standing import AccountDesk
 from hub_order.usecases.venue_reports import VenueDesk
@@ -40,7 +53,10 @@ JOBS = {
     "relay": "moves the outbox to the broker (one of many instances does)",
     "sweep": "releases holds without an order, fails market orders without a price",
 }
-CALL_TABLE: CallTable = {"hub.order.v1.OrderService": {"*": frozenset({"gateway"})}}
+CALL_TABLE: CallTable = {
+    "hub.order.v1.OrderService": {"*": frozenset({"gateway"})},
+    "hub.order.v1.OrderAdminService": {"*": frozenset({"gateway"})},
+}
 
 
 @dataclass(frozen=True)
@@ -97,10 +113,20 @@ async def _serve(
     process.spawn(trust.watch(await _channel(settings, process, settings.auth_target, "auth")), "trust")
     find = partial(_earlier, acceptance=stores.acceptance)
     take = partial(accept, acceptance=stores.acceptance, clock=utc_now)
+    limits = LimitsStore(stores.orders.pool)
+    wakeup = Wakeup(settings.database_url, settings.database_password, LIMITS_CHANNEL)
+    own_limits = LimitsCopy(limits, wakeup)
+    process.ready("account limits", own_limits.state)
+    process.spawn(wakeup.run(), "limits wakeup")
+    process.spawn(own_limits.watch(), "account limits")
+    asked = OwnOrders(stores.orders.pool).of
+    own_orders: Batcher[Question, Opposition] = await enter(
+        Batcher(asked, limit=MOST_ITEMS, name="own orders")
+    )
     desk = Desk(
         market=market,
         policy=settings.policy,
-        accounts=AccountDesk(),
+        accounts=AccountDesk(own_limits=own_limits.of, own_orders=own_orders),
         answers=await enter(Batcher(find, limit=MOST_ITEMS, name="answers")),
         holds=await enter(Batcher(position.place_holds, limit=MOST_ITEMS, name="holds")),
         accepts=await enter(Batcher(take, limit=MOST_ITEMS, name="accepts")),
@@ -109,12 +135,15 @@ async def _serve(
     )
     exchange = Exchange(orders=stores.orders, replacing=stores.replacing, position=position)
     service = OrderService(trust=trust, desk=desk, exchange=exchange)
-    register = partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service)
+    admin = OrderAdminService(trust=trust, limits=limits)
     server = Server(
         settings.grpc_address,
         settings.tls,
         CALL_TABLE,
-        [register],
+        [
+            partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service),
+            partial(order_pb2_grpc.add_OrderAdminServiceServicer_to_server, admin),
+        ],
         reflection=settings.environment == "local",
         checks={"trust": trust.state, "market": market.state},
         information=information,

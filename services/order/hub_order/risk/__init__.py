@@ -2,7 +2,7 @@
 
 from hub_order.risk.facts import AccountLimits, Draft, Facts, Limits
 from hub_order.risk.holds import hold_refusal
-from hub_order.risk.policy import Policy
+from hub_order.risk.policy import ByClass, Policy
 from hub_order.risk.prices import (
     SetAside,
     protection_of,
@@ -17,6 +17,7 @@ from hub_order.risk.throttle import Throttle
 __all__ = [
     "RULES",
     "AccountLimits",
+    "ByClass",
     "Draft",
     "Facts",
     "Limits",

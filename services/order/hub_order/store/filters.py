@@ -15,9 +15,7 @@ MARGIN = timedelta(hours=1)
 ENDED = frozenset(Status) - OPEN - {Status.EXECUTED}
 
 
-def page_query(
-    account_id: UUID, wanted: Filter, *, before: UUID | None, limit: int
-) -> tuple[str, list[Any]]:
+def page_query(account_id: UUID, wanted: Filter, *, before: UUID | None, limit: int) -> tuple[str, list[Any]]:
     """Newest first, those before an id; with its parameters."""
     conditions, values = _conditions(account_id, wanted)
     if before is not None:

@@ -120,9 +120,7 @@ class Orders:
         async with acquire(self.pool) as connection:
             return [row["id"] for row in await connection.fetch(EXPIRED, market_time, limit)]
 
-    async def page(
-        self, account_id: UUID, wanted: Filter, *, before: UUID | None, limit: int
-    ) -> list[Order]:
+    async def page(self, account_id: UUID, wanted: Filter, *, before: UUID | None, limit: int) -> list[Order]:
         """Newest first."""
         query, values = page_query(account_id, wanted, before=before, limit=limit)
         async with acquire(self.pool) as connection:
