@@ -36,7 +36,8 @@ async def executed(house: House, user: User) -> UUID:
 
 
 async def stamps(house: House) -> dict[UUID, datetime | None]:
-    return dict(await house.pool.fetch("SELECT id, settled_at FROM executions"))
+    rows = await house.pool.fetch("SELECT id, settled_at FROM executions")
+    return {row["id"]: row["settled_at"] for row in rows}
 
 
 async def handle(house: House, *events: event_pb2.Envelope) -> None:
