@@ -16,7 +16,16 @@ from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.domain.position import Position
 from hub_position.domain.trade import Side, Trade
 from hub_position.store import Reads
-from hub_position.usecases import Ended, Executed, Facts, Replaced, book, get_balance, place_holds
+from hub_position.usecases import (
+    Ended,
+    Executed,
+    Facts,
+    Replaced,
+    book,
+    get_balance,
+    place_holds,
+    settle_holds,
+)
 from hub_postgres import Pool
 from hub_runtime import utc_now
 
@@ -147,6 +156,16 @@ class World:
     ) -> list[Entry]:
         facts = Facts(executed, ended, replaced)
         return await book(facts, pool=self.pool, deposit=DEPOSIT, now=utc_now())
+
+    async def settle(
+        self, *, confirmed: Sequence[HoldRequest] = (), released: Sequence[HoldRequest] = ()
+    ) -> tuple[int, int]:
+        return await settle_holds(
+            confirmed=[hold.hold_id for hold in confirmed],
+            released=[hold.hold_id for hold in released],
+            pool=self.pool,
+            now=utc_now(),
+        )
 
     async def position(self, owner: Owner, symbol: str = "AAPL") -> Position:
         found = await self.reads.positions(owner.account_id)
