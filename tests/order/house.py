@@ -25,10 +25,12 @@ from hub_order.rpc import MOST_ITEMS, OrderService
 from hub_order.store import Acceptance, Orders, Sweeping
 from hub_order.usecases.accept import accept
 from hub_order.usecases.answers import Claim, Found, earlier
-from hub_order.usecases.execute import Floor, Task, execute
+from hub_order.usecases.execute import Floor, execute
+from hub_order.usecases.plan import Task
 from hub_order.usecases.submit import Desk
 from hub_order.usecases.sweep import sweep_holds
-from hub_order.venue import SimulatedVenue
+from hub_order.usecases.venue_reports import VenueDesk
+from hub_order.venue import SimulatedVenue, Venue
 from hub_postgres import Pool, connect_pool
 from hub_rpc import Server, calling_as, connect
 from hub_runtime import Address, utc_now, uuid7
@@ -73,7 +75,11 @@ class House:
 
     def floor_with(self, **fields: Any) -> Floor:
         values: dict[str, Any] = {"market": self.market, "venue": SimulatedVenue(), "pauses_s": ()}
+        values |= {"position": self.position, "price_protection": build.LIMITS.price_protection}
         return Floor(orders=self.orders, **{"max_age": timedelta(seconds=120), **values, **fields})
+
+    def venue_desk(self, venue: Venue | None = None, **fields: Any) -> VenueDesk:
+        return VenueDesk(venue=venue or self.floor.venue, orders=self.orders, clock=utc_now, **fields)
 
     async def submit_all(
         self, items: Sequence[order_pb2.OrderSubmission]

@@ -18,7 +18,8 @@ from hub_order.domain import Status
 from hub_order.resting import Hand
 from hub_order.store import RESTING_CHANNEL
 from hub_order.trigger import Trigger
-from hub_order.usecases.execute import Task, execute
+from hub_order.usecases.execute import execute
+from hub_order.usecases.plan import Task
 from hub_order.usecases.sweep import fail_stale
 from hub_postgres import HeldLock, Wakeup
 from hub_runtime import utc_now

@@ -24,7 +24,7 @@ from hub_order.usecases.accept import accept
 from hub_order.usecases.answers import Claim, Found, earlier
 from hub_order.usecases.execute import Floor
 from hub_order.usecases.submit import Desk
-from hub_order.venue import SimulatedVenue
+from hub_order.usecases.venue_reports import VenueDesk
 from hub_order.worker import handle
 from hub_postgres import DatabaseProbe, Pool, Wakeup, holding_lock, migrate, pooled
 from hub_rpc import Breaker, CallTable, Server, connect, peer_state
@@ -63,15 +63,15 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
         _relay(settings, process, pool, amqp)
     if jobs & {"serve", "work", "trigger", "sweep"}:
         market = await _follow_market(settings, process)
-        if "work" in jobs:
-            _work(settings, process, stores, amqp, market)
         if "trigger" in jobs:
             _trigger(settings, process, stores, amqp, market)
-    if jobs & {"serve", "sweep"}:
+    if jobs & {"serve", "work", "sweep"}:
         breaker = Breaker("position")
         channel = await _channel(settings, process, settings.position_target, "position", breaker)
         information["position"] = peer_state(channel, breaker)
         position = Position(channel)
+        if "work" in jobs:
+            _work(settings, process, amqp, _floor(settings, stores, position, market))
         if "sweep" in jobs:
             _sweep(settings, process, stores, position, market)
         if "serve" in jobs:
@@ -117,10 +117,25 @@ async def _serve(
     await enter(server)
 
 
-def _work(settings: OrderSettings, process: Process, stores: Stores, amqp: Amqp, market: Market) -> None:
-    floor = Floor(orders=stores.orders, market=market, venue=SimulatedVenue(), max_age=settings.order_max_age)
+def _floor(settings: OrderSettings, stores: Stores, position: Position, market: Market) -> Floor:
+    return Floor(
+        orders=stores.orders,
+        market=market,
+        venue=settings.venue_of(),
+        position=position,
+        max_age=settings.order_max_age,
+        price_protection=settings.price_protection,
+    )
+
+
+def _work(settings: OrderSettings, process: Process, amqp: Amqp, floor: Floor) -> None:
+    venue = floor.venue
+    desk = VenueDesk(venue=venue, orders=floor.orders, clock=utc_now)
     queues = [*ORDERS.queues_of("submit"), *ORDERS.queues_of("processing")]
-    process.spawn(consume(amqp, queues, partial(handle, floor=floor), family=ORDERS.name), "work")
+    process.spawn(consume(amqp, queues, partial(handle, floor=floor, desk=desk), family=ORDERS.name), "work")
+    if venue.keeps_orders:
+        process.spawn(desk.follow(), "venue reports")
+        process.spawn(desk.reconcile(settings.reconcile_interval_s), "venue reconciliation")
 
 
 def _trigger(settings: OrderSettings, process: Process, stores: Stores, amqp: Amqp, market: Market) -> None:

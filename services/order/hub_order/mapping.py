@@ -183,6 +183,19 @@ def closed_event(order: Order) -> event_pb2.OrderClosed:
     )
 
 
+def replaced_event(order: Order, successor: Order) -> event_pb2.OrderReplaced:
+    price = successor.worst_price if successor.side is Side.BUY else None
+    return event_pb2.OrderReplaced(
+        order=order_message(order),
+        hold_id=str(order.hold_id),
+        execution_count=order.execution_count,
+        new_order=order_message(successor),
+        new_hold_id=str(successor.hold_id),
+        new_unit_price=_optional(price),
+        user_id=str(order.user_id),
+    )
+
+
 def triggered_event(order: Order, quote: Quote) -> event_pb2.OrderTriggered:
     return event_pb2.OrderTriggered(
         order_id=str(order.order_id),

@@ -10,7 +10,6 @@ from hub_errors import HubError, Invalid, Refused
 from hub_market_client import Instrument
 from hub_money import money, multiple_of, to_text
 from hub_order.domain import OrderType, Quote, Side, TimeInForce
-from hub_order.venue import price_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +149,7 @@ def _quantity_too_large(facts: Facts) -> str | None:
 
 def _market_data_stale(facts: Facts) -> str | None:
     """While the market is open its price must be a current one."""
-    there = facts.quote is not None and price_for(facts.draft.side, facts.quote) > 0
+    there = facts.quote is not None and facts.quote.price(facts.draft.side) > 0
     if not there or (facts.session_open and not facts.fresh):
         return f"There is no current price of {facts.draft.symbol}."
     return None
@@ -162,7 +161,7 @@ def _price_band(facts: Facts) -> str | None:
     if price is None or quote is None:
         return None
     band, sanity = facts.limits.price_band, facts.limits.price_sanity
-    market = price_for(facts.draft.side, quote)
+    market = quote.price(facts.draft.side)
     if facts.draft.side is Side.BUY:
         lowest, highest = market / sanity, market * (1 + band)
     else:
@@ -174,7 +173,7 @@ def _price_band(facts: Facts) -> str | None:
 
 def _value_too_large(facts: Facts) -> str | None:
     quote = facts.quote
-    price = facts.draft.limit_price or (price_for(facts.draft.side, quote) if quote else None)
+    price = facts.draft.limit_price or (quote.price(facts.draft.side) if quote else None)
     if price is not None and price * facts.draft.quantity > facts.limits.most_value:
         return f"An order is worth at most {to_text(facts.limits.most_value)}."
     return None

@@ -14,7 +14,8 @@ from hub_order import mapping
 from hub_order.store import Orders
 from hub_order.usecases.cancel import cancel
 from hub_order.usecases.read import get_order, list_orders
-from hub_order.usecases.submit import ORDERS, Desk, submit
+from hub_order.usecases.submit import Desk, submit
+from hub_order.usecases.telling import ORDERS
 from hub_rpc import status_number
 from hub_runtime import get_logger, span, use_traceparent, uuid7
 

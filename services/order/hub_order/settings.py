@@ -7,12 +7,14 @@ from datetime import timedelta
 from decimal import Decimal
 
 from hub_order.risk import Limits
+from hub_order.venue import Faults, FillModel, SimulatedVenue, SlowVenue, Venue
 from hub_runtime import (
     AmqpSettings,
     DatabaseSettings,
     GrpcSettings,
     ProcessSettings,
     TlsSettings,
+    one_of,
     setting,
 )
 
@@ -47,6 +49,37 @@ class OrderSettings(ProcessSettings, TlsSettings, GrpcSettings, DatabaseSettings
     hold_max_age: timedelta = setting(
         "a hold that is older and has no order is released (seconds)", default=timedelta(seconds=60)
     )
+
+    venue: str = setting(
+        "where orders are filled: simulated, or simulated-slow, which keeps orders and answers late",
+        default="simulated",
+        parse=one_of("simulated", "simulated-slow"),
+    )
+    participation: bool = setting("at most the displayed size is filled from one quote", default=False)
+    slippage: Decimal = setting(
+        "how much worse a simulated price may be, as a share of it", default=Decimal(0)
+    )
+    venue_seed: int = setting("what simulated slippage and faults are drawn from", default=0)
+    venue_delay_s: float = setting("how late simulated-slow answers at most", default=0.2)
+    venue_rejected: Decimal = setting("share of orders that simulated-slow rejects", default=Decimal(0))
+    venue_doubled: Decimal = setting("share of reports that simulated-slow tells twice", default=Decimal(0))
+    venue_overfilled: Decimal = setting("share of orders that simulated-slow overfills", default=Decimal(0))
+    reconcile_interval_s: float = setting(
+        "pause between two questions after orders that a venue has had for long", default=10.0
+    )
+
+    def venue_of(self) -> Venue:
+        """The venue that the settings describe."""
+        model = FillModel(participation=self.participation, slippage=self.slippage, seed=self.venue_seed)
+        if self.venue == "simulated":
+            return SimulatedVenue(model)
+        faults = Faults(
+            delay_s=self.venue_delay_s,
+            rejected=self.venue_rejected,
+            doubled=self.venue_doubled,
+            overfilled=self.venue_overfilled,
+        )
+        return SlowVenue(model, faults)
 
     @property
     def limits(self) -> Limits:

@@ -17,6 +17,8 @@ ALTER TABLE orders
     ADD COLUMN route jsonb,
     ADD COLUMN ending text NOT NULL DEFAULT '',
     ADD COLUMN ending_actor text NOT NULL DEFAULT '',
+    -- All that the venue says it filled, while not all of that has been heard of.
+    ADD COLUMN venue_filled numeric(20, 8),
     -- In the market's time.
     ADD COLUMN expires_at timestamptz;
 

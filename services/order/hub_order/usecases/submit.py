@@ -19,13 +19,12 @@ from hub_order.mapping import Submission
 from hub_order.risk import Facts, Limits, refusal, unit_price
 from hub_order.store import Newcomer
 from hub_order.usecases.answers import Answer, Claim, Found
-from hub_runtime import Clock, counter, current_traceparent, get_logger
+from hub_order.usecases.telling import ORDERS
+from hub_runtime import Clock, current_traceparent, get_logger
 
 DEADLINE_S = 5.0
 LONGEST_DEADLINE_S = 30.0
 LOOK_AGAIN_S = 0.05
-
-ORDERS = counter("hub_order_orders_total", "Orders by what became of them", ("outcome", "code"))
 
 log = get_logger("submit")
 
