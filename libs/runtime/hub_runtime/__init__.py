@@ -2,7 +2,7 @@
 
 from hub_runtime.admin import AdminServer
 from hub_runtime.backoff import Backoff
-from hub_runtime.clock import Clock, utc_now
+from hub_runtime.clock import Clock, utc_now, utc_text
 from hub_runtime.common_settings import (
     AmqpSettings,
     DatabaseSettings,
@@ -31,7 +31,9 @@ from hub_runtime.settings import (
 from hub_runtime.tasks import supervised
 from hub_runtime.tracing import (
     Tracing,
+    current_trace_id,
     current_traceparent,
+    is_sampled,
     parse_traceparent,
     set_up_tracing,
     span,
@@ -58,11 +60,13 @@ __all__ = [
     "TlsSettings",
     "Tracing",
     "counter",
+    "current_trace_id",
     "current_traceparent",
     "describe",
     "gauge",
     "get_logger",
     "histogram",
+    "is_sampled",
     "load",
     "main",
     "one_of",
@@ -78,5 +82,6 @@ __all__ = [
     "url",
     "use_traceparent",
     "utc_now",
+    "utc_text",
     "uuid7",
 ]
