@@ -15,7 +15,7 @@ from hub_runtime.common_settings import (
 )
 from hub_runtime.ids import uuid7
 from hub_runtime.log import get_logger, set_up_logging
-from hub_runtime.metrics import FAST_BUCKETS, SIZE_BUCKETS, counter, gauge, histogram
+from hub_runtime.metrics import FAST_BUCKETS, SIZE_BUCKETS, counted, counter, gauge, histogram, observed
 from hub_runtime.process import Process, main
 from hub_runtime.settings import (
     Address,
@@ -59,6 +59,7 @@ __all__ = [
     "TlsFiles",
     "TlsSettings",
     "Tracing",
+    "counted",
     "counter",
     "current_trace_id",
     "current_traceparent",
@@ -69,6 +70,7 @@ __all__ = [
     "is_sampled",
     "load",
     "main",
+    "observed",
     "one_of",
     "parse_traceparent",
     "ratio",
