@@ -31,7 +31,7 @@ async def register(client: Client, count: int) -> list[Trader]:
 
     async def one() -> Trader:
         async with limit:
-            for _ in range(TRIES):  # hashing passwords is slow on purpose, too slow for a busy machine at times
+            for _ in range(TRIES):  # hashing passwords may take a busy machine too long
                 with suppress(RuntimeError):
                     return await _register(client)
             return await _register(client)
