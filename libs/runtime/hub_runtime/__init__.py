@@ -13,6 +13,7 @@ from hub_runtime.common_settings import (
     TlsSettings,
     secret,
 )
+from hub_runtime.crash_points import CrashPointError, crash_point
 from hub_runtime.ids import uuid7
 from hub_runtime.log import get_logger, set_up_logging
 from hub_runtime.metrics import FAST_BUCKETS, SIZE_BUCKETS, counted, counter, gauge, histogram, observed
@@ -49,6 +50,7 @@ __all__ = [
     "AmqpSettings",
     "Backoff",
     "Clock",
+    "CrashPointError",
     "DatabaseSettings",
     "GrpcSettings",
     "Process",
@@ -61,6 +63,7 @@ __all__ = [
     "Tracing",
     "counted",
     "counter",
+    "crash_point",
     "current_trace_id",
     "current_traceparent",
     "describe",

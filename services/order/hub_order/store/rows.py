@@ -3,30 +3,84 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
 
+from hub_money import to_text
 from hub_order.audit import Record
-from hub_order.domain import Change, Execution, Order, OrderType, Quote, Side, Status, TimeInForce
+from hub_order.domain import Change, Execution, Order, OrderType, Quote, Route, Side, Status, TimeInForce
 
-ORDER = """
-    id, account_id, user_id, client_order_id, symbol, side, type, time_in_force, quantity, limit_price,
-    protection_price, hold_id, replaces, parent_order_id, body_hash, traceparent, status, reason,
-    filled_quantity, filled_value, execution_count, rested, version, chain, accepted_at, market_time,
-    updated_at
-"""
+_COLUMNS = {
+    "id": "uuid",
+    "account_id": "uuid",
+    "user_id": "uuid",
+    "client_order_id": "text",
+    "symbol": "text",
+    "side": "text",
+    "type": "text",
+    "time_in_force": "text",
+    "quantity": "numeric",
+    "limit_price": "numeric",
+    "protection_price": "numeric",
+    "hold_id": "uuid",
+    "stop_price": "numeric",
+    "trail_amount": "numeric",
+    "trail_percent": "numeric",
+    "notional": "numeric",
+    "extended_hours": "boolean",
+    "replaces": "uuid",
+    "replaced_by": "uuid",
+    "parent_order_id": "uuid",
+    "body_hash": "bytea",
+    "traceparent": "text",
+    "status": "text",
+    "reason": "text",
+    "filled_quantity": "numeric",
+    "filled_value": "numeric",
+    "execution_count": "integer",
+    "rested": "boolean",
+    "reprice": "boolean",
+    "triggered_at": "timestamptz",
+    "route": "jsonb",
+    "ending": "text",
+    "ending_actor": "text",
+    "venue_filled": "numeric",
+    "expires_at": "timestamptz",
+    "version": "bigint",
+    "chain": "bytea",
+    "accepted_at": "timestamptz",
+    "market_time": "timestamptz",
+    "updated_at": "timestamptz",
+}
+# What a step may change of an order; the rest stays as it was accepted.
+_CHANGING = (
+    *("quantity", "protection_price", "stop_price", "replaced_by", "status", "reason", "filled_quantity"),
+    *("filled_value", "execution_count", "rested", "reprice", "triggered_at", "route", "ending"),
+    *("ending_actor", "venue_filled", "version", "chain", "updated_at"),
+)
+
+
+def _unnest(columns: Iterable[str], kinds: Mapping[str, str], first: int = 1) -> str:
+    return ", ".join(f"${number}::{kinds[name]}[]" for number, name in enumerate(columns, first))
+
+
+ORDER = ", ".join(_COLUMNS)
 
 INSERT_ORDERS = f"""
-    INSERT INTO orders ({ORDER})
-    SELECT * FROM unnest(
-        $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-        $9::numeric[], $10::numeric[], $11::numeric[], $12::uuid[], $13::uuid[], $14::uuid[], $15::bytea[],
-        $16::text[], $17::text[], $18::text[], $19::numeric[], $20::numeric[], $21::integer[], $22::boolean[],
-        $23::bigint[], $24::bytea[], $25::timestamptz[], $26::timestamptz[], $27::timestamptz[])
+    INSERT INTO orders ({ORDER}) SELECT * FROM unnest({_unnest(_COLUMNS, _COLUMNS)})
     ON CONFLICT DO NOTHING RETURNING id
-"""  # noqa: S608 - a constant list of columns
+"""  # noqa: S608 - constant columns
+
+UPDATE_ORDERS = f"""
+    UPDATE orders SET {", ".join(f"{name} = new.{name}" for name in _CHANGING)}
+    FROM unnest($1::uuid[], $2::bigint[], {_unnest(_CHANGING, _COLUMNS, 3)})
+         AS new (id, read_version, {", ".join(_CHANGING)})
+    WHERE orders.id = new.id AND orders.version = new.read_version
+"""  # noqa: S608
 
 INSERT_RECORDS = """
     INSERT INTO order_events (order_id, version, account_id, kind, status, reason, actor, occurred_at, detail,
@@ -45,10 +99,24 @@ def order_values(order: Order) -> tuple[Any, ...]:
     return (
         *(order.order_id, order.account_id, order.user_id, order.client_order_id or None, order.symbol),
         *(order.side, order.type, order.time_in_force),
-        *(order.quantity, order.limit_price, order.protection_price),
-        *(order.hold_id, order.replaces, order.parent_order_id, order.body_hash, order.traceparent),
+        *(order.quantity, order.limit_price, order.protection_price, order.hold_id),
+        *(order.stop_price, order.trail_amount, order.trail_percent, order.notional, order.extended_hours),
+        *(order.replaces, order.replaced_by, order.parent_order_id, order.body_hash, order.traceparent),
         *(order.status, order.reason, order.filled_quantity, order.filled_value, order.execution_count),
-        *(order.rested, order.version, order.chain, order.accepted_at, order.market_time, order.updated_at),
+        *(order.rested, order.reprice, order.triggered_at, _route_text(order.route)),
+        *(order.ending, order.ending_actor, order.venue_filled, order.expires_at),
+        *(order.version, order.chain, order.accepted_at, order.market_time, order.updated_at),
+    )
+
+
+def update_values(before: Order, after: Order) -> tuple[Any, ...]:
+    return (
+        *(before.order_id, before.version),
+        *(after.quantity, after.protection_price, after.stop_price, after.replaced_by),
+        *(after.status, after.reason, after.filled_quantity, after.filled_value, after.execution_count),
+        *(after.rested, after.reprice, after.triggered_at, _route_text(after.route)),
+        *(after.ending, after.ending_actor, after.venue_filled),
+        *(after.version, after.chain, after.updated_at),
     )
 
 
@@ -66,7 +134,13 @@ def order(row: asyncpg.Record) -> Order:
         limit_price=row["limit_price"],
         protection_price=row["protection_price"],
         hold_id=row["hold_id"],
+        stop_price=row["stop_price"],
+        trail_amount=row["trail_amount"],
+        trail_percent=row["trail_percent"],
+        notional=row["notional"],
+        extended_hours=row["extended_hours"],
         replaces=row["replaces"],
+        replaced_by=row["replaced_by"],
         parent_order_id=row["parent_order_id"],
         body_hash=row["body_hash"],
         traceparent=row["traceparent"],
@@ -76,11 +150,48 @@ def order(row: asyncpg.Record) -> Order:
         filled_value=row["filled_value"],
         execution_count=row["execution_count"],
         rested=row["rested"],
+        reprice=row["reprice"],
+        triggered_at=row["triggered_at"],
+        route=_route(row["symbol"], row["route"]),
+        ending=row["ending"],
+        ending_actor=row["ending_actor"],
+        venue_filled=row["venue_filled"],
+        expires_at=row["expires_at"],
         version=row["version"],
         chain=row["chain"],
         accepted_at=row["accepted_at"],
         market_time=row["market_time"],
         updated_at=row["updated_at"],
+    )
+
+
+def _route_text(route: Route | None) -> str | None:
+    if route is None:
+        return None
+    quote = route.quote
+    prices = {"bid": quote.bid, "ask": quote.ask, "bid_size": quote.bid_size, "ask_size": quote.ask_size}
+    prices |= {"filled_quantity": route.filled_quantity, "filled_value": route.filled_value}
+    times = {"market_time": quote.market_time, "routed_at": route.routed_at}
+    return json.dumps(
+        {"venue": route.venue, "epoch": quote.epoch, "seq": quote.seq}
+        | {name: to_text(price) for name, price in prices.items()}
+        | {name: time.isoformat() for name, time in times.items()}
+    )
+
+
+def _route(symbol: str, text: str | None) -> Route | None:
+    if text is None:
+        return None
+    read = json.loads(text)
+    prices = {name: Decimal(read[name]) for name in ("bid", "ask", "bid_size", "ask_size")}
+    market_time = datetime.fromisoformat(read["market_time"])
+    quote = Quote(symbol=symbol, epoch=read["epoch"], seq=read["seq"], market_time=market_time, **prices)
+    return Route(
+        venue=read["venue"],
+        quote=quote,
+        routed_at=datetime.fromisoformat(read["routed_at"]),
+        filled_quantity=Decimal(read["filled_quantity"]),
+        filled_value=Decimal(read["filled_value"]),
     )
 
 

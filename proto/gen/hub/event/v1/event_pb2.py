@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from hub.order.v1 import order_pb2 as hub_dot_order_dot_v1_dot_order__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18hub/event/v1/event.proto\x12\x0chub.event.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hub/order/v1/order.proto\"\x95\x04\n\x08\x45nvelope\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12/\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x61ggregate_id\x18\x04 \x01(\t\x12\x12\n\naccount_id\x18\x05 \x01(\t\x12\x13\n\x0btraceparent\x18\x06 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\x05\x12\x0f\n\x07\x66\x61ilure\x18\x08 \x01(\t\x12\x35\n\x0eorder_accepted\x18\n \x01(\x0b\x32\x1b.hub.event.v1.OrderAcceptedH\x00\x12\x37\n\x0forder_triggered\x18\x0b \x01(\x0b\x32\x1c.hub.event.v1.OrderTriggeredH\x00\x12\x35\n\x0eorder_executed\x18\x0c \x01(\x0b\x32\x1b.hub.event.v1.OrderExecutedH\x00\x12\x31\n\x0corder_closed\x18\r \x01(\x0b\x32\x19.hub.event.v1.OrderClosedH\x00\x12\x39\n\x10position_changed\x18\x14 \x01(\x0b\x32\x1d.hub.event.v1.PositionChangedH\x00\x12\x37\n\x0f\x61\x63\x63ount_changed\x18\x15 \x01(\x0b\x32\x1c.hub.event.v1.AccountChangedH\x00\x42\t\n\x07payload\"4\n\nEventBatch\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.hub.event.v1.Envelope\"3\n\rOrderAccepted\x12\"\n\x05order\x18\x01 \x01(\x0b\x32\x13.hub.order.v1.Order\"\xb9\x01\n\x0eOrderTriggered\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0bquote_epoch\x18\x02 \x01(\x03\x12\x11\n\tquote_seq\x18\x03 \x01(\x03\x12\x0b\n\x03\x62id\x18\x04 \x01(\t\x12\x0b\n\x03\x61sk\x18\x05 \x01(\t\x12\x10\n\x08\x62id_size\x18\x06 \x01(\t\x12\x10\n\x08\x61sk_size\x18\x07 \x01(\t\x12/\n\x0bmarket_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcb\x01\n\rOrderExecuted\x12\"\n\x05order\x18\x01 \x01(\x0b\x32\x13.hub.order.v1.Order\x12*\n\texecution\x18\x02 \x01(\x0b\x32\x17.hub.order.v1.Execution\x12\x0f\n\x07hold_id\x18\x03 \x01(\t\x12\x17\n\x0f\x65xecution_count\x18\x04 \x01(\x05\x12/\n\x0bmarket_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x06 \x01(\t\"[\n\x0bOrderClosed\x12\"\n\x05order\x18\x01 \x01(\x0b\x32\x13.hub.order.v1.Order\x12\x0f\n\x07hold_id\x18\x02 \x01(\t\x12\x17\n\x0f\x65xecution_count\x18\x03 \x01(\x05\"\xa3\x01\n\x0fPositionChanged\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\t\x12\x12\n\ntotal_cost\x18\x05 \x01(\t\x12\x14\n\x0crealised_pnl\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\x03\x12\x10\n\x08trade_id\x18\x08 \x01(\t\"S\n\x0e\x41\x63\x63ountChanged\x12\x0c\n\x04\x63\x61sh\x18\x01 \x01(\t\x12\x0c\n\x04held\x18\x02 \x01(\t\x12\x14\n\x0c\x62uying_power\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18hub/event/v1/event.proto\x12\x0chub.event.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hub/order/v1/order.proto\"\xc7\x05\n\x08\x45nvelope\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12/\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x61ggregate_id\x18\x04 \x01(\t\x12\x12\n\naccount_id\x18\x05 \x01(\t\x12\x13\n\x0btraceparent\x18\x06 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\x05\x12\x0f\n\x07\x66\x61ilure\x18\x08 \x01(\t\x12\x35\n\x0eorder_accepted\x18\n \x01(\x0b\x32\x1b.hub.event.v1.OrderAcceptedH\x00\x12\x37\n\x0forder_triggered\x18\x0b \x01(\x0b\x32\x1c.hub.event.v1.OrderTriggeredH\x00\x12\x35\n\x0eorder_executed\x18\x0c \x01(\x0b\x32\x1b.hub.event.v1.OrderExecutedH\x00\x12\x31\n\x0corder_closed\x18\r \x01(\x0b\x32\x19.hub.event.v1.OrderClosedH\x00\x12\x35\n\x0eorder_replaced\x18\x0e \x01(\x0b\x32\x1b.hub.event.v1.OrderReplacedH\x00\x12\x44\n\x16order_cancel_requested\x18\x0f \x01(\x0b\x32\".hub.event.v1.OrderCancelRequestedH\x00\x12\x39\n\x10position_changed\x18\x14 \x01(\x0b\x32\x1d.hub.event.v1.PositionChangedH\x00\x12\x37\n\x0f\x61\x63\x63ount_changed\x18\x15 \x01(\x0b\x32\x1c.hub.event.v1.AccountChangedH\x00\x12\x33\n\rtrade_settled\x18\x16 \x01(\x0b\x32\x1a.hub.event.v1.TradeSettledH\x00\x42\t\n\x07payload\"4\n\nEventBatch\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.hub.event.v1.Envelope\"3\n\rOrderAccepted\x12\"\n\x05order\x18\x01 \x01(\x0b\x32\x13.hub.order.v1.Order\"\xe4\x01\n\x0eOrderTriggered\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0bquote_epoch\x18\x02 \x01(\x03\x12\x11\n\tquote_seq\x18\x03 \x01(\x03\x12\x0b\n\x03\x62id\x18\x04 \x01(\t\x12\x0b\n\x03\x61sk\x18\x05 \x01(\t\x12\x10\n\x08\x62id_size\x18\x06 \x01(\t\x12\x10\n\x08\x61sk_size\x18\x07 \x01(\t\x12/\n\x0bmarket_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rtrigger_epoch\x18\t \x01(\x03\x12\x12\n\nstop_price\x18\n \x01(\t\"\xc3\x01\n\rOrderReplaced\x12\"\n\x05order\x18\x01 \x01(\x0b\x32\x13.hub.order.v1.Order\x12\x0f\n\x07hold_id\x18\x02 \x01(\t\x12\x17\n\x0f\x65xecution_count\x18\x03 \x01(\x05\x12&\n\tnew_order\x18\x04 \x01(\x0b\x32\x13.hub.order.v1.Order\x12\x13\n\x0bnew_hold_id\x18\x05 \x01(\t\x12\x16\n\x0enew_unit_price\x18\x06 \x01(\t\x12\x0f\n\x07user_id\x18\x07 \x01(\t\"(\n\x14OrderCancelRequested\x12\x10\n\x08order_id\x18\x01 \x01(\t\"P\n\x0cTradeSettled\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12.\n\nsettled_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcb\x01\n\rOrderExecuted\x12\"\n\x05order\x18\x01 \x01(\x0b\x32\x13.hub.order.v1.Order\x12*\n\texecution\x18\x02 \x01(\x0b\x32\x17.hub.order.v1.Execution\x12\x0f\n\x07hold_id\x18\x03 \x01(\t\x12\x17\n\x0f\x65xecution_count\x18\x04 \x01(\x05\x12/\n\x0bmarket_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x06 \x01(\t\"[\n\x0bOrderClosed\x12\"\n\x05order\x18\x01 \x01(\x0b\x32\x13.hub.order.v1.Order\x12\x0f\n\x07hold_id\x18\x02 \x01(\t\x12\x17\n\x0f\x65xecution_count\x18\x03 \x01(\x05\"\xa3\x01\n\x0fPositionChanged\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\t\x12\x12\n\ntotal_cost\x18\x05 \x01(\t\x12\x14\n\x0crealised_pnl\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\x03\x12\x10\n\x08trade_id\x18\x08 \x01(\t\"z\n\x0e\x41\x63\x63ountChanged\x12\x0c\n\x04\x63\x61sh\x18\x01 \x01(\t\x12\x0c\n\x04held\x18\x02 \x01(\t\x12\x14\n\x0c\x62uying_power\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\x15\n\rtrading_state\x18\x06 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,19 +34,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hub.event.v1.event_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ENVELOPE']._serialized_start=102
-  _globals['_ENVELOPE']._serialized_end=635
-  _globals['_EVENTBATCH']._serialized_start=637
-  _globals['_EVENTBATCH']._serialized_end=689
-  _globals['_ORDERACCEPTED']._serialized_start=691
-  _globals['_ORDERACCEPTED']._serialized_end=742
-  _globals['_ORDERTRIGGERED']._serialized_start=745
-  _globals['_ORDERTRIGGERED']._serialized_end=930
-  _globals['_ORDEREXECUTED']._serialized_start=933
-  _globals['_ORDEREXECUTED']._serialized_end=1136
-  _globals['_ORDERCLOSED']._serialized_start=1138
-  _globals['_ORDERCLOSED']._serialized_end=1229
-  _globals['_POSITIONCHANGED']._serialized_start=1232
-  _globals['_POSITIONCHANGED']._serialized_end=1395
-  _globals['_ACCOUNTCHANGED']._serialized_start=1397
-  _globals['_ACCOUNTCHANGED']._serialized_end=1480
+  _globals['_ENVELOPE']._serialized_end=813
+  _globals['_EVENTBATCH']._serialized_start=815
+  _globals['_EVENTBATCH']._serialized_end=867
+  _globals['_ORDERACCEPTED']._serialized_start=869
+  _globals['_ORDERACCEPTED']._serialized_end=920
+  _globals['_ORDERTRIGGERED']._serialized_start=923
+  _globals['_ORDERTRIGGERED']._serialized_end=1151
+  _globals['_ORDERREPLACED']._serialized_start=1154
+  _globals['_ORDERREPLACED']._serialized_end=1349
+  _globals['_ORDERCANCELREQUESTED']._serialized_start=1351
+  _globals['_ORDERCANCELREQUESTED']._serialized_end=1391
+  _globals['_TRADESETTLED']._serialized_start=1393
+  _globals['_TRADESETTLED']._serialized_end=1473
+  _globals['_ORDEREXECUTED']._serialized_start=1476
+  _globals['_ORDEREXECUTED']._serialized_end=1679
+  _globals['_ORDERCLOSED']._serialized_start=1681
+  _globals['_ORDERCLOSED']._serialized_end=1772
+  _globals['_POSITIONCHANGED']._serialized_start=1775
+  _globals['_POSITIONCHANGED']._serialized_end=1938
+  _globals['_ACCOUNTCHANGED']._serialized_start=1940
+  _globals['_ACCOUNTCHANGED']._serialized_end=2062
 # @@protoc_insertion_point(module_scope)

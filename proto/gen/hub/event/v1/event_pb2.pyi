@@ -38,8 +38,11 @@ class Envelope(_message.Message):
     ORDER_TRIGGERED_FIELD_NUMBER: _builtins.int
     ORDER_EXECUTED_FIELD_NUMBER: _builtins.int
     ORDER_CLOSED_FIELD_NUMBER: _builtins.int
+    ORDER_REPLACED_FIELD_NUMBER: _builtins.int
+    ORDER_CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
     POSITION_CHANGED_FIELD_NUMBER: _builtins.int
     ACCOUNT_CHANGED_FIELD_NUMBER: _builtins.int
+    TRADE_SETTLED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """UUIDv7: a consumer handles an id once."""
     type: _builtins.str
@@ -75,12 +78,24 @@ class Envelope(_message.Message):
         """An order reached a final state."""
 
     @_builtins.property
+    def order_replaced(self) -> Global___OrderReplaced:
+        """An order ended, and another one came in its place."""
+
+    @_builtins.property
+    def order_cancel_requested(self) -> Global___OrderCancelRequested:
+        """The end of an order that is at a venue was asked for."""
+
+    @_builtins.property
     def position_changed(self) -> Global___PositionChanged:
         """A position changed."""
 
     @_builtins.property
     def account_changed(self) -> Global___AccountChanged:
         """An account's cash changed."""
+
+    @_builtins.property
+    def trade_settled(self) -> Global___TradeSettled:
+        """A trade was settled."""
 
     def __init__(
         self,
@@ -97,14 +112,17 @@ class Envelope(_message.Message):
         order_triggered: Global___OrderTriggered | None = ...,
         order_executed: Global___OrderExecuted | None = ...,
         order_closed: Global___OrderClosed | None = ...,
+        order_replaced: Global___OrderReplaced | None = ...,
+        order_cancel_requested: Global___OrderCancelRequested | None = ...,
         position_changed: Global___PositionChanged | None = ...,
         account_changed: Global___AccountChanged | None = ...,
+        trade_settled: Global___TradeSettled | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account_changed", b"account_changed", "occurred_at", b"occurred_at", "order_accepted", b"order_accepted", "order_closed", b"order_closed", "order_executed", b"order_executed", "order_triggered", b"order_triggered", "payload", b"payload", "position_changed", b"position_changed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account_changed", b"account_changed", "occurred_at", b"occurred_at", "order_accepted", b"order_accepted", "order_cancel_requested", b"order_cancel_requested", "order_closed", b"order_closed", "order_executed", b"order_executed", "order_replaced", b"order_replaced", "order_triggered", b"order_triggered", "payload", b"payload", "position_changed", b"position_changed", "trade_settled", b"trade_settled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_changed", b"account_changed", "account_id", b"account_id", "aggregate_id", b"aggregate_id", "attempt", b"attempt", "event_id", b"event_id", "failure", b"failure", "occurred_at", b"occurred_at", "order_accepted", b"order_accepted", "order_closed", b"order_closed", "order_executed", b"order_executed", "order_triggered", b"order_triggered", "payload", b"payload", "position_changed", b"position_changed", "traceparent", b"traceparent", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_changed", b"account_changed", "account_id", b"account_id", "aggregate_id", b"aggregate_id", "attempt", b"attempt", "event_id", b"event_id", "failure", b"failure", "occurred_at", b"occurred_at", "order_accepted", b"order_accepted", "order_cancel_requested", b"order_cancel_requested", "order_closed", b"order_closed", "order_executed", b"order_executed", "order_replaced", b"order_replaced", "order_triggered", b"order_triggered", "payload", b"payload", "position_changed", b"position_changed", "traceparent", b"traceparent", "trade_settled", b"trade_settled", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["order_accepted", "order_triggered", "order_executed", "order_closed", "position_changed", "account_changed"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["order_accepted", "order_triggered", "order_executed", "order_closed", "order_replaced", "order_cancel_requested", "position_changed", "account_changed", "trade_settled"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -172,6 +190,8 @@ class OrderTriggered(_message.Message):
     BID_SIZE_FIELD_NUMBER: _builtins.int
     ASK_SIZE_FIELD_NUMBER: _builtins.int
     MARKET_TIME_FIELD_NUMBER: _builtins.int
+    TRIGGER_EPOCH_FIELD_NUMBER: _builtins.int
+    STOP_PRICE_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order."""
     quote_epoch: _builtins.int
@@ -186,6 +206,10 @@ class OrderTriggered(_message.Message):
     """Size at the bid."""
     ask_size: _builtins.str
     """Size at the ask."""
+    trigger_epoch: _builtins.int
+    """Counts the processes that have watched resting orders: a lower one than the newest is not heard."""
+    stop_price: _builtins.str
+    """The stop price that the market reached, a decimal string; empty where the order has no stop, or had reached it before."""
     @_builtins.property
     def market_time(self) -> _timestamp_pb2.Timestamp:
         """When, in the feed's own time."""
@@ -201,14 +225,116 @@ class OrderTriggered(_message.Message):
         bid_size: _builtins.str = ...,
         ask_size: _builtins.str = ...,
         market_time: _timestamp_pb2.Timestamp | None = ...,
+        trigger_epoch: _builtins.int = ...,
+        stop_price: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["market_time", b"market_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "ask_size", b"ask_size", "bid", b"bid", "bid_size", b"bid_size", "market_time", b"market_time", "order_id", b"order_id", "quote_epoch", b"quote_epoch", "quote_seq", b"quote_seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "ask_size", b"ask_size", "bid", b"bid", "bid_size", b"bid_size", "market_time", b"market_time", "order_id", b"order_id", "quote_epoch", b"quote_epoch", "quote_seq", b"quote_seq", "stop_price", b"stop_price", "trigger_epoch", b"trigger_epoch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderTriggered: _TypeAlias = OrderTriggered  # noqa: Y015
+
+@_typing.final
+class OrderReplaced(_message.Message):
+    """An order ended REPLACED, and another one came in its place. Its hold moves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    HOLD_ID_FIELD_NUMBER: _builtins.int
+    EXECUTION_COUNT_FIELD_NUMBER: _builtins.int
+    NEW_ORDER_FIELD_NUMBER: _builtins.int
+    NEW_HOLD_ID_FIELD_NUMBER: _builtins.int
+    NEW_UNIT_PRICE_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    hold_id: _builtins.str
+    """The hold it had."""
+    execution_count: _builtins.int
+    """How many executions it had: what is left of its hold after that many moves to the new order's."""
+    new_hold_id: _builtins.str
+    """The new order's hold."""
+    new_unit_price: _builtins.str
+    """Cash per share the new order needs, a decimal string; empty for a sale."""
+    user_id: _builtins.str
+    """The owner."""
+    @_builtins.property
+    def order(self) -> _order_pb2.Order:
+        """The old order as it ended."""
+
+    @_builtins.property
+    def new_order(self) -> _order_pb2.Order:
+        """The new order as accepted."""
+
+    def __init__(
+        self,
+        *,
+        order: _order_pb2.Order | None = ...,
+        hold_id: _builtins.str = ...,
+        execution_count: _builtins.int = ...,
+        new_order: _order_pb2.Order | None = ...,
+        new_hold_id: _builtins.str = ...,
+        new_unit_price: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["new_order", b"new_order", "order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_count", b"execution_count", "hold_id", b"hold_id", "new_hold_id", b"new_hold_id", "new_order", b"new_order", "new_unit_price", b"new_unit_price", "order", b"order", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderReplaced: _TypeAlias = OrderReplaced  # noqa: Y015
+
+@_typing.final
+class OrderCancelRequested(_message.Message):
+    """The end of an order that is at a venue was asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderCancelRequested: _TypeAlias = OrderCancelRequested  # noqa: Y015
+
+@_typing.final
+class TradeSettled(_message.Message):
+    """A trade was settled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADE_ID_FIELD_NUMBER: _builtins.int
+    SETTLED_AT_FIELD_NUMBER: _builtins.int
+    trade_id: _builtins.str
+    """The trade, which is the execution."""
+    @_builtins.property
+    def settled_at(self) -> _timestamp_pb2.Timestamp:
+        """When, wall time."""
+
+    def __init__(
+        self,
+        *,
+        trade_id: _builtins.str = ...,
+        settled_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settled_at", b"settled_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["settled_at", b"settled_at", "trade_id", b"trade_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TradeSettled: _TypeAlias = TradeSettled  # noqa: Y015
 
 @_typing.final
 class OrderExecuted(_message.Message):
@@ -350,6 +476,8 @@ class AccountChanged(_message.Message):
     HELD_FIELD_NUMBER: _builtins.int
     BUYING_POWER_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    TRADING_STATE_FIELD_NUMBER: _builtins.int
     cash: _builtins.str
     """Settled and unsettled cash, a decimal string."""
     held: _builtins.str
@@ -358,6 +486,10 @@ class AccountChanged(_message.Message):
     """cash - held, a decimal string."""
     version: _builtins.int
     """Counts every change."""
+    status: _builtins.str
+    """ACTIVE, RESTRICTED or CLOSED."""
+    trading_state: _builtins.str
+    """ACTIVE, REDUCING or HALTED."""
     def __init__(
         self,
         *,
@@ -365,10 +497,12 @@ class AccountChanged(_message.Message):
         held: _builtins.str = ...,
         buying_power: _builtins.str = ...,
         version: _builtins.int = ...,
+        status: _builtins.str = ...,
+        trading_state: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buying_power", b"buying_power", "cash", b"cash", "held", b"held", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buying_power", b"buying_power", "cash", b"cash", "held", b"held", "status", b"status", "trading_state", b"trading_state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -56,6 +56,12 @@ class _OrderTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderType.V
     """At the market's price."""
     ORDER_TYPE_LIMIT: _OrderType.ValueType  # 2
     """At the limit price or better."""
+    ORDER_TYPE_STOP_LOSS: _OrderType.ValueType  # 3
+    """At the market's price, once the market has reached the stop price."""
+    ORDER_TYPE_STOP_LIMIT: _OrderType.ValueType  # 4
+    """At the limit price or better, once the market has reached the stop price."""
+    ORDER_TYPE_TRAILING_STOP: _OrderType.ValueType  # 5
+    """At the market's price, once the market has turned from its best by the trail."""
 
 class OrderType(_OrderType, metaclass=_OrderTypeEnumTypeWrapper):
     """How the price is decided."""
@@ -66,6 +72,12 @@ ORDER_TYPE_MARKET: OrderType.ValueType  # 1
 """At the market's price."""
 ORDER_TYPE_LIMIT: OrderType.ValueType  # 2
 """At the limit price or better."""
+ORDER_TYPE_STOP_LOSS: OrderType.ValueType  # 3
+"""At the market's price, once the market has reached the stop price."""
+ORDER_TYPE_STOP_LIMIT: OrderType.ValueType  # 4
+"""At the limit price or better, once the market has reached the stop price."""
+ORDER_TYPE_TRAILING_STOP: OrderType.ValueType  # 5
+"""At the market's price, once the market has turned from its best by the trail."""
 Global___OrderType: _TypeAlias = OrderType  # noqa: Y015
 
 class _TimeInForce:
@@ -80,6 +92,10 @@ class _TimeInForceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TimeInFor
     """Until the session ends."""
     TIME_IN_FORCE_GTC: _TimeInForce.ValueType  # 2
     """Until cancelled."""
+    TIME_IN_FORCE_IOC: _TimeInForce.ValueType  # 3
+    """At once, as much as there is; the rest is cancelled."""
+    TIME_IN_FORCE_FOK: _TimeInForce.ValueType  # 4
+    """At once and whole, or not at all."""
 
 class TimeInForce(_TimeInForce, metaclass=_TimeInForceEnumTypeWrapper):
     """How long the order works."""
@@ -90,6 +106,10 @@ TIME_IN_FORCE_DAY: TimeInForce.ValueType  # 1
 """Until the session ends."""
 TIME_IN_FORCE_GTC: TimeInForce.ValueType  # 2
 """Until cancelled."""
+TIME_IN_FORCE_IOC: TimeInForce.ValueType  # 3
+"""At once, as much as there is; the rest is cancelled."""
+TIME_IN_FORCE_FOK: TimeInForce.ValueType  # 4
+"""At once and whole, or not at all."""
 Global___TimeInForce: _TypeAlias = TimeInForce  # noqa: Y015
 
 class _OrderStatus:
@@ -159,6 +179,11 @@ class OrderSubmission(_message.Message):
     BODY_HASH_FIELD_NUMBER: _builtins.int
     DEADLINE_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    STOP_PRICE_FIELD_NUMBER: _builtins.int
+    TRAIL_AMOUNT_FIELD_NUMBER: _builtins.int
+    TRAIL_PERCENT_FIELD_NUMBER: _builtins.int
+    NOTIONAL_FIELD_NUMBER: _builtins.int
+    EXTENDED_HOURS_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """UUIDv7, minted by the gateway before the first send and carried by every re-send."""
     access_token: _builtins.str
@@ -172,9 +197,9 @@ class OrderSubmission(_message.Message):
     time_in_force: Global___TimeInForce.ValueType
     """The time in force."""
     quantity: _builtins.str
-    """A decimal string, above zero, at most 8 places."""
+    """A decimal string, above zero, at most 8 places; empty where notional is given."""
     limit_price: _builtins.str
-    """A decimal string; set for LIMIT only."""
+    """A decimal string; set for LIMIT and STOP_LIMIT only."""
     client_order_id: _builtins.str
     """The caller's name for the order, unique per account for ever; may be empty."""
     idempotency_key: _builtins.str
@@ -183,6 +208,16 @@ class OrderSubmission(_message.Message):
     """SHA-256 of the canonical request body: tells a retry from a misuse of the key."""
     traceparent: _builtins.str
     """W3C trace context of the request."""
+    stop_price: _builtins.str
+    """A decimal string; set for STOP_LOSS and STOP_LIMIT only."""
+    trail_amount: _builtins.str
+    """How far behind the market's best a TRAILING_STOP follows, in money: a decimal string."""
+    trail_percent: _builtins.str
+    """The same in per cent; a TRAILING_STOP has one of the two."""
+    notional: _builtins.str
+    """Cash to spend or to get by a MARKET order, a decimal string; instead of quantity."""
+    extended_hours: _builtins.bool
+    """Whether a LIMIT order also works outside of the regular session."""
     @_builtins.property
     def deadline(self) -> _timestamp_pb2.Timestamp:
         """When the caller stops waiting."""
@@ -203,10 +238,15 @@ class OrderSubmission(_message.Message):
         body_hash: _builtins.bytes = ...,
         deadline: _timestamp_pb2.Timestamp | None = ...,
         traceparent: _builtins.str = ...,
+        stop_price: _builtins.str = ...,
+        trail_amount: _builtins.str = ...,
+        trail_percent: _builtins.str = ...,
+        notional: _builtins.str = ...,
+        extended_hours: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "body_hash", b"body_hash", "client_order_id", b"client_order_id", "deadline", b"deadline", "idempotency_key", b"idempotency_key", "limit_price", b"limit_price", "order_id", b"order_id", "quantity", b"quantity", "side", b"side", "symbol", b"symbol", "time_in_force", b"time_in_force", "traceparent", b"traceparent", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "body_hash", b"body_hash", "client_order_id", b"client_order_id", "deadline", b"deadline", "extended_hours", b"extended_hours", "idempotency_key", b"idempotency_key", "limit_price", b"limit_price", "notional", b"notional", "order_id", b"order_id", "quantity", b"quantity", "side", b"side", "stop_price", b"stop_price", "symbol", b"symbol", "time_in_force", b"time_in_force", "traceparent", b"traceparent", "trail_amount", b"trail_amount", "trail_percent", b"trail_percent", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -274,6 +314,7 @@ class Refused(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     FIELD_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_S_FIELD_NUMBER: _builtins.int
     status: _builtins.int
     """gRPC status code number."""
     code: _builtins.str
@@ -282,6 +323,8 @@ class Refused(_message.Message):
     """A sentence for a person."""
     field: _builtins.str
     """The field it is about; may be empty."""
+    retry_after_s: _builtins.float
+    """When asking again makes sense, in seconds; 0 where that is not known."""
     def __init__(
         self,
         *,
@@ -289,10 +332,11 @@ class Refused(_message.Message):
         code: _builtins.str = ...,
         message: _builtins.str = ...,
         field: _builtins.str = ...,
+        retry_after_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "field", b"field", "message", b"message", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "field", b"field", "message", b"message", "retry_after_s", b"retry_after_s", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -433,6 +477,16 @@ class Order(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     ACCEPTED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    STOP_PRICE_FIELD_NUMBER: _builtins.int
+    TRAIL_AMOUNT_FIELD_NUMBER: _builtins.int
+    TRAIL_PERCENT_FIELD_NUMBER: _builtins.int
+    NOTIONAL_FIELD_NUMBER: _builtins.int
+    EXTENDED_HOURS_FIELD_NUMBER: _builtins.int
+    REPLACES_FIELD_NUMBER: _builtins.int
+    REPLACED_BY_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    TRIGGERED_AT_FIELD_NUMBER: _builtins.int
+    CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """UUIDv7."""
     account_id: _builtins.str
@@ -450,9 +504,9 @@ class Order(_message.Message):
     quantity: _builtins.str
     """A decimal string."""
     limit_price: _builtins.str
-    """A decimal string; empty for MARKET."""
+    """A decimal string; empty for types without a limit."""
     protection_price: _builtins.str
-    """The worst price a MARKET buy may fill at; empty otherwise."""
+    """The worst price a purchase at the market (or by a stop) may fill at; empty otherwise."""
     status: Global___OrderStatus.ValueType
     """The state."""
     reason: _builtins.str
@@ -463,6 +517,22 @@ class Order(_message.Message):
     """Average price of the executions, a decimal string; empty while there are none."""
     version: _builtins.int
     """Counts every change of the order."""
+    stop_price: _builtins.str
+    """A decimal string; empty for types without a stop."""
+    trail_amount: _builtins.str
+    """A decimal string; empty but for a TRAILING_STOP by amount."""
+    trail_percent: _builtins.str
+    """A decimal string; empty but for a TRAILING_STOP by per cent."""
+    notional: _builtins.str
+    """A decimal string; empty where the order is for a quantity. `quantity` is an estimate until it is filled."""
+    extended_hours: _builtins.bool
+    """Whether it also works outside of the regular session."""
+    replaces: _builtins.str
+    """The order it came in the place of; may be empty."""
+    replaced_by: _builtins.str
+    """The order that came in its place; may be empty."""
+    cancel_requested: _builtins.bool
+    """Its end was asked for, and the venue has not answered yet."""
     @_builtins.property
     def accepted_at(self) -> _timestamp_pb2.Timestamp:
         """When it was accepted, wall time."""
@@ -470,6 +540,14 @@ class Order(_message.Message):
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it last changed, wall time."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When it ends by time, in the market's time; absent where it does not."""
+
+    @_builtins.property
+    def triggered_at(self) -> _timestamp_pb2.Timestamp:
+        """When the market reached its stop; absent before."""
 
     def __init__(
         self,
@@ -491,10 +569,20 @@ class Order(_message.Message):
         version: _builtins.int = ...,
         accepted_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        stop_price: _builtins.str = ...,
+        trail_amount: _builtins.str = ...,
+        trail_percent: _builtins.str = ...,
+        notional: _builtins.str = ...,
+        extended_hours: _builtins.bool = ...,
+        replaces: _builtins.str = ...,
+        replaced_by: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        triggered_at: _timestamp_pb2.Timestamp | None = ...,
+        cancel_requested: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "expires_at", b"expires_at", "triggered_at", b"triggered_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "account_id", b"account_id", "average_price", b"average_price", "client_order_id", b"client_order_id", "filled_quantity", b"filled_quantity", "limit_price", b"limit_price", "order_id", b"order_id", "protection_price", b"protection_price", "quantity", b"quantity", "reason", b"reason", "side", b"side", "status", b"status", "symbol", b"symbol", "time_in_force", b"time_in_force", "type", b"type", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "account_id", b"account_id", "average_price", b"average_price", "cancel_requested", b"cancel_requested", "client_order_id", b"client_order_id", "expires_at", b"expires_at", "extended_hours", b"extended_hours", "filled_quantity", b"filled_quantity", "limit_price", b"limit_price", "notional", b"notional", "order_id", b"order_id", "protection_price", b"protection_price", "quantity", b"quantity", "reason", b"reason", "replaced_by", b"replaced_by", "replaces", b"replaces", "side", b"side", "status", b"status", "stop_price", b"stop_price", "symbol", b"symbol", "time_in_force", b"time_in_force", "trail_amount", b"trail_amount", "trail_percent", b"trail_percent", "triggered_at", b"triggered_at", "type", b"type", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -562,6 +650,11 @@ class ListOrdersRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     OPEN_ONLY_FIELD_NUMBER: _builtins.int
     INCLUDE_TOTAL_FIELD_NUMBER: _builtins.int
+    STATUSES_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FROM_FIELD_NUMBER: _builtins.int
+    ACCEPTED_BEFORE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most 100; 0 means 50."""
     page_token: _builtins.str
@@ -570,6 +663,22 @@ class ListOrdersRequest(_message.Message):
     """Only orders that are not final."""
     include_total: _builtins.bool
     """Also count all orders that match, whatever the page."""
+    side: Global___Side.ValueType
+    """Only this side; unspecified: both."""
+    symbol: _builtins.str
+    """Only this instrument; empty: all."""
+    @_builtins.property
+    def statuses(self) -> _containers.RepeatedScalarFieldContainer[Global___OrderStatus.ValueType]:
+        """Only these states; empty: all."""
+
+    @_builtins.property
+    def accepted_from(self) -> _timestamp_pb2.Timestamp:
+        """Only orders accepted at or after this time."""
+
+    @_builtins.property
+    def accepted_before(self) -> _timestamp_pb2.Timestamp:
+        """Only orders accepted before this time."""
+
     def __init__(
         self,
         *,
@@ -577,10 +686,15 @@ class ListOrdersRequest(_message.Message):
         page_token: _builtins.str = ...,
         open_only: _builtins.bool = ...,
         include_total: _builtins.bool = ...,
+        statuses: _abc.Iterable[Global___OrderStatus.ValueType] | None = ...,
+        side: Global___Side.ValueType = ...,
+        symbol: _builtins.str = ...,
+        accepted_from: _timestamp_pb2.Timestamp | None = ...,
+        accepted_before: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_before", b"accepted_before", "accepted_from", b"accepted_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_total", b"include_total", "open_only", b"open_only", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_before", b"accepted_before", "accepted_from", b"accepted_from", "include_total", b"include_total", "open_only", b"open_only", "page_size", b"page_size", "page_token", b"page_token", "side", b"side", "statuses", b"statuses", "symbol", b"symbol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -663,3 +777,629 @@ class CancelOrderResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelOrderResponse: _TypeAlias = CancelOrderResponse  # noqa: Y015
+
+@_typing.final
+class CancelOrdersRequest(_message.Message):
+    """Which orders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """Only this instrument; empty: all."""
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelOrdersRequest: _TypeAlias = CancelOrdersRequest  # noqa: Y015
+
+@_typing.final
+class CancelOrdersResponse(_message.Message):
+    """What became of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDERS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    more: _builtins.bool
+    """True when there are more than one call may end: ask again."""
+    @_builtins.property
+    def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Order]:
+        """Those that were open: cancelled now, or with cancel_requested."""
+
+    def __init__(
+        self,
+        *,
+        orders: _abc.Iterable[Global___Order] | None = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["more", b"more", "orders", b"orders"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelOrdersResponse: _TypeAlias = CancelOrdersResponse  # noqa: Y015
+
+@_typing.final
+class ReplaceOrderRequest(_message.Message):
+    """What is to change; an empty field stays as it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    NEW_ORDER_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    LIMIT_PRICE_FIELD_NUMBER: _builtins.int
+    STOP_PRICE_FIELD_NUMBER: _builtins.int
+    TRAIL_AMOUNT_FIELD_NUMBER: _builtins.int
+    TRAIL_PERCENT_FIELD_NUMBER: _builtins.int
+    TIME_IN_FORCE_FIELD_NUMBER: _builtins.int
+    CLIENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    BODY_HASH_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order to replace."""
+    new_order_id: _builtins.str
+    """UUIDv7 of the new order, minted by the gateway before the first send and carried by every re-send."""
+    quantity: _builtins.str
+    """The whole quantity, what is filled already included: a decimal string."""
+    limit_price: _builtins.str
+    """A decimal string."""
+    stop_price: _builtins.str
+    """A decimal string."""
+    trail_amount: _builtins.str
+    """A decimal string."""
+    trail_percent: _builtins.str
+    """A decimal string."""
+    time_in_force: Global___TimeInForce.ValueType
+    """Unspecified: as it is."""
+    client_order_id: _builtins.str
+    """The caller's name for the new order; may be empty."""
+    idempotency_key: _builtins.str
+    """The Idempotency-Key of the request; may be empty."""
+    body_hash: _builtins.bytes
+    """SHA-256 of the canonical request."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        new_order_id: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+        limit_price: _builtins.str = ...,
+        stop_price: _builtins.str = ...,
+        trail_amount: _builtins.str = ...,
+        trail_percent: _builtins.str = ...,
+        time_in_force: Global___TimeInForce.ValueType = ...,
+        client_order_id: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        body_hash: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_hash", b"body_hash", "client_order_id", b"client_order_id", "idempotency_key", b"idempotency_key", "limit_price", b"limit_price", "new_order_id", b"new_order_id", "order_id", b"order_id", "quantity", b"quantity", "stop_price", b"stop_price", "time_in_force", b"time_in_force", "trail_amount", b"trail_amount", "trail_percent", b"trail_percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplaceOrderRequest: _TypeAlias = ReplaceOrderRequest  # noqa: Y015
+
+@_typing.final
+class ReplaceOrderResponse(_message.Message):
+    """The new order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def accepted(self) -> Global___Accepted:
+        """The new order as accepted, or the first answer again."""
+
+    def __init__(
+        self,
+        *,
+        accepted: Global___Accepted | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplaceOrderResponse: _TypeAlias = ReplaceOrderResponse  # noqa: Y015
+
+@_typing.final
+class ClosePositionRequest(_message.Message):
+    """What to sell."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    PERCENTAGE_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    BODY_HASH_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """UUIDv7 of the order, minted by the gateway."""
+    symbol: _builtins.str
+    """The instrument."""
+    quantity: _builtins.str
+    """A decimal string; empty: all that can be sold, or percentage of it."""
+    percentage: _builtins.str
+    """Of what can be sold, above 0 and at most 100: a decimal string; may be empty."""
+    idempotency_key: _builtins.str
+    """The Idempotency-Key of the request; may be empty."""
+    body_hash: _builtins.bytes
+    """SHA-256 of the canonical request."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+        percentage: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        body_hash: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_hash", b"body_hash", "idempotency_key", b"idempotency_key", "order_id", b"order_id", "percentage", b"percentage", "quantity", b"quantity", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClosePositionRequest: _TypeAlias = ClosePositionRequest  # noqa: Y015
+
+@_typing.final
+class ClosePositionResponse(_message.Message):
+    """The order that sells."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def accepted(self) -> Global___Accepted:
+        """The order as accepted, or the first answer again."""
+
+    def __init__(
+        self,
+        *,
+        accepted: Global___Accepted | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClosePositionResponse: _TypeAlias = ClosePositionResponse  # noqa: Y015
+
+@_typing.final
+class ListOrderEventsRequest(_message.Message):
+    """Which order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order's id."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOrderEventsRequest: _TypeAlias = ListOrderEventsRequest  # noqa: Y015
+
+@_typing.final
+class OrderEvent(_message.Message):
+    """One record of an order's audit chain."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class DetailEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class QuoteEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    OCCURRED_AT_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    QUOTE_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Counts up from 1."""
+    kind: _builtins.str
+    """What happened: accepted, working, triggered, executed, cancelled and so on."""
+    status: Global___OrderStatus.ValueType
+    """The state afterwards."""
+    reason: _builtins.str
+    """A stable upper-case word; may be empty."""
+    actor: _builtins.str
+    """Who did it: user:<id>, worker, sweeper, venue:<name>."""
+    hash: _builtins.bytes
+    """Hash of this record and of all before it."""
+    @_builtins.property
+    def occurred_at(self) -> _timestamp_pb2.Timestamp:
+        """Wall time."""
+
+    @_builtins.property
+    def detail(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What belongs to it."""
+
+    @_builtins.property
+    def quote(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The quote that was used: epoch, seq, bid, ask; may be empty."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        kind: _builtins.str = ...,
+        status: Global___OrderStatus.ValueType = ...,
+        reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        occurred_at: _timestamp_pb2.Timestamp | None = ...,
+        detail: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        quote: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        hash: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "detail", b"detail", "hash", b"hash", "kind", b"kind", "occurred_at", b"occurred_at", "quote", b"quote", "reason", b"reason", "status", b"status", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderEvent: _TypeAlias = OrderEvent  # noqa: Y015
+
+@_typing.final
+class ListOrderEventsResponse(_message.Message):
+    """The chain."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderEvent]:
+        """Oldest first."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___OrderEvent] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOrderEventsResponse: _TypeAlias = ListOrderEventsResponse  # noqa: Y015
+
+@_typing.final
+class ListExecutionsRequest(_message.Message):
+    """Which executions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    EXECUTED_FROM_FIELD_NUMBER: _builtins.int
+    EXECUTED_BEFORE_FIELD_NUMBER: _builtins.int
+    ALL_ACCOUNTS_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most 500; 0 means 100."""
+    page_token: _builtins.str
+    """next_page_token of the page before; empty for the first."""
+    symbol: _builtins.str
+    """Only this instrument; empty: all."""
+    all_accounts: _builtins.bool
+    """All accounts: for the role admin or support only."""
+    @_builtins.property
+    def executed_from(self) -> _timestamp_pb2.Timestamp:
+        """Only executions at or after this time."""
+
+    @_builtins.property
+    def executed_before(self) -> _timestamp_pb2.Timestamp:
+        """Only executions before this time."""
+
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        executed_from: _timestamp_pb2.Timestamp | None = ...,
+        executed_before: _timestamp_pb2.Timestamp | None = ...,
+        all_accounts: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["executed_before", b"executed_before", "executed_from", b"executed_from"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_accounts", b"all_accounts", "executed_before", b"executed_before", "executed_from", b"executed_from", "page_size", b"page_size", "page_token", b"page_token", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExecutionsRequest: _TypeAlias = ListExecutionsRequest  # noqa: Y015
+
+@_typing.final
+class BlotterEntry(_message.Message):
+    """An execution beside what the order was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CLIENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    VENUE_FIELD_NUMBER: _builtins.int
+    VENUE_EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    MARKET_TIME_FIELD_NUMBER: _builtins.int
+    SETTLED_AT_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order."""
+    account_id: _builtins.str
+    """Its account."""
+    client_order_id: _builtins.str
+    """The caller's name for the order; may be empty."""
+    symbol: _builtins.str
+    """The instrument."""
+    side: Global___Side.ValueType
+    """Buy or sell."""
+    type: Global___OrderType.ValueType
+    """The order's type."""
+    venue: _builtins.str
+    """Where it was executed."""
+    venue_execution_id: _builtins.str
+    """The venue's own id of it."""
+    @_builtins.property
+    def execution(self) -> Global___Execution:
+        """The execution."""
+
+    @_builtins.property
+    def market_time(self) -> _timestamp_pb2.Timestamp:
+        """The market's time of the execution."""
+
+    @_builtins.property
+    def settled_at(self) -> _timestamp_pb2.Timestamp:
+        """When it settled; absent before."""
+
+    def __init__(
+        self,
+        *,
+        execution: Global___Execution | None = ...,
+        order_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+        client_order_id: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        side: Global___Side.ValueType = ...,
+        type: Global___OrderType.ValueType = ...,
+        venue: _builtins.str = ...,
+        venue_execution_id: _builtins.str = ...,
+        market_time: _timestamp_pb2.Timestamp | None = ...,
+        settled_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "market_time", b"market_time", "settled_at", b"settled_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "client_order_id", b"client_order_id", "execution", b"execution", "market_time", b"market_time", "order_id", b"order_id", "settled_at", b"settled_at", "side", b"side", "symbol", b"symbol", "type", b"type", "venue", b"venue", "venue_execution_id", b"venue_execution_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BlotterEntry: _TypeAlias = BlotterEntry  # noqa: Y015
+
+@_typing.final
+class ListExecutionsResponse(_message.Message):
+    """A page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___BlotterEntry]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___BlotterEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExecutionsResponse: _TypeAlias = ListExecutionsResponse  # noqa: Y015
+
+@_typing.final
+class AccountLimits(_message.Message):
+    """The most that one account may do. A decimal string each; empty: as the settings say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOST_VALUE_FIELD_NUMBER: _builtins.int
+    MOST_QUANTITY_FIELD_NUMBER: _builtins.int
+    MOST_POSITION_FIELD_NUMBER: _builtins.int
+    ORDERS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    most_value: _builtins.str
+    """Largest value of an order."""
+    most_quantity: _builtins.str
+    """Largest quantity of an order."""
+    most_position: _builtins.str
+    """Most shares of one instrument, open purchases not counted."""
+    orders_per_minute: _builtins.int
+    """Most orders in a minute; 0: as the settings say."""
+    def __init__(
+        self,
+        *,
+        most_value: _builtins.str = ...,
+        most_quantity: _builtins.str = ...,
+        most_position: _builtins.str = ...,
+        orders_per_minute: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["most_position", b"most_position", "most_quantity", b"most_quantity", "most_value", b"most_value", "orders_per_minute", b"orders_per_minute"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountLimits: _TypeAlias = AccountLimits  # noqa: Y015
+
+@_typing.final
+class GetAccountLimitsRequest(_message.Message):
+    """Which account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAccountLimitsRequest: _TypeAlias = GetAccountLimitsRequest  # noqa: Y015
+
+@_typing.final
+class GetAccountLimitsResponse(_message.Message):
+    """The limits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def own(self) -> Global___AccountLimits:
+        """Its own."""
+
+    def __init__(
+        self,
+        *,
+        own: Global___AccountLimits | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["own", b"own"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["own", b"own"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAccountLimitsResponse: _TypeAlias = GetAccountLimitsResponse  # noqa: Y015
+
+@_typing.final
+class SetAccountLimitsRequest(_message.Message):
+    """Which account, and what it may do."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    reason: _builtins.str
+    """Why: a sentence for the audit log."""
+    @_builtins.property
+    def limits(self) -> Global___AccountLimits:
+        """Its own limits from now on; all empty takes them away."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        limits: Global___AccountLimits | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "limits", b"limits", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAccountLimitsRequest: _TypeAlias = SetAccountLimitsRequest  # noqa: Y015
+
+@_typing.final
+class SetAccountLimitsResponse(_message.Message):
+    """The limits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def own(self) -> Global___AccountLimits:
+        """Its own."""
+
+    def __init__(
+        self,
+        *,
+        own: Global___AccountLimits | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["own", b"own"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["own", b"own"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAccountLimitsResponse: _TypeAlias = SetAccountLimitsResponse  # noqa: Y015

@@ -55,6 +55,31 @@ class OrderServiceStub:
                 request_serializer=hub_dot_order_dot_v1_dot_order__pb2.CancelOrderRequest.SerializeToString,
                 response_deserializer=hub_dot_order_dot_v1_dot_order__pb2.CancelOrderResponse.FromString,
                 _registered_method=True)
+        self.CancelOrders = channel.unary_unary(
+                '/hub.order.v1.OrderService/CancelOrders',
+                request_serializer=hub_dot_order_dot_v1_dot_order__pb2.CancelOrdersRequest.SerializeToString,
+                response_deserializer=hub_dot_order_dot_v1_dot_order__pb2.CancelOrdersResponse.FromString,
+                _registered_method=True)
+        self.ReplaceOrder = channel.unary_unary(
+                '/hub.order.v1.OrderService/ReplaceOrder',
+                request_serializer=hub_dot_order_dot_v1_dot_order__pb2.ReplaceOrderRequest.SerializeToString,
+                response_deserializer=hub_dot_order_dot_v1_dot_order__pb2.ReplaceOrderResponse.FromString,
+                _registered_method=True)
+        self.ClosePosition = channel.unary_unary(
+                '/hub.order.v1.OrderService/ClosePosition',
+                request_serializer=hub_dot_order_dot_v1_dot_order__pb2.ClosePositionRequest.SerializeToString,
+                response_deserializer=hub_dot_order_dot_v1_dot_order__pb2.ClosePositionResponse.FromString,
+                _registered_method=True)
+        self.ListOrderEvents = channel.unary_unary(
+                '/hub.order.v1.OrderService/ListOrderEvents',
+                request_serializer=hub_dot_order_dot_v1_dot_order__pb2.ListOrderEventsRequest.SerializeToString,
+                response_deserializer=hub_dot_order_dot_v1_dot_order__pb2.ListOrderEventsResponse.FromString,
+                _registered_method=True)
+        self.ListExecutions = channel.unary_unary(
+                '/hub.order.v1.OrderService/ListExecutions',
+                request_serializer=hub_dot_order_dot_v1_dot_order__pb2.ListExecutionsRequest.SerializeToString,
+                response_deserializer=hub_dot_order_dot_v1_dot_order__pb2.ListExecutionsResponse.FromString,
+                _registered_method=True)
 
 
 class OrderServiceServicer:
@@ -83,7 +108,42 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelOrder(self, request, context):
-        """Ends an order that is not final. FAILED_PRECONDITION when it is.
+        """Ends an order that is not final. FAILED_PRECONDITION when it is. An order that is at a venue ends when the venue says so.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelOrders(self, request, context):
+        """Ends all of the caller's open orders, or those of one instrument.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplaceOrder(self, request, context):
+        """Puts a new order in the place of an open one, which ends REPLACED. ABORTED when the order changed meanwhile.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClosePosition(self, request, context):
+        """Sells what the caller holds of an instrument and can sell, or a part of it, at the market.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOrderEvents(self, request, context):
+        """The audit records of one of the caller's orders, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExecutions(self, request, context):
+        """What venues did to the caller's orders, newest first, in keyset pages: the trade blotter.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,6 +171,31 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     servicer.CancelOrder,
                     request_deserializer=hub_dot_order_dot_v1_dot_order__pb2.CancelOrderRequest.FromString,
                     response_serializer=hub_dot_order_dot_v1_dot_order__pb2.CancelOrderResponse.SerializeToString,
+            ),
+            'CancelOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelOrders,
+                    request_deserializer=hub_dot_order_dot_v1_dot_order__pb2.CancelOrdersRequest.FromString,
+                    response_serializer=hub_dot_order_dot_v1_dot_order__pb2.CancelOrdersResponse.SerializeToString,
+            ),
+            'ReplaceOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaceOrder,
+                    request_deserializer=hub_dot_order_dot_v1_dot_order__pb2.ReplaceOrderRequest.FromString,
+                    response_serializer=hub_dot_order_dot_v1_dot_order__pb2.ReplaceOrderResponse.SerializeToString,
+            ),
+            'ClosePosition': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClosePosition,
+                    request_deserializer=hub_dot_order_dot_v1_dot_order__pb2.ClosePositionRequest.FromString,
+                    response_serializer=hub_dot_order_dot_v1_dot_order__pb2.ClosePositionResponse.SerializeToString,
+            ),
+            'ListOrderEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOrderEvents,
+                    request_deserializer=hub_dot_order_dot_v1_dot_order__pb2.ListOrderEventsRequest.FromString,
+                    response_serializer=hub_dot_order_dot_v1_dot_order__pb2.ListOrderEventsResponse.SerializeToString,
+            ),
+            'ListExecutions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExecutions,
+                    request_deserializer=hub_dot_order_dot_v1_dot_order__pb2.ListExecutionsRequest.FromString,
+                    response_serializer=hub_dot_order_dot_v1_dot_order__pb2.ListExecutionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +307,261 @@ class OrderService:
             '/hub.order.v1.OrderService/CancelOrder',
             hub_dot_order_dot_v1_dot_order__pb2.CancelOrderRequest.SerializeToString,
             hub_dot_order_dot_v1_dot_order__pb2.CancelOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.order.v1.OrderService/CancelOrders',
+            hub_dot_order_dot_v1_dot_order__pb2.CancelOrdersRequest.SerializeToString,
+            hub_dot_order_dot_v1_dot_order__pb2.CancelOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaceOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.order.v1.OrderService/ReplaceOrder',
+            hub_dot_order_dot_v1_dot_order__pb2.ReplaceOrderRequest.SerializeToString,
+            hub_dot_order_dot_v1_dot_order__pb2.ReplaceOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClosePosition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.order.v1.OrderService/ClosePosition',
+            hub_dot_order_dot_v1_dot_order__pb2.ClosePositionRequest.SerializeToString,
+            hub_dot_order_dot_v1_dot_order__pb2.ClosePositionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOrderEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.order.v1.OrderService/ListOrderEvents',
+            hub_dot_order_dot_v1_dot_order__pb2.ListOrderEventsRequest.SerializeToString,
+            hub_dot_order_dot_v1_dot_order__pb2.ListOrderEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExecutions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.order.v1.OrderService/ListExecutions',
+            hub_dot_order_dot_v1_dot_order__pb2.ListExecutionsRequest.SerializeToString,
+            hub_dot_order_dot_v1_dot_order__pb2.ListExecutionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class OrderAdminServiceStub:
+    """For administrators, through the gateway.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.GetAccountLimits = channel.unary_unary(
+                '/hub.order.v1.OrderAdminService/GetAccountLimits',
+                request_serializer=hub_dot_order_dot_v1_dot_order__pb2.GetAccountLimitsRequest.SerializeToString,
+                response_deserializer=hub_dot_order_dot_v1_dot_order__pb2.GetAccountLimitsResponse.FromString,
+                _registered_method=True)
+        self.SetAccountLimits = channel.unary_unary(
+                '/hub.order.v1.OrderAdminService/SetAccountLimits',
+                request_serializer=hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsRequest.SerializeToString,
+                response_deserializer=hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsResponse.FromString,
+                _registered_method=True)
+
+
+class OrderAdminServiceServicer:
+    """For administrators, through the gateway.
+    """
+
+    def GetAccountLimits(self, request, context):
+        """The limits of one account: its own where it has some, else what the settings say.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAccountLimits(self, request, context):
+        """Gives an account limits of its own, or takes them away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_OrderAdminServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'GetAccountLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccountLimits,
+                    request_deserializer=hub_dot_order_dot_v1_dot_order__pb2.GetAccountLimitsRequest.FromString,
+                    response_serializer=hub_dot_order_dot_v1_dot_order__pb2.GetAccountLimitsResponse.SerializeToString,
+            ),
+            'SetAccountLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAccountLimits,
+                    request_deserializer=hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsRequest.FromString,
+                    response_serializer=hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'hub.order.v1.OrderAdminService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('hub.order.v1.OrderAdminService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class OrderAdminService:
+    """For administrators, through the gateway.
+    """
+
+    @staticmethod
+    def GetAccountLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.order.v1.OrderAdminService/GetAccountLimits',
+            hub_dot_order_dot_v1_dot_order__pb2.GetAccountLimitsRequest.SerializeToString,
+            hub_dot_order_dot_v1_dot_order__pb2.GetAccountLimitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAccountLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.order.v1.OrderAdminService/SetAccountLimits',
+            hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsRequest.SerializeToString,
+            hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

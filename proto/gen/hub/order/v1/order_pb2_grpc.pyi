@@ -23,7 +23,17 @@ class OrderServiceStub:
     ListOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.ListOrdersRequest, _order_pb2.ListOrdersResponse]
     """The caller's orders, newest first, in keyset pages."""
     CancelOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.CancelOrderRequest, _order_pb2.CancelOrderResponse]
-    """Ends an order that is not final. FAILED_PRECONDITION when it is."""
+    """Ends an order that is not final. FAILED_PRECONDITION when it is. An order that is at a venue ends when the venue says so."""
+    CancelOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.CancelOrdersRequest, _order_pb2.CancelOrdersResponse]
+    """Ends all of the caller's open orders, or those of one instrument."""
+    ReplaceOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.ReplaceOrderRequest, _order_pb2.ReplaceOrderResponse]
+    """Puts a new order in the place of an open one, which ends REPLACED. ABORTED when the order changed meanwhile."""
+    ClosePosition: _aio.UnaryUnaryMultiCallable[_order_pb2.ClosePositionRequest, _order_pb2.ClosePositionResponse]
+    """Sells what the caller holds of an instrument and can sell, or a part of it, at the market."""
+    ListOrderEvents: _aio.UnaryUnaryMultiCallable[_order_pb2.ListOrderEventsRequest, _order_pb2.ListOrderEventsResponse]
+    """The audit records of one of the caller's orders, oldest first."""
+    ListExecutions: _aio.UnaryUnaryMultiCallable[_order_pb2.ListExecutionsRequest, _order_pb2.ListExecutionsResponse]
+    """What venues did to the caller's orders, newest first, in keyset pages: the trade blotter."""
 
 class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owned by the order service."""
@@ -58,6 +68,76 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_pb2.CancelOrderRequest,
         context: _aio.ServicerContext[_order_pb2.CancelOrderRequest, _abc.Awaitable[_order_pb2.CancelOrderResponse]],
     ) -> _abc.Awaitable[_order_pb2.CancelOrderResponse]:
-        """Ends an order that is not final. FAILED_PRECONDITION when it is."""
+        """Ends an order that is not final. FAILED_PRECONDITION when it is. An order that is at a venue ends when the venue says so."""
+
+    @_abc_1.abstractmethod
+    def CancelOrders(
+        self,
+        request: _order_pb2.CancelOrdersRequest,
+        context: _aio.ServicerContext[_order_pb2.CancelOrdersRequest, _abc.Awaitable[_order_pb2.CancelOrdersResponse]],
+    ) -> _abc.Awaitable[_order_pb2.CancelOrdersResponse]:
+        """Ends all of the caller's open orders, or those of one instrument."""
+
+    @_abc_1.abstractmethod
+    def ReplaceOrder(
+        self,
+        request: _order_pb2.ReplaceOrderRequest,
+        context: _aio.ServicerContext[_order_pb2.ReplaceOrderRequest, _abc.Awaitable[_order_pb2.ReplaceOrderResponse]],
+    ) -> _abc.Awaitable[_order_pb2.ReplaceOrderResponse]:
+        """Puts a new order in the place of an open one, which ends REPLACED. ABORTED when the order changed meanwhile."""
+
+    @_abc_1.abstractmethod
+    def ClosePosition(
+        self,
+        request: _order_pb2.ClosePositionRequest,
+        context: _aio.ServicerContext[_order_pb2.ClosePositionRequest, _abc.Awaitable[_order_pb2.ClosePositionResponse]],
+    ) -> _abc.Awaitable[_order_pb2.ClosePositionResponse]:
+        """Sells what the caller holds of an instrument and can sell, or a part of it, at the market."""
+
+    @_abc_1.abstractmethod
+    def ListOrderEvents(
+        self,
+        request: _order_pb2.ListOrderEventsRequest,
+        context: _aio.ServicerContext[_order_pb2.ListOrderEventsRequest, _abc.Awaitable[_order_pb2.ListOrderEventsResponse]],
+    ) -> _abc.Awaitable[_order_pb2.ListOrderEventsResponse]:
+        """The audit records of one of the caller's orders, oldest first."""
+
+    @_abc_1.abstractmethod
+    def ListExecutions(
+        self,
+        request: _order_pb2.ListExecutionsRequest,
+        context: _aio.ServicerContext[_order_pb2.ListExecutionsRequest, _abc.Awaitable[_order_pb2.ListExecutionsResponse]],
+    ) -> _abc.Awaitable[_order_pb2.ListExecutionsResponse]:
+        """What venues did to the caller's orders, newest first, in keyset pages: the trade blotter."""
 
 def add_OrderServiceServicer_to_server(servicer: OrderServiceServicer, server: _aio.Server) -> None: ...
+
+class OrderAdminServiceStub:
+    """For administrators, through the gateway."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetAccountLimits: _aio.UnaryUnaryMultiCallable[_order_pb2.GetAccountLimitsRequest, _order_pb2.GetAccountLimitsResponse]
+    """The limits of one account: its own where it has some, else what the settings say."""
+    SetAccountLimits: _aio.UnaryUnaryMultiCallable[_order_pb2.SetAccountLimitsRequest, _order_pb2.SetAccountLimitsResponse]
+    """Gives an account limits of its own, or takes them away."""
+
+class OrderAdminServiceServicer(metaclass=_abc_1.ABCMeta):
+    """For administrators, through the gateway."""
+
+    @_abc_1.abstractmethod
+    def GetAccountLimits(
+        self,
+        request: _order_pb2.GetAccountLimitsRequest,
+        context: _aio.ServicerContext[_order_pb2.GetAccountLimitsRequest, _abc.Awaitable[_order_pb2.GetAccountLimitsResponse]],
+    ) -> _abc.Awaitable[_order_pb2.GetAccountLimitsResponse]:
+        """The limits of one account: its own where it has some, else what the settings say."""
+
+    @_abc_1.abstractmethod
+    def SetAccountLimits(
+        self,
+        request: _order_pb2.SetAccountLimitsRequest,
+        context: _aio.ServicerContext[_order_pb2.SetAccountLimitsRequest, _abc.Awaitable[_order_pb2.SetAccountLimitsResponse]],
+    ) -> _abc.Awaitable[_order_pb2.SetAccountLimitsResponse]:
+        """Gives an account limits of its own, or takes them away."""
+
+def add_OrderAdminServiceServicer_to_server(servicer: OrderAdminServiceServicer, server: _aio.Server) -> None: ...

@@ -35,6 +35,10 @@ class HoldRequest(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     UNIT_PRICE_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    PERCENTAGE_FIELD_NUMBER: _builtins.int
+    BY_VALUE_FIELD_NUMBER: _builtins.int
+    REPLACED_HOLD_ID_FIELD_NUMBER: _builtins.int
+    MOST_POSITION_FIELD_NUMBER: _builtins.int
     hold_id: _builtins.str
     """UUID, a pure function of the order id."""
     order_id: _builtins.str
@@ -53,6 +57,18 @@ class HoldRequest(_message.Message):
     """Cash per share for a BUY, a decimal string; empty for a SELL."""
     idempotency_key: _builtins.str
     """The caller's idempotency key: one hold per account and key; may be empty."""
+    percentage: _builtins.str
+    """For a SELL instead of quantity: this much of what can be sold, above 0 and at most 100, a decimal string."""
+    by_value: _builtins.bool
+    """For a BUY of a cash amount: quantity is that amount, unit_price is 1, and executions draw what they cost."""
+    replaced_hold_id: _builtins.str
+    """The hold of the order that this one replaces. Only what that hold does not cover is set aside now; the rest moves
+    here by order.replaced.
+    """
+    most_position: _builtins.str
+    """The most shares the account may have of the instrument, open purchases and this one included: a decimal string;
+    empty: any.
+    """
     def __init__(
         self,
         *,
@@ -65,10 +81,14 @@ class HoldRequest(_message.Message):
         quantity: _builtins.str = ...,
         unit_price: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
+        percentage: _builtins.str = ...,
+        by_value: _builtins.bool = ...,
+        replaced_hold_id: _builtins.str = ...,
+        most_position: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "hold_id", b"hold_id", "idempotency_key", b"idempotency_key", "order_id", b"order_id", "quantity", b"quantity", "side", b"side", "symbol", b"symbol", "unit_price", b"unit_price", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "by_value", b"by_value", "hold_id", b"hold_id", "idempotency_key", b"idempotency_key", "most_position", b"most_position", "order_id", b"order_id", "percentage", b"percentage", "quantity", b"quantity", "replaced_hold_id", b"replaced_hold_id", "side", b"side", "symbol", b"symbol", "unit_price", b"unit_price", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -110,6 +130,7 @@ class HoldResult(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     AVAILABLE_FIELD_NUMBER: _builtins.int
     REQUIRED_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
     hold_id: _builtins.str
     """Echo."""
     granted: _builtins.bool
@@ -118,12 +139,14 @@ class HoldResult(_message.Message):
     """The hold that stands: another id than asked for when the idempotency key already had one."""
     code: _builtins.str
     """Why not: insufficient_funds, insufficient_shares, account_closed, account_restricted, account_reducing,
-    account_halted, hold_released (the order was given up), hold_conflict (the id is another account's).
+    account_halted, position_limit, hold_released (the order was given up), hold_conflict (the id is another account's).
     """
     available: _builtins.str
     """What could have been held: cash or shares, a decimal string."""
     required: _builtins.str
     """What was needed, a decimal string."""
+    quantity: _builtins.str
+    """What the hold stands for, a decimal string: the quantity asked for, or what the percentage came to."""
     def __init__(
         self,
         *,
@@ -133,10 +156,11 @@ class HoldResult(_message.Message):
         code: _builtins.str = ...,
         available: _builtins.str = ...,
         required: _builtins.str = ...,
+        quantity: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "code", b"code", "granted", b"granted", "hold_id", b"hold_id", "required", b"required", "standing_hold_id", b"standing_hold_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "code", b"code", "granted", b"granted", "hold_id", b"hold_id", "quantity", b"quantity", "required", b"required", "standing_hold_id", b"standing_hold_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -639,3 +663,231 @@ class ListPostingsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListPostingsResponse: _TypeAlias = ListPostingsResponse  # noqa: Y015
+
+@_typing.final
+class HoldPrice(_message.Message):
+    """One hold's new price."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_ID_FIELD_NUMBER: _builtins.int
+    UNIT_PRICE_FIELD_NUMBER: _builtins.int
+    hold_id: _builtins.str
+    """The hold."""
+    unit_price: _builtins.str
+    """Cash per share from now on, a decimal string."""
+    def __init__(
+        self,
+        *,
+        hold_id: _builtins.str = ...,
+        unit_price: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold_id", b"hold_id", "unit_price", b"unit_price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldPrice: _TypeAlias = HoldPrice  # noqa: Y015
+
+@_typing.final
+class RepriceHoldsRequest(_message.Message):
+    """A batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___HoldPrice]:
+        """At most 64."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___HoldPrice] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepriceHoldsRequest: _TypeAlias = RepriceHoldsRequest  # noqa: Y015
+
+@_typing.final
+class RepriceHoldsResponse(_message.Message):
+    """A result per item, in the order of the items."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___HoldResult]:
+        """The results; standing_hold_id is the hold itself. Not granted: insufficient_funds, or hold_released where the hold
+        is no longer there.
+        """
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___HoldResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepriceHoldsResponse: _TypeAlias = RepriceHoldsResponse  # noqa: Y015
+
+@_typing.final
+class GetAccountRequest(_message.Message):
+    """Which account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAccountRequest: _TypeAlias = GetAccountRequest  # noqa: Y015
+
+@_typing.final
+class AccountState(_message.Message):
+    """What an account may do."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    TRADING_STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    CHANGED_AT_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    user_id: _builtins.str
+    """Its owner."""
+    status: _builtins.str
+    """ACTIVE, RESTRICTED (may only close positions) or CLOSED."""
+    trading_state: _builtins.str
+    """The kill switch: ACTIVE, REDUCING (sales only) or HALTED."""
+    reason: _builtins.str
+    """Why it is so; may be empty."""
+    actor: _builtins.str
+    """Who set it: admin:<user id>, or position where a rule of the books did; may be empty."""
+    @_builtins.property
+    def changed_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was set; absent where it never was."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        status: _builtins.str = ...,
+        trading_state: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        changed_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "actor", b"actor", "changed_at", b"changed_at", "reason", b"reason", "status", b"status", "trading_state", b"trading_state", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountState: _TypeAlias = AccountState  # noqa: Y015
+
+@_typing.final
+class GetAccountResponse(_message.Message):
+    """The account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def account(self) -> Global___AccountState:
+        """The account."""
+
+    def __init__(
+        self,
+        *,
+        account: Global___AccountState | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAccountResponse: _TypeAlias = GetAccountResponse  # noqa: Y015
+
+@_typing.final
+class SetAccountStateRequest(_message.Message):
+    """What is to change; an empty field stays as it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    TRADING_STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    status: _builtins.str
+    """ACTIVE, RESTRICTED or CLOSED."""
+    trading_state: _builtins.str
+    """ACTIVE, REDUCING or HALTED."""
+    reason: _builtins.str
+    """Why: a sentence for the audit log."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        status: _builtins.str = ...,
+        trading_state: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "reason", b"reason", "status", b"status", "trading_state", b"trading_state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAccountStateRequest: _TypeAlias = SetAccountStateRequest  # noqa: Y015
+
+@_typing.final
+class SetAccountStateResponse(_message.Message):
+    """The account as it is now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def account(self) -> Global___AccountState:
+        """The account."""
+
+    def __init__(
+        self,
+        *,
+        account: Global___AccountState | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAccountStateResponse: _TypeAlias = SetAccountStateResponse  # noqa: Y015

@@ -50,6 +50,21 @@ class PositionServiceStub:
                 request_serializer=hub_dot_position_dot_v1_dot_position__pb2.SettleHoldsRequest.SerializeToString,
                 response_deserializer=hub_dot_position_dot_v1_dot_position__pb2.SettleHoldsResponse.FromString,
                 _registered_method=True)
+        self.RepriceHolds = channel.unary_unary(
+                '/hub.position.v1.PositionService/RepriceHolds',
+                request_serializer=hub_dot_position_dot_v1_dot_position__pb2.RepriceHoldsRequest.SerializeToString,
+                response_deserializer=hub_dot_position_dot_v1_dot_position__pb2.RepriceHoldsResponse.FromString,
+                _registered_method=True)
+        self.GetAccount = channel.unary_unary(
+                '/hub.position.v1.PositionService/GetAccount',
+                request_serializer=hub_dot_position_dot_v1_dot_position__pb2.GetAccountRequest.SerializeToString,
+                response_deserializer=hub_dot_position_dot_v1_dot_position__pb2.GetAccountResponse.FromString,
+                _registered_method=True)
+        self.SetAccountState = channel.unary_unary(
+                '/hub.position.v1.PositionService/SetAccountState',
+                request_serializer=hub_dot_position_dot_v1_dot_position__pb2.SetAccountStateRequest.SerializeToString,
+                response_deserializer=hub_dot_position_dot_v1_dot_position__pb2.SetAccountStateResponse.FromString,
+                _registered_method=True)
         self.GetBalance = channel.unary_unary(
                 '/hub.position.v1.PositionService/GetBalance',
                 request_serializer=hub_dot_position_dot_v1_dot_position__pb2.GetBalanceRequest.SerializeToString,
@@ -87,6 +102,27 @@ class PositionServiceServicer:
 
     def SettleHolds(self, request, context):
         """Marks holds whose order exists and releases holds whose order never will. Only the order service's sweeper may call it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RepriceHolds(self, request, context):
+        """Gives holds another price per share, a batch. A hold whose price rises needs the cash for it. Only the order service may call it. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAccount(self, request, context):
+        """Who an account belongs to and what it may do. For administrators, through the gateway.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAccountState(self, request, context):
+        """Sets what an account may do: its status and the kill switch. For administrators, through the gateway.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,6 +166,21 @@ def add_PositionServiceServicer_to_server(servicer, server):
                     servicer.SettleHolds,
                     request_deserializer=hub_dot_position_dot_v1_dot_position__pb2.SettleHoldsRequest.FromString,
                     response_serializer=hub_dot_position_dot_v1_dot_position__pb2.SettleHoldsResponse.SerializeToString,
+            ),
+            'RepriceHolds': grpc.unary_unary_rpc_method_handler(
+                    servicer.RepriceHolds,
+                    request_deserializer=hub_dot_position_dot_v1_dot_position__pb2.RepriceHoldsRequest.FromString,
+                    response_serializer=hub_dot_position_dot_v1_dot_position__pb2.RepriceHoldsResponse.SerializeToString,
+            ),
+            'GetAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccount,
+                    request_deserializer=hub_dot_position_dot_v1_dot_position__pb2.GetAccountRequest.FromString,
+                    response_serializer=hub_dot_position_dot_v1_dot_position__pb2.GetAccountResponse.SerializeToString,
+            ),
+            'SetAccountState': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAccountState,
+                    request_deserializer=hub_dot_position_dot_v1_dot_position__pb2.SetAccountStateRequest.FromString,
+                    response_serializer=hub_dot_position_dot_v1_dot_position__pb2.SetAccountStateResponse.SerializeToString,
             ),
             'GetBalance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBalance,
@@ -229,6 +280,87 @@ class PositionService:
             '/hub.position.v1.PositionService/SettleHolds',
             hub_dot_position_dot_v1_dot_position__pb2.SettleHoldsRequest.SerializeToString,
             hub_dot_position_dot_v1_dot_position__pb2.SettleHoldsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RepriceHolds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.position.v1.PositionService/RepriceHolds',
+            hub_dot_position_dot_v1_dot_position__pb2.RepriceHoldsRequest.SerializeToString,
+            hub_dot_position_dot_v1_dot_position__pb2.RepriceHoldsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.position.v1.PositionService/GetAccount',
+            hub_dot_position_dot_v1_dot_position__pb2.GetAccountRequest.SerializeToString,
+            hub_dot_position_dot_v1_dot_position__pb2.GetAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAccountState(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.position.v1.PositionService/SetAccountState',
+            hub_dot_position_dot_v1_dot_position__pb2.SetAccountStateRequest.SerializeToString,
+            hub_dot_position_dot_v1_dot_position__pb2.SetAccountStateResponse.FromString,
             options,
             channel_credentials,
             insecure,

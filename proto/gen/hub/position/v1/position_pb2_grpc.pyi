@@ -22,6 +22,12 @@ class PositionServiceStub:
     """Holds that no order has vouched for yet, oldest first. Only the order service's sweeper may call it."""
     SettleHolds: _aio.UnaryUnaryMultiCallable[_position_pb2.SettleHoldsRequest, _position_pb2.SettleHoldsResponse]
     """Marks holds whose order exists and releases holds whose order never will. Only the order service's sweeper may call it."""
+    RepriceHolds: _aio.UnaryUnaryMultiCallable[_position_pb2.RepriceHoldsRequest, _position_pb2.RepriceHoldsResponse]
+    """Gives holds another price per share, a batch. A hold whose price rises needs the cash for it. Only the order service may call it. Idempotent."""
+    GetAccount: _aio.UnaryUnaryMultiCallable[_position_pb2.GetAccountRequest, _position_pb2.GetAccountResponse]
+    """Who an account belongs to and what it may do. For administrators, through the gateway."""
+    SetAccountState: _aio.UnaryUnaryMultiCallable[_position_pb2.SetAccountStateRequest, _position_pb2.SetAccountStateResponse]
+    """Sets what an account may do: its status and the kill switch. For administrators, through the gateway."""
     GetBalance: _aio.UnaryUnaryMultiCallable[_position_pb2.GetBalanceRequest, _position_pb2.GetBalanceResponse]
     """The caller's cash. Opens the account on first touch."""
     ListPositions: _aio.UnaryUnaryMultiCallable[_position_pb2.ListPositionsRequest, _position_pb2.ListPositionsResponse]
@@ -55,6 +61,30 @@ class PositionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_position_pb2.SettleHoldsRequest, _abc.Awaitable[_position_pb2.SettleHoldsResponse]],
     ) -> _abc.Awaitable[_position_pb2.SettleHoldsResponse]:
         """Marks holds whose order exists and releases holds whose order never will. Only the order service's sweeper may call it."""
+
+    @_abc_1.abstractmethod
+    def RepriceHolds(
+        self,
+        request: _position_pb2.RepriceHoldsRequest,
+        context: _aio.ServicerContext[_position_pb2.RepriceHoldsRequest, _abc.Awaitable[_position_pb2.RepriceHoldsResponse]],
+    ) -> _abc.Awaitable[_position_pb2.RepriceHoldsResponse]:
+        """Gives holds another price per share, a batch. A hold whose price rises needs the cash for it. Only the order service may call it. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def GetAccount(
+        self,
+        request: _position_pb2.GetAccountRequest,
+        context: _aio.ServicerContext[_position_pb2.GetAccountRequest, _abc.Awaitable[_position_pb2.GetAccountResponse]],
+    ) -> _abc.Awaitable[_position_pb2.GetAccountResponse]:
+        """Who an account belongs to and what it may do. For administrators, through the gateway."""
+
+    @_abc_1.abstractmethod
+    def SetAccountState(
+        self,
+        request: _position_pb2.SetAccountStateRequest,
+        context: _aio.ServicerContext[_position_pb2.SetAccountStateRequest, _abc.Awaitable[_position_pb2.SetAccountStateResponse]],
+    ) -> _abc.Awaitable[_position_pb2.SetAccountStateResponse]:
+        """Sets what an account may do: its status and the kill switch. For administrators, through the gateway."""
 
     @_abc_1.abstractmethod
     def GetBalance(

@@ -1,0 +1,185 @@
+"""What can happen to an order. Every step answers the order after it and the record of it; the clock is
+passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from hub_money import money, to_text
+from hub_order.audit import Record
+from hub_order.domain.order import ZERO, Change, Execution, Order, Quote, Route
+from hub_order.domain.values import OPEN, TRANSITIONS, IllegalTransitionError, Reason, Side, Status
+
+
+def accepted(order: Order, *, quote: Quote | None) -> Change:
+    """A new order becomes durable."""
+    actor = f"user:{order.user_id}"
+    return _advance(order, "accepted", actor=actor, now=order.accepted_at, detail=_terms(order), quote=quote)
+
+
+def abandoned(order: Order) -> Change:
+    """A hold was placed, its order never became durable: it exists from now on as one that failed."""
+    dead = replace(order, status=Status.FAILED, reason=Reason.ABANDONED)
+    return _advance(dead, "abandoned", actor="sweeper", now=order.accepted_at)
+
+
+def as_accepted(order: Order) -> Order:
+    """The order as it was when it was accepted: what the first answer said."""
+    return replace(
+        order,
+        status=Status.PENDING,
+        reason="",
+        filled_quantity=ZERO,
+        filled_value=ZERO,
+        execution_count=0,
+        triggered_at=None,
+        ending="",
+        replaced_by=None,
+        version=1,
+        updated_at=order.accepted_at,
+    )
+
+
+def rest(order: Order, *, now: datetime, quote: Quote | None) -> Change:
+    """The order works from now on, and waits for a price."""
+    after = _moved(order, Status.PROCESSING)
+    return _advance(replace(after, rested=True), "working", actor="worker", now=now, quote=quote)
+
+
+def trigger(order: Order, *, stop_price: Decimal, now: datetime, quote: Quote) -> Change:
+    """The market has reached the stop."""
+    after = replace(order, triggered_at=now, stop_price=stop_price)
+    detail = {"stop_price": to_text(stop_price)}
+    return _advance(after, "triggered", actor="worker", now=now, detail=detail, quote=quote)
+
+
+def reprice(
+    order: Order, *, protection_price: Decimal, quantity: Decimal, now: datetime, quote: Quote
+) -> Change:
+    """An order that waited for the open is protected by a price of the open, and held by it."""
+    after = replace(order, protection_price=protection_price, quantity=quantity, reprice=False)
+    detail = {"protection_price": to_text(protection_price), "quantity": to_text(quantity)}
+    return _advance(after, "repriced", actor="worker", now=now, detail=detail, quote=quote)
+
+
+def send(order: Order, route: Route) -> Change:
+    """It goes to a venue that keeps it; what becomes of it is the venue's to say."""
+    after = replace(order, route=route)
+    if order.status is Status.PENDING:
+        after = replace(_moved(after, Status.PROCESSING), rested=True)
+    detail = {"venue": route.venue}
+    return _advance(after, "sent", actor="worker", now=route.routed_at, detail=detail, quote=route.quote)
+
+
+def returned(order: Order, *, now: datetime, detail: Mapping[str, str] | None = None) -> Change:
+    """The venue keeps it no longer: it rests with us again."""
+    after = replace(order, route=None, rested=True, venue_filled=None)
+    if order.status is Status.PENDING:
+        after = _moved(after, Status.PROCESSING)
+    return _advance(after, "returned", actor="venue", now=now, detail=detail)
+
+
+def ask_end(order: Order, status: Status, *, actor: str, now: datetime) -> Change:
+    """Its end is asked of the venue that has it."""
+    after = replace(order, ending=str(status), ending_actor=actor)
+    return _advance(after, "end_requested", actor=actor, now=now, detail={"end": str(status)})
+
+
+def count_on(order: Order, filled: Decimal, *, venue: str, now: datetime) -> Change:
+    """The venue is done with it and has filled so much: executions are still on their way."""
+    after = replace(order, venue_filled=filled)
+    detail = {"venue_filled": to_text(filled)}
+    return _advance(after, "awaits_executions", actor=f"venue:{venue}", now=now, detail=detail)
+
+
+def fill(order: Order, execution: Execution) -> Change:
+    """Adds an execution. Of an order that is final only the figures change."""
+    filled = order.filled_quantity + execution.quantity
+    value = order.filled_value + money(execution.quantity * execution.price)
+    after = replace(
+        order, filled_quantity=filled, filled_value=value, execution_count=order.execution_count + 1
+    )
+    if order.notional is not None and order.side is Side.BUY:
+        after = replace(after, quantity=filled + after.remaining_at(execution.price))
+    if not order.final:
+        after = _moved(after, Status.EXECUTED if filled >= after.quantity else Status.PARTIALLY_EXECUTED)
+        after = replace(after, rested=after.rested or after.status is Status.PARTIALLY_EXECUTED)
+        if after.final:
+            after = replace(after, route=None)
+    detail = {"execution_id": str(execution.execution_id), "quantity": to_text(execution.quantity)}
+    detail["price"] = to_text(execution.price)
+    if filled > after.quantity:
+        detail["beyond"] = to_text(filled - after.quantity)
+    actor, now = f"venue:{execution.venue}", execution.executed_at
+    change = _advance(after, "executed", actor=actor, now=now, detail=detail, quote=execution.quote)
+    return replace(change, execution=execution)
+
+
+def close(
+    order: Order, status: Status, *, reason: str = "", actor: str, now: datetime, quote: Quote | None = None
+) -> Change:
+    """Ends an order that is open."""
+    if status in OPEN:
+        raise IllegalTransitionError(f"{status} is not final")
+    after = replace(_moved(order, status), reason=reason, route=None)
+    return _advance(after, status.lower(), actor=actor, now=now, quote=quote)
+
+
+def succeed(order: Order, successor: Order, *, actor: str, now: datetime) -> Change:
+    """Ends an order because another one comes in its place."""
+    after = replace(_moved(order, Status.REPLACED), replaced_by=successor.order_id)
+    detail = {"replaced_by": str(successor.order_id)}
+    change = _advance(after, "replaced", actor=actor, now=now, detail=detail)
+    return replace(change, successor=successor)
+
+
+def _terms(order: Order) -> dict[str, str]:
+    terms = {"symbol": order.symbol, "side": str(order.side), "type": str(order.type)}
+    terms |= {"quantity": to_text(order.quantity), "time_in_force": str(order.time_in_force)}
+    prices = {
+        "worst_price": order.worst_price,
+        "stop_price": order.stop_price,
+        "trail_amount": order.trail_amount,
+        "trail_percent": order.trail_percent,
+        "notional": order.notional,
+    }
+    terms |= {name: to_text(price) for name, price in prices.items() if price is not None}
+    if order.replaces is not None:
+        terms["replaces"] = str(order.replaces)
+    return terms
+
+
+def _moved(order: Order, status: Status) -> Order:
+    if status is order.status and status is Status.PARTIALLY_EXECUTED:
+        return order
+    if status not in TRANSITIONS[order.status]:
+        raise IllegalTransitionError(f"{status} does not follow {order.status}")
+    return replace(order, status=status)
+
+
+def _advance(
+    order: Order,
+    kind: str,
+    *,
+    actor: str,
+    now: datetime,
+    detail: Mapping[str, str] | None = None,
+    quote: Quote | None = None,
+) -> Change:
+    record = Record(
+        order_id=order.order_id,
+        version=order.version + 1,
+        account_id=order.account_id,
+        kind=kind,
+        status=order.status,
+        reason=order.reason,
+        actor=actor,
+        occurred_at=now,
+        detail=detail or {},
+        quote=None if quote is None else quote.texts(),
+        prev_hash=order.chain,
+    )
+    return Change(replace(order, version=record.version, chain=record.hash, updated_at=now), record)

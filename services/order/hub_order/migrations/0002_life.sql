@@ -1,0 +1,154 @@
+-- squawk-ignore-file ban-drop-constraint, constraint-missing-not-valid, require-concurrent-index-creation
+-- (constraints are only widened, and no table is large yet where this is applied)
+
+-- The whole life of an order: stops, trailing stops, cash amounts, ends by time and by replacement, venues that keep
+-- an order until they answer; and what is kept beside the orders.
+
+ALTER TABLE orders
+    ADD COLUMN stop_price numeric(20, 8),
+    ADD COLUMN trail_amount numeric(20, 8),
+    ADD COLUMN trail_percent numeric(20, 8),
+    ADD COLUMN notional numeric(20, 8),
+    ADD COLUMN extended_hours boolean NOT NULL DEFAULT false,
+    ADD COLUMN replaced_by uuid,
+    ADD COLUMN reprice boolean NOT NULL DEFAULT false,
+    ADD COLUMN triggered_at timestamptz,
+    -- Where it is while a venue keeps it: venue, quote, time.
+    ADD COLUMN route jsonb,
+    ADD COLUMN ending text NOT NULL DEFAULT '',
+    ADD COLUMN ending_actor text NOT NULL DEFAULT '',
+    -- All that the venue says it filled, while not all of that has been heard of.
+    ADD COLUMN venue_filled numeric(20, 8),
+    -- In the market's time.
+    ADD COLUMN expires_at timestamptz;
+
+ALTER TABLE orders
+    DROP CONSTRAINT orders_type,
+    DROP CONSTRAINT orders_time_in_force,
+    DROP CONSTRAINT orders_limit_price,
+    DROP CONSTRAINT orders_protection_price;
+
+ALTER TABLE orders
+    ADD CONSTRAINT orders_type CHECK (type IN ('MARKET', 'LIMIT', 'STOP_LOSS', 'STOP_LIMIT', 'TRAILING_STOP'))
+        NOT VALID,
+    ADD CONSTRAINT orders_time_in_force CHECK (time_in_force IN ('DAY', 'GTC', 'IOC', 'FOK')) NOT VALID,
+    ADD CONSTRAINT orders_limit_price CHECK (
+        (type IN ('LIMIT', 'STOP_LIMIT')) = (limit_price IS NOT NULL) AND limit_price > 0) NOT VALID,
+    ADD CONSTRAINT orders_protection_price CHECK (
+        CASE WHEN type IN ('MARKET', 'STOP_LOSS', 'TRAILING_STOP') AND side = 'BUY' AND reason <> 'ABANDONED'
+             THEN protection_price IS NOT NULL AND protection_price > 0
+             ELSE protection_price IS NULL END) NOT VALID,
+    ADD CONSTRAINT orders_stop_price CHECK (
+        CASE WHEN type IN ('STOP_LOSS', 'STOP_LIMIT') THEN stop_price IS NOT NULL AND stop_price > 0
+             WHEN type = 'TRAILING_STOP' THEN (stop_price IS NOT NULL) = (triggered_at IS NOT NULL)
+             ELSE stop_price IS NULL AND triggered_at IS NULL END) NOT VALID,
+    ADD CONSTRAINT orders_trail CHECK (
+        num_nonnulls(trail_amount, trail_percent) = CASE WHEN type = 'TRAILING_STOP' THEN 1 ELSE 0 END
+        AND (trail_amount IS NULL OR trail_amount > 0)
+        AND (trail_percent IS NULL OR (trail_percent > 0 AND trail_percent < 100))) NOT VALID,
+    ADD CONSTRAINT orders_notional CHECK (notional IS NULL OR (type = 'MARKET' AND notional > 0)) NOT VALID,
+    ADD CONSTRAINT orders_ending CHECK (ending IN ('', 'CANCELLED', 'EXPIRED')) NOT VALID,
+    ADD CONSTRAINT orders_replaced CHECK ((status = 'REPLACED') = (replaced_by IS NOT NULL)) NOT VALID;
+
+ALTER TABLE orders
+    VALIDATE CONSTRAINT orders_type,
+    VALIDATE CONSTRAINT orders_time_in_force,
+    VALIDATE CONSTRAINT orders_limit_price,
+    VALIDATE CONSTRAINT orders_protection_price,
+    VALIDATE CONSTRAINT orders_stop_price,
+    VALIDATE CONSTRAINT orders_trail,
+    VALIDATE CONSTRAINT orders_notional,
+    VALIDATE CONSTRAINT orders_ending,
+    VALIDATE CONSTRAINT orders_replaced;
+
+-- Orders that are filled at once are in none of these: they never rest.
+CREATE INDEX orders_expiring ON orders (expires_at, id)
+    WHERE expires_at IS NOT NULL AND rested AND status IN ('PROCESSING', 'PARTIALLY_EXECUTED');
+CREATE INDEX orders_resting_of_account ON orders (account_id, symbol, side)
+    WHERE rested AND status IN ('PROCESSING', 'PARTIALLY_EXECUTED');
+CREATE INDEX orders_at_venue ON orders (id) WHERE route IS NOT NULL;
+CREATE INDEX orders_ended_of_account ON orders (account_id, status, id)
+    WHERE status IN ('CANCELLED', 'EXPIRED', 'REPLACED', 'FAILED');
+CREATE INDEX orders_of_account_and_symbol ON orders (account_id, symbol, id);
+
+-- The blotter.
+CREATE INDEX executions_of_account ON executions (account_id, executed_at, id);
+CREATE INDEX executions_in_time ON executions (executed_at, id);
+
+-- Executions that no order of ours explains: facts that a person has to look at.
+CREATE TABLE stray_executions (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    venue text NOT NULL,
+    venue_execution_id text NOT NULL,
+    order_id uuid NOT NULL,
+    quantity numeric(20, 8) NOT NULL,
+    price numeric(20, 8) NOT NULL,
+    venue_time timestamptz NOT NULL,
+    received_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (venue, order_id, venue_execution_id)
+);
+
+-- What was not done and why: requests about orders that were refused. Append-only; each carries the hash of the one
+-- before of the same order.
+CREATE TABLE refusals (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    order_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    request text NOT NULL,
+    code text NOT NULL,
+    field text NOT NULL,
+    sentence text NOT NULL,
+    actor text NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    detail jsonb NOT NULL,
+    quote jsonb,
+    prev_hash bytea NOT NULL,
+    hash bytea NOT NULL
+);
+CREATE INDEX refusals_of_order ON refusals (order_id, id);
+CREATE INDEX refusals_of_account ON refusals (account_id, id);
+CREATE TRIGGER refusals_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON refusals
+    FOR EACH STATEMENT EXECUTE FUNCTION order_events_append_only();
+
+-- A day's end: how many chains and records there were, and a hash over all their heads.
+CREATE TABLE audit_anchors (
+    day date PRIMARY KEY,
+    orders bigint NOT NULL,
+    records bigint NOT NULL,
+    refusals bigint NOT NULL,
+    executions bigint NOT NULL,
+    digest bytea NOT NULL,
+    prev_digest bytea NOT NULL,
+    made_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TRIGGER audit_anchors_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_anchors
+    FOR EACH STATEMENT EXECUTE FUNCTION order_events_append_only();
+
+-- Limits of single accounts, instead of those of the settings.
+CREATE TABLE account_limits (
+    account_id uuid PRIMARY KEY,
+    most_value numeric(20, 8) CHECK (most_value > 0),
+    most_quantity numeric(20, 8) CHECK (most_quantity > 0),
+    most_position numeric(20, 8) CHECK (most_position > 0),
+    orders_per_minute integer CHECK (orders_per_minute > 0),
+    reason text NOT NULL,
+    actor text NOT NULL,
+    changed_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Who leads a job that only one may do: each leader draws a new epoch and says again and again that it lives.
+CREATE TABLE leaderships (
+    name text PRIMARY KEY,
+    epoch bigint NOT NULL,
+    backend integer NOT NULL,
+    beat_at timestamptz NOT NULL
+);
+
+-- How far the market went in each stretch of time, for trailing stops: what a trigger that starts anew has not seen.
+CREATE TABLE quote_extremes (
+    symbol text NOT NULL,
+    starts_at timestamptz NOT NULL,
+    high_bid numeric(20, 8) NOT NULL,
+    low_ask numeric(20, 8) NOT NULL,
+    PRIMARY KEY (symbol, starts_at)
+);
