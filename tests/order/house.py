@@ -21,14 +21,19 @@ from hub.position.v1 import position_pb2_grpc
 from hub_batching import Batcher
 from hub_order.clients import HoldRequest, Market, Position
 from hub_order.domain import Order, Side, hold_id_of
+from hub_order.risk import Policy
 from hub_order.rpc import MOST_ITEMS, OrderService
-from hub_order.store import Acceptance, Orders, Sweeping
+from hub_order.store import Acceptance, Orders, OwnOrders, Replacing, Sweeping
 from hub_order.usecases.accept import accept
 from hub_order.usecases.answers import Claim, Found, earlier
-from hub_order.usecases.execute import Floor, Task, execute
-from hub_order.usecases.submit import Desk
+from hub_order.usecases.desk import Desk
+from hub_order.usecases.execute import Floor, execute
+from hub_order.usecases.plan import Task
+from hub_order.usecases.replace import Exchange
+from hub_order.usecases.standing import AccountDesk
 from hub_order.usecases.sweep import sweep_holds
-from hub_order.venue import SimulatedVenue
+from hub_order.usecases.venue_reports import VenueDesk
+from hub_order.venue import SimulatedVenue, Venue
 from hub_postgres import Pool, connect_pool
 from hub_rpc import Server, calling_as, connect
 from hub_runtime import Address, utc_now, uuid7
@@ -73,7 +78,11 @@ class House:
 
     def floor_with(self, **fields: Any) -> Floor:
         values: dict[str, Any] = {"market": self.market, "venue": SimulatedVenue(), "pauses_s": ()}
+        values |= {"position": self.position, "price_protection": build.LIMITS.price_protection}
         return Floor(orders=self.orders, **{"max_age": timedelta(seconds=120), **values, **fields})
+
+    def venue_desk(self, venue: Venue | None = None, **fields: Any) -> VenueDesk:
+        return VenueDesk(venue=venue or self.floor.venue, orders=self.orders, clock=utc_now, **fields)
 
     async def submit_all(
         self, items: Sequence[order_pb2.OrderSubmission]
@@ -161,7 +170,8 @@ async def order_house(database: Database, tls: Tls) -> AsyncIterator[House]:
         to_position = await enter(connect(f"127.0.0.1:{server.port}", tls.files("order"), "position"))
         position = Position(to_position)
         desk = await _desk(stack, pool, position, tape)
-        service = OrderService(trust=keys.trust(), desk=desk, orders=Orders(pool))
+        exchange = Exchange(orders=Orders(pool), replacing=Replacing(pool), position=position)
+        service = OrderService(trust=keys.trust(), desk=desk, exchange=exchange)
         register = partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service)
         server = await enter(_server(tls, "order", GATEWAY, register))
         target = f"127.0.0.1:{server.port}"
@@ -183,7 +193,11 @@ async def _desk(stack: AsyncExitStack, pool: Pool, position: Position, tape: Tap
     enter = stack.enter_async_context
     return Desk(
         market=Market(tape.cache, max_age_s=10),
-        limits=build.LIMITS,
+        policy=Policy(build.LIMITS),
+        accounts=AccountDesk(
+            own_limits=lambda _: None,
+            own_orders=await enter(Batcher(OwnOrders(pool).of, limit=MOST_ITEMS, name="own orders")),
+        ),
         answers=await enter(Batcher(find, limit=MOST_ITEMS, name="answers")),
         holds=await enter(Batcher(position.place_holds, limit=MOST_ITEMS, name="holds")),
         accepts=await enter(Batcher(take, limit=MOST_ITEMS, name="accepts")),

@@ -104,6 +104,29 @@ class Books(position_pb2_grpc.PositionServiceServicer):
                 return hold_id
         return None
 
+    async def RepriceHolds(  # noqa: N802
+        self, request: position_pb2.RepriceHoldsRequest, context: Context
+    ) -> position_pb2.RepriceHoldsResponse:
+        return position_pb2.RepriceHoldsResponse(results=[self._reprice(item) for item in request.items])
+
+    def _reprice(self, item: position_pb2.HoldPrice) -> position_pb2.HoldResult:
+        hold = self.holds[item.hold_id]
+        needed = Decimal(hold.request.quantity) * Decimal(item.unit_price)
+        if needed > self.cash - self.held(hold.request.account_id) + hold.cash:
+            return position_pb2.HoldResult(hold_id=item.hold_id, code="insufficient_funds")
+        hold.request.unit_price = item.unit_price
+        return position_pb2.HoldResult(hold_id=item.hold_id, granted=True, standing_hold_id=item.hold_id)
+
+    async def GetAccount(  # noqa: N802
+        self, request: position_pb2.GetAccountRequest, context: Context
+    ) -> position_pb2.GetAccountResponse:
+        raise NotImplementedError
+
+    async def SetAccountState(  # noqa: N802
+        self, request: position_pb2.SetAccountStateRequest, context: Context
+    ) -> position_pb2.SetAccountStateResponse:
+        raise NotImplementedError
+
     async def ListUnconfirmedHolds(  # noqa: N802
         self, request: position_pb2.ListUnconfirmedHoldsRequest, context: Context
     ) -> position_pb2.ListUnconfirmedHoldsResponse:
@@ -188,11 +211,9 @@ class Tape:
             seq=self.seq[symbol],
             bid=bid,
             ask=ask,
-            bid_size="500",
-            ask_size="500",
             market_time=timestamp(market_time),
             received_at=timestamp(self.clock() - age),
-            **extremes,
+            **{"bid_size": "500", "ask_size": "500", **extremes},
         )
         message = market_data_pb2.StreamQuotesResponse(quotes=[quote], market_time=timestamp(market_time))
         self.cache.apply(message)

@@ -15,12 +15,16 @@ from hub.order.v1 import order_pb2
 from hub_errors import Refused
 from hub_order import audit
 from hub_order.clients import Market
-from hub_order.domain import Order, Quote, Status, execution_id_of
-from hub_order.usecases.execute import Task, execute
-from hub_order.venue import Fill
+from hub_order.domain import Quote, Status, execution_id_of
+from hub_order.usecases.execute import execute
+from hub_order.usecases.plan import Task
+from hub_order.venue import FillModel, SimulatedVenue
 from tests.order import build
 from tests.order.house import House
 from tests.support.tokens import TokenUser as User
+
+SHOWN_ONLY = SimulatedVenue(FillModel(participation=True))
+"""Fills at most what a quote shows."""
 
 
 async def types(house: House, exchange: str = "positions") -> list[str]:
@@ -113,9 +117,9 @@ async def test_what_two_triggers_hand_over_from_one_quote_is_filled_once(house: 
 
 async def test_a_quote_that_has_filled_a_part_fills_nothing_more(house: House, user: User) -> None:
     order_id = await house.resting(user)
-    quote = build.quote(bid="93", ask="94", seq=7)
-    await handed(house, order_id, quote=quote, venue=HalfVenue())
-    await handed(house, order_id, quote=quote, venue=HalfVenue())
+    quote = build.quote(bid="93", ask="94", seq=7, ask_size=Decimal(5))
+    await handed(house, order_id, quote=quote, venue=SHOWN_ONLY)
+    await handed(house, order_id, quote=quote, venue=SHOWN_ONLY)
     order = await house.order(order_id)
     assert (order.status, order.filled_quantity) == (Status.PARTIALLY_EXECUTED, Decimal(5))
     await handed(house, order_id, quote=build.quote(bid="93", ask="94", seq=8))
@@ -139,7 +143,8 @@ async def test_a_market_purchase_is_never_filled_above_its_protection(house: Hou
 
 async def test_what_is_left_of_a_purchase_above_its_protection_is_closed(house: House, user: User) -> None:
     order_id = await house.accepted(user)
-    await execute([Task(order_id, "")], floor=house.floor_with(venue=HalfVenue()))
+    house.tape.quote("AAPL", "99", "100", ask_size="5")
+    await execute([Task(order_id, "")], floor=house.floor_with(venue=SHOWN_ONLY))
     await handed(house, order_id, quote=build.quote(ask="106", seq=9))
     order = await house.order(order_id)
     assert (order.status, order.reason) == (Status.FAILED, "PRICE_PROTECTION")
@@ -257,13 +262,3 @@ class LateMarket(Market):
     def usable(self, symbol: str) -> Quote | None:
         self.looks += 1
         return super().usable(symbol) if self.looks > 2 else None
-
-
-class HalfVenue:
-    """Fills half of an order."""
-
-    name = "half"
-
-    def fill(self, order: Order, quote: Quote) -> Fill:
-        name = f"half-{order.order_id}-{quote.epoch}-{quote.seq}"
-        return Fill(name, order.quantity / 2, quote.ask, quote.market_time)

@@ -53,7 +53,7 @@ class Broker:
     handled: list[str] = field(default_factory=list)
 
     async def work(self, events: Sequence[event_pb2.Envelope]) -> None:
-        await handle(events, floor=self.house.floor)
+        await handle(events, floor=self.house.floor, desk=self.house.venue_desk())
         self.handled += [event.type for event in events]
 
     async def status(self, order_id: UUID) -> Status:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hub_order.domain import Order, Quote, Side, Status
 from hub_order.resting import Hand, RestingOrders
-from hub_order.venue import SimulatedVenue
+from hub_order.venue import FillModel
 from tests.order import build
 
 PRICES = st.integers(90, 110).map(str)
@@ -36,7 +36,7 @@ def ids(hands: list[Hand]) -> set[UUID]:
 def test_it_hands_over_what_the_venue_would_fill(
     orders: list[tuple[Side, str | None]], quotes: list[tuple[str, int]]
 ) -> None:
-    memory, venue = RestingOrders(), SimulatedVenue()
+    memory, venue = RestingOrders(), FillModel()
     waiting = {
         order.order_id: order
         for side, price in orders

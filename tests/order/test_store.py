@@ -19,7 +19,7 @@ from tests.order.house import House
 from tests.support.tokens import TokenUser as User
 
 MOVE = "UPDATE orders SET status = $2, reason = 'WHY', version = version + 1, filled_quantity = $3, \
-        execution_count = $4 WHERE id = $1"
+        execution_count = $4, replaced_by = CASE WHEN $2 = 'REPLACED' THEN id END WHERE id = $1"
 
 
 async def test_the_sql_guard_allows_exactly_the_transition_table(house: House) -> None:
@@ -30,7 +30,10 @@ async def test_the_sql_guard_allows_exactly_the_transition_table(house: House) -
             order_id = uuid4()
             filled, count = (10, 1) if Status.EXECUTED in {before, after} else (0, 0)
             fresh = build.order(order_id=order_id, version=1, status=before, reason="WHY")
-            fresh = replace(fresh, filled_quantity=Decimal(filled), execution_count=count)
+            successor = uuid4() if before is Status.REPLACED else None
+            fresh = replace(
+                fresh, filled_quantity=Decimal(filled), execution_count=count, replaced_by=successor
+            )
             await connection.execute(rows.INSERT_ORDERS, *rows.columns([rows.order_values(fresh)]))
             allowed = after is before or after in TRANSITIONS[before]
             if allowed:

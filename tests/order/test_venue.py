@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub_order.domain import Order, Side, fill
-from hub_order.venue import SimulatedVenue, execution_of
+from hub_order.venue import FillModel
 from tests.order import build
 
-venue = SimulatedVenue()
+venue = FillModel()
 PRICES = st.decimals("1", "200", places=2)
 
 
@@ -56,7 +56,7 @@ def test_the_id_of_a_fill_follows_from_the_order_and_the_quote() -> None:
     for quote in (build.quote(), build.quote(), build.quote(seq=2), build.quote(epoch=2)):
         filled = venue.fill(order, quote)
         assert filled is not None
-        ids.append(execution_of(venue, order, quote, filled, now=build.NOW).execution_id)
+        ids.append(filled.venue_execution_id)
     assert ids[0] == ids[1]
     assert len(set(ids)) == 3
 

@@ -15,7 +15,7 @@ from hub_events.amqp import Amqp, Link
 from hub_events.envelope import unpack
 from hub_events.failures import UnknownEvent, Verdict, bury, put_aside, reason_of, verdict
 from hub_events.topology import Family
-from hub_runtime import SIZE_BUCKETS, Backoff, counter, gauge, get_logger, histogram
+from hub_runtime import SIZE_BUCKETS, Backoff, counter, crash_point, gauge, get_logger, histogram
 
 MOST_EVENTS = 512
 CONSUME_TIMEOUT_S = 5.0
@@ -121,6 +121,7 @@ class _Worker:
 
     async def work(self, taken: Sequence[tuple[Delivery, list[event_pb2.Envelope]]]) -> None:
         """Handles, then acknowledges; if the link breaks before, everything comes again."""
+        crash_point(f"consume.{self._family.name}.before_handle")
         known: list[Arrived] = []
         for delivery, events in taken:
             if not events:
@@ -138,8 +139,10 @@ class _Worker:
                     len(known)
                 )
                 await self._settle(known)
+            crash_point(f"consume.{self._family.name}.before_ack")
             for delivery, _ in taken:
                 await delivery.message.ack()
+            crash_point(f"consume.{self._family.name}.after_ack")
         finally:
             self._in_flight.set(0)
             self._paused.set(0)

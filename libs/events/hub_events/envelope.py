@@ -14,8 +14,11 @@ Payload = (
     | event_pb2.OrderTriggered
     | event_pb2.OrderExecuted
     | event_pb2.OrderClosed
+    | event_pb2.OrderReplaced
+    | event_pb2.OrderCancelRequested
     | event_pb2.PositionChanged
     | event_pb2.AccountChanged
+    | event_pb2.TradeSettled
 )
 
 _FIELDS: Final = {

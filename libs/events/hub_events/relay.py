@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from hub_events.amqp import Amqp, Link
 from hub_events.envelope import pack
 from hub_postgres import Connection, Pool, Wakeup
-from hub_runtime import SIZE_BUCKETS, counter, gauge, get_logger, histogram, utc_now
+from hub_runtime import SIZE_BUCKETS, counter, crash_point, gauge, get_logger, histogram, utc_now
 
 EVENTS_PER_MESSAGE: Final = 256
 ROWS_PER_ROUND: Final = 2048
@@ -80,13 +80,17 @@ class Relay:
         """How many rows there were. One message at a time is unconfirmed per shard, so that order is kept."""
         rows = [Row(*record) for record in await connection.fetch(_SELECT, ROWS_PER_ROUND)]
         self._lag.set((utc_now() - rows[0].created_at).total_seconds() if rows else 0)
+        if rows:
+            crash_point(f"relay.{self._name}.before_publish")
         groups: dict[tuple[str, str], list[Row]] = {}
         for row in rows:
             groups.setdefault((row.exchange, row.routing_key), []).append(row)
         confirmed: list[int] = []
         faults = await asyncio.gather(*(self._publish(link, group, confirmed) for group in groups.values()))
         if confirmed:
+            crash_point(f"relay.{self._name}.before_delete")
             await connection.execute(_DELETE, confirmed)
+            crash_point(f"relay.{self._name}.after_delete")
         for fault in faults:
             if fault is not None:
                 raise fault

@@ -13,6 +13,7 @@ from hub_runtime.common_settings import (
     TlsSettings,
     secret,
 )
+from hub_runtime.crash_points import CrashPointError, crash_point
 from hub_runtime.ids import uuid7
 from hub_runtime.log import get_logger, set_up_logging
 from hub_runtime.metrics import FAST_BUCKETS, SIZE_BUCKETS, counter, gauge, histogram
@@ -47,6 +48,7 @@ __all__ = [
     "AmqpSettings",
     "Backoff",
     "Clock",
+    "CrashPointError",
     "DatabaseSettings",
     "GrpcSettings",
     "Process",
@@ -58,6 +60,7 @@ __all__ = [
     "TlsSettings",
     "Tracing",
     "counter",
+    "crash_point",
     "current_traceparent",
     "describe",
     "gauge",

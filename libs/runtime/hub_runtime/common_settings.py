@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
+from hub_runtime.crash_points import parse_crash_points
 from hub_runtime.settings import Address, Settings, SettingsError, one_of, ratio, setting, url
 
 
@@ -37,6 +38,16 @@ class ProcessSettings(Settings):
     )
     trace_ratio: float = setting("share of traces that are sampled at their root", default=0.01, parse=ratio)
     drain_s: float = setting("seconds between turning unready and closing", default=0.3)
+    crash_points: str = setting(
+        "for tests: places where the process dies, as name=kill; refused in production",
+        default="",
+        parse=parse_crash_points,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.crash_points and self.environment == "production":
+            raise SettingsError(["HUB_CRASH_POINTS: must be empty in production"])
 
 
 @dataclass(frozen=True)

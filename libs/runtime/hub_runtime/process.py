@@ -17,6 +17,7 @@ import uvloop
 from hub_runtime.admin import AdminServer
 from hub_runtime.command_line import parse_command_line
 from hub_runtime.common_settings import ProcessSettings
+from hub_runtime.crash_points import arm
 from hub_runtime.log import get_logger, set_up_logging
 from hub_runtime.metrics import gauge
 from hub_runtime.settings import SettingsError
@@ -127,6 +128,7 @@ def main(  # noqa: PLR0917 - reads as one table in every `__main__`
     chosen = parse_command_line(name, description, jobs, settings_type, can_migrate=migrate is not None)
     settings: P = chosen.settings
     set_up_logging(name, level=settings.log_level, style=settings.log_format)
+    arm(settings.crash_points)
     tracing = set_up_tracing(
         name, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio, environment=settings.environment
     )

@@ -16,15 +16,30 @@ from hub_market_client import QuoteCache
 from hub_order.clients import Market, Position
 from hub_order.handover import hand_over
 from hub_order.rpc import MOST_ITEMS, OrderService
+from hub_order.rpc_admin import OrderAdminService
 from hub_order.settings import OrderSettings
-from hub_order.store import RESTING_CHANNEL, Acceptance, Orders, Sweeping
+from hub_order.store import (
+    LIMITS_CHANNEL,
+    RESTING_CHANNEL,
+    Acceptance,
+    LimitsStore,
+    Opposition,
+    Orders,
+    OwnOrders,
+    Question,
+    Replacing,
+    Sweeping,
+)
 from hub_order.sweeper import Sweeper
 from hub_order.trigger import Trigger
 from hub_order.usecases.accept import accept
 from hub_order.usecases.answers import Claim, Found, earlier
+from hub_order.usecases.desk import Desk
 from hub_order.usecases.execute import Floor
-from hub_order.usecases.submit import Desk
-from hub_order.venue import SimulatedVenue
+from hub_order.usecases.limits import LimitsCopy
+from hub_order.usecases.replace import Exchange
+from hub_order.usecases.standing import AccountDesk
+from hub_order.usecases.venue_reports import VenueDesk
 from hub_order.worker import handle
 from hub_postgres import DatabaseProbe, Pool, Wakeup, holding_lock, migrate, pooled
 from hub_rpc import Breaker, CallTable, Server, connect, peer_state
@@ -32,19 +47,23 @@ from hub_runtime import Process, main, supervised, utc_now
 
 DESCRIPTION = "accepts orders, brings them to a venue and records what became of them"
 JOBS = {
-    "serve": "OrderService over gRPC: submit, read, list, cancel",
+    "serve": "OrderService over gRPC: submit, read, list, cancel, replace, close",
     "work": "executes new orders and resting ones that can be filled",
     "trigger": "watches resting orders against the live quotes (one of many instances does)",
     "relay": "moves the outbox to the broker (one of many instances does)",
     "sweep": "releases holds without an order, fails market orders without a price",
 }
-CALL_TABLE: CallTable = {"hub.order.v1.OrderService": {"*": frozenset({"gateway"})}}
+CALL_TABLE: CallTable = {
+    "hub.order.v1.OrderService": {"*": frozenset({"gateway"})},
+    "hub.order.v1.OrderAdminService": {"*": frozenset({"gateway"})},
+}
 
 
 @dataclass(frozen=True)
 class Stores:
     orders: Orders
     acceptance: Acceptance
+    replacing: Replacing
     sweeping: Sweeping
 
 
@@ -53,7 +72,7 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
     probe = DatabaseProbe(pool, package="hub_order")
     process.spawn(probe.run(), "database probe")
     process.ready("database", probe.state)
-    stores = Stores(Orders(pool), Acceptance(pool), Sweeping(pool))
+    stores = Stores(Orders(pool), Acceptance(pool), Replacing(pool), Sweeping(pool))
     amqp = Amqp(settings.amqp_url, settings.amqp_password, name="order")
     information = {"database": probe.state}
     if jobs & {"work", "trigger", "relay"}:
@@ -63,15 +82,15 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
         _relay(settings, process, pool, amqp)
     if jobs & {"serve", "work", "trigger", "sweep"}:
         market = await _follow_market(settings, process)
-        if "work" in jobs:
-            _work(settings, process, stores, amqp, market)
         if "trigger" in jobs:
             _trigger(settings, process, stores, amqp, market)
-    if jobs & {"serve", "sweep"}:
+    if jobs & {"serve", "work", "sweep"}:
         breaker = Breaker("position")
         channel = await _channel(settings, process, settings.position_target, "position", breaker)
         information["position"] = peer_state(channel, breaker)
         position = Position(channel)
+        if "work" in jobs:
+            _work(settings, process, amqp, _floor(settings, stores, position, market))
         if "sweep" in jobs:
             _sweep(settings, process, stores, position, market)
         if "serve" in jobs:
@@ -94,22 +113,37 @@ async def _serve(
     process.spawn(trust.watch(await _channel(settings, process, settings.auth_target, "auth")), "trust")
     find = partial(_earlier, acceptance=stores.acceptance)
     take = partial(accept, acceptance=stores.acceptance, clock=utc_now)
+    limits = LimitsStore(stores.orders.pool)
+    wakeup = Wakeup(settings.database_url, settings.database_password, LIMITS_CHANNEL)
+    own_limits = LimitsCopy(limits, wakeup)
+    process.ready("account limits", own_limits.state)
+    process.spawn(wakeup.run(), "limits wakeup")
+    process.spawn(own_limits.watch(), "account limits")
+    asked = OwnOrders(stores.orders.pool).of
+    own_orders: Batcher[Question, Opposition] = await enter(
+        Batcher(asked, limit=MOST_ITEMS, name="own orders")
+    )
     desk = Desk(
         market=market,
-        limits=settings.limits,
+        policy=settings.policy,
+        accounts=AccountDesk(own_limits=own_limits.of, own_orders=own_orders),
         answers=await enter(Batcher(find, limit=MOST_ITEMS, name="answers")),
         holds=await enter(Batcher(position.place_holds, limit=MOST_ITEMS, name="holds")),
         accepts=await enter(Batcher(take, limit=MOST_ITEMS, name="accepts")),
         remember=settings.idempotency_ttl,
         clock=utc_now,
     )
-    service = OrderService(trust=trust, desk=desk, orders=stores.orders)
-    register = partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service)
+    exchange = Exchange(orders=stores.orders, replacing=stores.replacing, position=position)
+    service = OrderService(trust=trust, desk=desk, exchange=exchange)
+    admin = OrderAdminService(trust=trust, limits=limits)
     server = Server(
         settings.grpc_address,
         settings.tls,
         CALL_TABLE,
-        [register],
+        [
+            partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service),
+            partial(order_pb2_grpc.add_OrderAdminServiceServicer_to_server, admin),
+        ],
         reflection=settings.environment == "local",
         checks={"trust": trust.state, "market": market.state},
         information=information,
@@ -117,10 +151,25 @@ async def _serve(
     await enter(server)
 
 
-def _work(settings: OrderSettings, process: Process, stores: Stores, amqp: Amqp, market: Market) -> None:
-    floor = Floor(orders=stores.orders, market=market, venue=SimulatedVenue(), max_age=settings.order_max_age)
+def _floor(settings: OrderSettings, stores: Stores, position: Position, market: Market) -> Floor:
+    return Floor(
+        orders=stores.orders,
+        market=market,
+        venue=settings.venue_of(),
+        position=position,
+        max_age=settings.order_max_age,
+        price_protection=settings.price_protection,
+    )
+
+
+def _work(settings: OrderSettings, process: Process, amqp: Amqp, floor: Floor) -> None:
+    venue = floor.venue
+    desk = VenueDesk(venue=venue, orders=floor.orders, clock=utc_now)
     queues = [*ORDERS.queues_of("submit"), *ORDERS.queues_of("processing")]
-    process.spawn(consume(amqp, queues, partial(handle, floor=floor), family=ORDERS.name), "work")
+    process.spawn(consume(amqp, queues, partial(handle, floor=floor, desk=desk), family=ORDERS.name), "work")
+    if venue.keeps_orders:
+        process.spawn(desk.follow(), "venue reports")
+        process.spawn(desk.reconcile(settings.reconcile_interval_s), "venue reconciliation")
 
 
 def _trigger(settings: OrderSettings, process: Process, stores: Stores, amqp: Amqp, market: Market) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,16 +12,18 @@ from uuid import UUID
 from grpc import aio
 
 from hub.position.v1 import position_pb2, position_pb2_grpc
+from hub_market_client import Instrument, QuoteCache, Session
 from hub_market_client import Quote as MarketQuote
-from hub_market_client import QuoteCache, Session
 from hub_money import to_text
 from hub_order import mapping
 from hub_order.domain import Quote, Side
-from hub_order.risk import Draft, Facts, Limits
+from hub_order.risk import Draft, Facts, Limits, protection_price
 from hub_order.trading_times import TradingTimes
 from hub_runtime import Clock, counter, span, utc_now
 
 LOOK_S = 0.5
+MOST_HOLDS = 64
+CENT = Decimal("0.01")
 
 PLACE_HOLDS_CALLS = counter("hub_order_place_holds_calls_total", "PlaceHolds calls made")
 
@@ -38,6 +40,10 @@ class HoldRequest:
     unit_price: Decimal | None
     idempotency_key: str
     traceparent: str
+    percentage: Decimal | None = None
+    by_value: bool = False
+    replaced_hold_id: UUID | None = None
+    most_position: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +53,7 @@ class HoldAnswer:
     code: str
     available: Decimal | None
     required: Decimal | None
+    quantity: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +81,19 @@ class Position:
             response = await self._stub.PlaceHolds(message)
         answers = {UUID(result.hold_id): _hold_answer(result) for result in response.results}
         return [answers[request.hold_id] for request in requests]
+
+    async def reprice_holds(self, prices: Mapping[UUID, Decimal]) -> dict[UUID, bool]:
+        """By hold, its new cash per share; answers for each hold whether it stands at that price."""
+        granted: dict[UUID, bool] = {}
+        items = [
+            position_pb2.HoldPrice(hold_id=str(hold_id), unit_price=to_text(price))
+            for hold_id, price in prices.items()
+        ]
+        for start in range(0, len(items), MOST_HOLDS):
+            request = position_pb2.RepriceHoldsRequest(items=items[start : start + MOST_HOLDS])
+            response = await self._stub.RepriceHolds(request)
+            granted |= {UUID(result.hold_id): result.granted for result in response.results}
+        return granted
 
     async def unconfirmed_holds(self, *, placed_before: datetime, limit: int) -> list[UnconfirmedHold]:
         response = await self._stub.ListUnconfirmedHolds(
@@ -116,21 +136,50 @@ class Market:
         """Every change from here on, for one reader; use `aclosing`."""
         return self._cache.updates()
 
-    def facts(self, draft: Draft, limits: Limits) -> Facts:
+    def instrument(self, symbol: str) -> Instrument | None:
+        return self._cache.instrument(symbol)
+
+    def facts(
+        self,
+        draft: Draft,
+        limits: Limits,
+        *,
+        retry_after_s: float | None = None,
+        open_orders: int = 0,
+        opposing_price: Decimal | None = None,
+    ) -> Facts:
+        """The market as it is now, beside how the account stands."""
         market = self._cache.quote(draft.symbol)
         session = self._cache.session(draft.symbol)
+        following = self._cache.next_session(draft.symbol)
         return Facts(
             draft=draft,
             limits=limits,
             instrument=self._cache.instrument(draft.symbol),
             quote=None if market is None else mapping.quote(market),
             fresh=market is not None and self._cache.fresh(market, self._max_age_s),
-            session_open=session is not None and not self._just_opened(session),
+            session_open=session is not None,
+            opening=session is not None and self._just_opened(session),
+            opens_at=None if following is None else following.opens_at,
+            retry_after_s=retry_after_s,
+            open_orders=open_orders,
+            opposing_price=opposing_price,
         )
 
     def _just_opened(self, session: Session) -> bool:
         """Its first quotes are still on their way: until they come it is as before the open."""
         return self._cache.market_time() - session.opens_at < timedelta(seconds=self._max_age_s)
+
+    def closes_at(self, symbol: str) -> datetime | None:
+        """When the session ends that an order of now is for: the one that runs, or the next one."""
+        session = self._cache.session(symbol) or self._cache.next_session(symbol)
+        return None if session is None else session.closes_at
+
+    def protection_price(self, symbol: str, ask: Decimal, *, fraction: Decimal) -> Decimal:
+        """The most a purchase at this ask may cost per share."""
+        instrument = self._cache.instrument(symbol)
+        tick = CENT if instrument is None else instrument.tick_size
+        return protection_price(ask, fraction=fraction, tick=tick)
 
     def trades(self, symbol: str) -> bool:
         """Whether a session is running and the instrument is not halted."""
@@ -200,6 +249,10 @@ def _hold_message(request: HoldRequest) -> position_pb2.HoldRequest:
         quantity=to_text(request.quantity),
         unit_price="" if request.unit_price is None else to_text(request.unit_price),
         idempotency_key=request.idempotency_key,
+        percentage="" if request.percentage is None else to_text(request.percentage),
+        by_value=request.by_value,
+        replaced_hold_id="" if request.replaced_hold_id is None else str(request.replaced_hold_id),
+        most_position="" if request.most_position is None else to_text(request.most_position),
     )
 
 
@@ -210,6 +263,7 @@ def _hold_answer(result: position_pb2.HoldResult) -> HoldAnswer:
         code=result.code,
         available=Decimal(result.available) if result.available else None,
         required=Decimal(result.required) if result.required else None,
+        quantity=Decimal(result.quantity) if result.quantity else None,
     )
 
 

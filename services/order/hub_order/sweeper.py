@@ -10,7 +10,7 @@ from datetime import timedelta
 from hub_errors import HubError
 from hub_order.clients import Market, Position
 from hub_order.store import Orders, Sweeping
-from hub_order.usecases.sweep import fail_stale, forget_keys, sweep_holds
+from hub_order.usecases.sweep import expire, fail_stale, forget_keys, sweep_holds
 from hub_runtime import Clock, get_logger
 
 log = get_logger("sweeper")
@@ -29,7 +29,7 @@ class Sweeper:
     async def run(self, interval_s: float) -> None:
         """A part that fails now is tried again in the next pass, and does not keep the others from theirs."""
         while True:
-            for part in (self.holds, self.stale, self.keys):
+            for part in (self.holds, self.stale, self.expiry, self.keys):
                 await _attempted(part)
             await asyncio.sleep(interval_s)
 
@@ -42,6 +42,9 @@ class Sweeper:
         return await fail_stale(
             orders=self.orders, sweeping=self.sweeping, market=self.market, max_age=self.order_max_age
         )
+
+    async def expiry(self) -> int:
+        return await expire(orders=self.orders, market=self.market)
 
     async def keys(self) -> int:
         return await forget_keys(sweeping=self.sweeping, clock=self.clock)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Context, Decimal
 from uuid import UUID, uuid5
@@ -52,6 +52,14 @@ class Route:
     venue: str
     quote: Quote
     routed_at: datetime
+    filled_quantity: Decimal
+    """What of the order was filled before it was sent, and `filled_value` what that cost."""
+    filled_value: Decimal
+
+    @property
+    def sending(self) -> str:
+        """Tells one sending of an order from its others."""
+        return f"{self.quote.epoch}-{self.quote.seq}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +101,8 @@ class Order:
     ending: str = ""
     """The end that was asked of the venue: CANCELLED or EXPIRED."""
     ending_actor: str = ""
+    venue_filled: Decimal | None = None
+    """All that the venue says it filled, while not all of that has been heard of."""
     expires_at: datetime | None = None
     """In the market's time."""
     version: int = 0
@@ -114,6 +124,14 @@ class Order:
         if self.notional is None or self.side is Side.SELL:
             return self.remaining
         return affordable(self.notional - self.filled_value, price)
+
+    @property
+    def as_sent(self) -> Order:
+        """Without what was filled since it went to the venue that has it."""
+        if self.route is None:
+            return self
+        before = self.route
+        return replace(self, filled_quantity=before.filled_quantity, filled_value=before.filled_value)
 
     @property
     def average_price(self) -> Decimal | None:

@@ -76,7 +76,7 @@ def send(order: Order, route: Route) -> Change:
 
 def returned(order: Order, *, now: datetime, detail: Mapping[str, str] | None = None) -> Change:
     """The venue keeps it no longer: it rests with us again."""
-    after = replace(order, route=None, rested=True)
+    after = replace(order, route=None, rested=True, venue_filled=None)
     if order.status is Status.PENDING:
         after = _moved(after, Status.PROCESSING)
     return _advance(after, "returned", actor="venue", now=now, detail=detail)
@@ -86,6 +86,13 @@ def ask_end(order: Order, status: Status, *, actor: str, now: datetime) -> Chang
     """Its end is asked of the venue that has it."""
     after = replace(order, ending=str(status), ending_actor=actor)
     return _advance(after, "end_requested", actor=actor, now=now, detail={"end": str(status)})
+
+
+def count_on(order: Order, filled: Decimal, *, venue: str, now: datetime) -> Change:
+    """The venue is done with it and has filled so much: executions are still on their way."""
+    after = replace(order, venue_filled=filled)
+    detail = {"venue_filled": to_text(filled)}
+    return _advance(after, "awaits_executions", actor=f"venue:{venue}", now=now, detail=detail)
 
 
 def fill(order: Order, execution: Execution) -> Change:

@@ -17,6 +17,8 @@ ALTER TABLE orders
     ADD COLUMN route jsonb,
     ADD COLUMN ending text NOT NULL DEFAULT '',
     ADD COLUMN ending_actor text NOT NULL DEFAULT '',
+    -- All that the venue says it filled, while not all of that has been heard of.
+    ADD COLUMN venue_filled numeric(20, 8),
     -- In the market's time.
     ADD COLUMN expires_at timestamptz;
 
@@ -62,8 +64,13 @@ ALTER TABLE orders
 -- Orders that are filled at once are in none of these: they never rest.
 CREATE INDEX orders_expiring ON orders (expires_at, id)
     WHERE expires_at IS NOT NULL AND rested AND status IN ('PROCESSING', 'PARTIALLY_EXECUTED');
-CREATE INDEX orders_resting_of_account ON orders (account_id, symbol, side)
-    WHERE rested AND status IN ('PROCESSING', 'PARTIALLY_EXECUTED');
+-- The price is the worst one the order trades at, and null while it awaits its stop: which of an account's orders comes
+-- nearest to a new one on the other side is a single probe.
+CREATE INDEX orders_resting_of_account ON orders (
+    account_id, symbol, side,
+    (CASE WHEN type IN ('MARKET', 'LIMIT') OR triggered_at IS NOT NULL
+          THEN coalesce(limit_price, protection_price, 0) END)
+) WHERE rested AND status IN ('PROCESSING', 'PARTIALLY_EXECUTED');
 CREATE INDEX orders_at_venue ON orders (id) WHERE route IS NOT NULL;
 CREATE INDEX orders_ended_of_account ON orders (account_id, status, id)
     WHERE status IN ('CANCELLED', 'EXPIRED', 'REPLACED', 'FAILED');
@@ -152,17 +159,32 @@ CREATE TABLE audit_anchors (
 CREATE TRIGGER audit_anchors_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_anchors
     FOR EACH STATEMENT EXECUTE FUNCTION order_events_append_only();
 
--- Limits of single accounts, instead of those of the settings.
+-- Limits of single accounts, instead of those of the settings. A row without any stays, so that whoever keeps a copy of
+-- them learns that they were taken away: `change_id` grows with every change, and is given in the order of commits.
 CREATE TABLE account_limits (
     account_id uuid PRIMARY KEY,
     most_value numeric(20, 8) CHECK (most_value > 0),
     most_quantity numeric(20, 8) CHECK (most_quantity > 0),
     most_position numeric(20, 8) CHECK (most_position > 0),
     orders_per_minute integer CHECK (orders_per_minute > 0),
-    reason text NOT NULL,
-    actor text NOT NULL,
-    changed_at timestamptz NOT NULL DEFAULT now()
+    change_id bigint NOT NULL UNIQUE
 );
+
+-- Who changed them, when and why: what they were from then on. Append-only.
+CREATE TABLE account_limit_changes (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id uuid NOT NULL,
+    most_value numeric(20, 8),
+    most_quantity numeric(20, 8),
+    most_position numeric(20, 8),
+    orders_per_minute integer,
+    reason text NOT NULL CHECK (reason <> ''),
+    actor text NOT NULL,
+    changed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX account_limit_changes_of_account ON account_limit_changes (account_id, id);
+CREATE TRIGGER account_limit_changes_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON account_limit_changes
+    FOR EACH STATEMENT EXECUTE FUNCTION order_events_append_only();
 
 -- Who leads a job that only one may do: each leader draws a new epoch and says again and again that it lives.
 CREATE TABLE leaderships (

@@ -1,7 +1,25 @@
 """All SQL of the order service. It decides nothing: rules come in as functions."""
 
 from hub_order.store.acceptance import Acceptance, FirstAnswer, Newcomer
+from hub_order.store.limits import LIMITS_CHANNEL, ChangedLimits, LimitsStore
 from hub_order.store.orders import RESTING_CHANNEL, Decide, Orders
+from hub_order.store.own_orders import Opposition, OwnOrders, Question
+from hub_order.store.replacing import Replacing
 from hub_order.store.sweeping import Sweeping
 
-__all__ = ["RESTING_CHANNEL", "Acceptance", "Decide", "FirstAnswer", "Newcomer", "Orders", "Sweeping"]
+__all__ = [
+    "LIMITS_CHANNEL",
+    "RESTING_CHANNEL",
+    "Acceptance",
+    "ChangedLimits",
+    "Decide",
+    "FirstAnswer",
+    "LimitsStore",
+    "Newcomer",
+    "Opposition",
+    "Orders",
+    "OwnOrders",
+    "Question",
+    "Replacing",
+    "Sweeping",
+]

@@ -9,34 +9,19 @@ from uuid import UUID
 
 from hub_events import enqueue
 from hub_order.audit import Record
-from hub_order.domain import Change, Execution, Order
+from hub_order.domain import Change, Execution, Filled, Order, Report, after_reports, execution_id_of
+from hub_order.mapping import Filter
 from hub_order.store import rows
+from hub_order.store.filters import count_query, page_query
 from hub_order.store.outbox import outbox_rows
 from hub_postgres import Connection, Pool, acquire, transaction
+from hub_runtime import crash_point
 
 RESTING_CHANNEL = "orders_resting"
 
 Decide = Callable[[Order, datetime], Sequence[Change]]
 
 ORDER_OF_ACCOUNT = f"SELECT {rows.ORDER} FROM orders WHERE id = $1 AND account_id = $2"  # noqa: S608 - constant columns
-
-PAGE = f"""
-    SELECT {rows.ORDER} FROM orders
-    WHERE account_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
-"""  # noqa: S608
-
-PAGE_OF_OPEN = f"""
-    SELECT {rows.ORDER} FROM orders
-    WHERE account_id = $1 AND ($2::uuid IS NULL OR id < $2)
-      AND status IN ('PENDING', 'PROCESSING', 'PARTIALLY_EXECUTED') ORDER BY id DESC LIMIT $3
-"""  # noqa: S608
-
-COUNT = "SELECT count(*) FROM orders WHERE account_id = $1"
-
-COUNT_OF_OPEN = """
-    SELECT count(*) FROM orders
-    WHERE account_id = $1 AND status IN ('PENDING', 'PROCESSING', 'PARTIALLY_EXECUTED')
-"""
 
 EXECUTIONS = """
     SELECT id, order_id, account_id, venue, venue_execution_id, quantity, price, quote_epoch, quote_seq,
@@ -49,6 +34,35 @@ RECORDS = """
            prev_hash, hash
     FROM order_events WHERE order_id = $1 ORDER BY version
 """
+
+BY_ID = f"SELECT {rows.ORDER} FROM orders WHERE id = ANY ($1::uuid[])"  # noqa: S608
+
+KNOWN_EXECUTIONS = "SELECT id FROM executions WHERE id = ANY ($1::uuid[])"
+
+INSERT_STRAYS = """
+    INSERT INTO stray_executions (venue, order_id, venue_execution_id, quantity, price, venue_time)
+    SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::numeric[], $5::numeric[], $6::timestamptz[])
+    ON CONFLICT DO NOTHING RETURNING order_id
+"""
+
+AT_VENUE = f"""
+    SELECT {rows.ORDER} FROM orders
+    WHERE route IS NOT NULL AND id > $1 ORDER BY id LIMIT $2
+"""  # noqa: S608
+
+OPEN_OF_ACCOUNT = """
+    SELECT id FROM orders
+    WHERE account_id = $1 AND ($2 = '' OR symbol = $2)
+      AND status IN ('PENDING', 'PROCESSING', 'PARTIALLY_EXECUTED') AND ending = '' ORDER BY id LIMIT $3
+"""
+
+EXPIRED = """
+    SELECT id FROM orders
+    WHERE expires_at <= $1 AND rested AND status IN ('PROCESSING', 'PARTIALLY_EXECUTED') AND ending = ''
+    ORDER BY expires_at, id LIMIT $2
+"""
+
+TRIGGER_EPOCH = "SELECT coalesce(max(epoch), 0) FROM leaderships WHERE name = 'hub_order trigger'"
 
 LOCK = f"""
     SELECT {rows.ORDER}, clock_timestamp() AS now FROM orders
@@ -85,17 +99,38 @@ class Orders:
             row = await connection.fetchrow(ORDER_OF_ACCOUNT, order_id, account_id)
         return None if row is None else rows.order(row)
 
-    async def page(
-        self, account_id: UUID, *, before: UUID | None, limit: int, open_only: bool
-    ) -> list[Order]:
+    async def read(self, order_ids: Sequence[UUID]) -> dict[UUID, Order]:
+        """As they are now, of whatever account; nothing is locked."""
         async with acquire(self.pool) as connection:
-            found = await connection.fetch(PAGE_OF_OPEN if open_only else PAGE, account_id, before, limit)
-        return [rows.order(row) for row in found]
+            return {row["id"]: rows.order(row) for row in await connection.fetch(BY_ID, order_ids)}
 
-    async def count(self, account_id: UUID, *, open_only: bool) -> int:
-        """Read from the index alone."""
+    async def at_venue(self, *, after: UUID, limit: int) -> list[Order]:
+        """Orders that a venue has, in the order of their ids."""
         async with acquire(self.pool) as connection:
-            return int(await connection.fetchval(COUNT_OF_OPEN if open_only else COUNT, account_id))
+            return [rows.order(row) for row in await connection.fetch(AT_VENUE, after, limit)]
+
+    async def open_of(self, account_id: UUID, *, symbol: str, limit: int) -> list[UUID]:
+        """Open orders of an account whose end nobody has asked for; of all instruments where none is
+        named."""
+        async with acquire(self.pool) as connection:
+            return [row["id"] for row in await connection.fetch(OPEN_OF_ACCOUNT, account_id, symbol, limit)]
+
+    async def expired(self, market_time: datetime, *, limit: int) -> list[UUID]:
+        """Orders that rest although their time is over."""
+        async with acquire(self.pool) as connection:
+            return [row["id"] for row in await connection.fetch(EXPIRED, market_time, limit)]
+
+    async def page(self, account_id: UUID, wanted: Filter, *, before: UUID | None, limit: int) -> list[Order]:
+        """Newest first."""
+        query, values = page_query(account_id, wanted, before=before, limit=limit)
+        async with acquire(self.pool) as connection:
+            return [rows.order(row) for row in await connection.fetch(query, *values)]
+
+    async def count(self, account_id: UUID, wanted: Filter) -> int:
+        """Read from an index alone, where only the state is asked for."""
+        query, values = count_query(account_id, wanted)
+        async with acquire(self.pool) as connection:
+            return int(await connection.fetchval(query, *values))
 
     async def executions(self, order_id: UUID) -> list[Execution]:
         async with acquire(self.pool) as connection:
@@ -115,6 +150,11 @@ class Orders:
         async with acquire(self.pool) as connection:
             return [rows.order(row) for row in await connection.fetch(RESTED_SINCE, since, after, limit)]
 
+    async def trigger_epoch(self) -> int:
+        """Of the trigger that leads, or led last."""
+        async with acquire(self.pool) as connection:
+            return int(await connection.fetchval(TRIGGER_EPOCH))
+
     async def now(self) -> datetime:
         """The database's clock, by which changes are stamped."""
         async with acquire(self.pool) as connection:
@@ -131,16 +171,56 @@ class Orders:
         if not order_ids:
             return []
         async with transaction(self.pool) as connection:
-            decided = []
-            for row in await connection.fetch(LOCK, order_ids):
-                order = rows.order(row)
-                decided.append((order, decide(order, max(row["now"], order.updated_at))))
-            return await _write(connection, decided, traces or {})
+            decided = [(order, decide(order, now)) for order, now in await locked(connection, order_ids)]
+            changes = await write(connection, decided, traces or {})
+            crash_point("order.change.before_commit")
+        crash_point("order.change.after_commit")
+        return changes
+
+    async def record(
+        self, reports: Mapping[UUID, Sequence[Report]], *, venue: str
+    ) -> tuple[list[Change], list[Filled]]:
+        """Writes a venue's facts, in one transaction: what changed, and the executions of unknown orders."""
+        fills = [each for some in reports.values() for each in some if isinstance(each, Filled)]
+        ids = [execution_id_of(each.order_id, each.venue_execution_id) for each in fills]
+        async with transaction(self.pool) as connection:
+            found = await locked(connection, list(reports))
+            known = {row["id"] for row in await connection.fetch(KNOWN_EXECUTIONS, ids)} if ids else set()
+            decided = [
+                (order, after_reports(order, reports[order.order_id], venue=venue, now=now, known=known))
+                for order, now in found
+            ]
+            changes = await write(connection, decided, {})
+            ours = {order.order_id for order, _ in found}
+            strays = [fill for fill in fills if fill.order_id not in ours]
+            if strays:
+                values = [
+                    (
+                        venue,
+                        fill.order_id,
+                        fill.venue_execution_id,
+                        fill.quantity,
+                        fill.price,
+                        fill.venue_time,
+                    )
+                    for fill in strays
+                ]
+                await connection.execute(INSERT_STRAYS, *rows.columns(values))
+            crash_point("order.record.before_commit")
+        crash_point("order.record.after_commit")
+        return changes, strays
 
 
-async def _write(
+async def locked(connection: Connection, order_ids: Sequence[UUID]) -> list[tuple[Order, datetime]]:
+    """The rows that exist, locked in the order of their ids, each with the time of its next change."""
+    found = [(rows.order(row), row["now"]) for row in await connection.fetch(LOCK, order_ids)]
+    return [(order, max(now, order.updated_at)) for order, now in found]
+
+
+async def write(
     connection: Connection, decided: Sequence[tuple[Order, Sequence[Change]]], traces: Mapping[UUID, str]
 ) -> list[Change]:
+    """Of locked rows: executions, orders, records, outbox. What was written."""
     new = await _insert_executions(connection, [change for _, changes in decided for change in changes])
     kept = [(order, list(changes)) for order, changes in decided if changes and _all_new(changes, new)]
     if not kept:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
+from hub.event.v1 import event_pb2
 from hub_events import ORDERS, POSITIONS, OutboxRow, Payload, envelope
 from hub_order import mapping
 from hub_order.domain import Change, Status
@@ -13,7 +14,8 @@ CLOSES = frozenset({Status.CANCELLED, Status.EXPIRED, Status.REPLACED, Status.FA
 
 
 def outbox_rows(change: Change, traces: Mapping[UUID, str]) -> list[OutboxRow]:
-    """A new order goes to the worker, fills and ends go to the books, and all to whoever follows updates."""
+    """A new order goes to the worker, fills and ends go to the books, and all to whoever follows updates. The
+    end that is asked of a venue goes to the worker alone."""
     order, account_id = change.order, str(change.order.account_id)
     said = _said(change)
     if said is None:
@@ -27,7 +29,9 @@ def outbox_rows(change: Change, traces: Mapping[UUID, str]) -> list[OutboxRow]:
         traceparent=traces.get(order.order_id) or order.traceparent,
         occurred_at=order.updated_at,
     )
-    if order.status is Status.PENDING:
+    if kind == "order.cancel_requested":
+        return [OutboxRow(ORDERS.name, ORDERS.key("processing", account_id), told)]
+    if kind == "order.accepted":
         first = OutboxRow(ORDERS.name, ORDERS.key("submit", account_id), told)
     else:
         first = OutboxRow(POSITIONS.name, POSITIONS.key("updates", account_id), told)
@@ -38,8 +42,12 @@ def _said(change: Change) -> tuple[str, Payload] | None:
     order = change.order
     if change.execution is not None:
         return "order.executed", mapping.executed_event(order, change.execution)
+    if change.successor is not None:
+        return "order.replaced", mapping.replaced_event(order, change.successor)
     if order.status in CLOSES:
         return "order.closed", mapping.closed_event(order)
-    if order.status is Status.PENDING:
+    if order.status is Status.PENDING and order.version == 1:
         return "order.accepted", mapping.accepted_event(order)
+    if change.record.kind == "end_requested":
+        return "order.cancel_requested", event_pb2.OrderCancelRequested(order_id=str(order.order_id))
     return None

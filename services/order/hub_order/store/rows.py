@@ -48,6 +48,7 @@ _COLUMNS = {
     "route": "jsonb",
     "ending": "text",
     "ending_actor": "text",
+    "venue_filled": "numeric",
     "expires_at": "timestamptz",
     "version": "bigint",
     "chain": "bytea",
@@ -59,7 +60,7 @@ _COLUMNS = {
 _CHANGING = (
     *("quantity", "protection_price", "stop_price", "replaced_by", "status", "reason", "filled_quantity"),
     *("filled_value", "execution_count", "rested", "reprice", "triggered_at", "route", "ending"),
-    *("ending_actor", "version", "chain", "updated_at"),
+    *("ending_actor", "venue_filled", "version", "chain", "updated_at"),
 )
 
 
@@ -103,7 +104,7 @@ def order_values(order: Order) -> tuple[Any, ...]:
         *(order.replaces, order.replaced_by, order.parent_order_id, order.body_hash, order.traceparent),
         *(order.status, order.reason, order.filled_quantity, order.filled_value, order.execution_count),
         *(order.rested, order.reprice, order.triggered_at, _route_text(order.route)),
-        *(order.ending, order.ending_actor, order.expires_at),
+        *(order.ending, order.ending_actor, order.venue_filled, order.expires_at),
         *(order.version, order.chain, order.accepted_at, order.market_time, order.updated_at),
     )
 
@@ -114,7 +115,8 @@ def update_values(before: Order, after: Order) -> tuple[Any, ...]:
         *(after.quantity, after.protection_price, after.stop_price, after.replaced_by),
         *(after.status, after.reason, after.filled_quantity, after.filled_value, after.execution_count),
         *(after.rested, after.reprice, after.triggered_at, _route_text(after.route)),
-        *(after.ending, after.ending_actor, after.version, after.chain, after.updated_at),
+        *(after.ending, after.ending_actor, after.venue_filled),
+        *(after.version, after.chain, after.updated_at),
     )
 
 
@@ -153,6 +155,7 @@ def order(row: asyncpg.Record) -> Order:
         route=_route(row["symbol"], row["route"]),
         ending=row["ending"],
         ending_actor=row["ending_actor"],
+        venue_filled=row["venue_filled"],
         expires_at=row["expires_at"],
         version=row["version"],
         chain=row["chain"],
@@ -167,6 +170,7 @@ def _route_text(route: Route | None) -> str | None:
         return None
     quote = route.quote
     prices = {"bid": quote.bid, "ask": quote.ask, "bid_size": quote.bid_size, "ask_size": quote.ask_size}
+    prices |= {"filled_quantity": route.filled_quantity, "filled_value": route.filled_value}
     times = {"market_time": quote.market_time, "routed_at": route.routed_at}
     return json.dumps(
         {"venue": route.venue, "epoch": quote.epoch, "seq": quote.seq}
@@ -182,7 +186,13 @@ def _route(symbol: str, text: str | None) -> Route | None:
     prices = {name: Decimal(read[name]) for name in ("bid", "ask", "bid_size", "ask_size")}
     market_time = datetime.fromisoformat(read["market_time"])
     quote = Quote(symbol=symbol, epoch=read["epoch"], seq=read["seq"], market_time=market_time, **prices)
-    return Route(venue=read["venue"], quote=quote, routed_at=datetime.fromisoformat(read["routed_at"]))
+    return Route(
+        venue=read["venue"],
+        quote=quote,
+        routed_at=datetime.fromisoformat(read["routed_at"]),
+        filled_quantity=Decimal(read["filled_quantity"]),
+        filled_value=Decimal(read["filled_value"]),
+    )
 
 
 def record_values(change: Change) -> tuple[Any, ...]:

@@ -3,45 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
-from hub_money import to_text
-from hub_order.clients import Market
+from hub_order.clients import Market, Position
 from hub_order.domain import (
-    RESTING,
     Change,
     Order,
-    OrderType,
     Quote,
     Reason,
-    Side,
+    Report,
+    Route,
     Status,
+    after_reports,
     close,
-    fill,
-    rest,
+    send,
 )
 from hub_order.store import Orders
-from hub_order.usecases.submit import ORDERS
-from hub_order.venue import Venue, execution_of
-from hub_runtime import current_traceparent, get_logger, span, use_traceparent
+from hub_order.usecases.plan import NOTHING, Plan, Scene, Task, plan
+from hub_order.usecases.telling import tell_all
+from hub_order.venue import Sending, Venue
+from hub_runtime import Clock, crash_point, current_traceparent, span, use_traceparent, utc_now
 
-# A market order that finds no price is tried again on the spot; after that it waits for the next price.
+# An order that wants to be filled at once and finds no price is tried again on the spot.
 PAUSES_S = (0.3, 0.6, 0.9)
-
-log = get_logger("execute")
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """An order to execute. Without a quote it is new; with one it was resting and that quote can fill it."""
-
-    order_id: UUID
-    traceparent: str
-    quote: Quote | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +41,37 @@ class Floor:
     orders: Orders
     market: Market
     venue: Venue
+    position: Position
     max_age: timedelta
+    price_protection: Decimal
     pauses_s: Sequence[float] = PAUSES_S
+    clock: Clock = utc_now
 
-    def too_old(self, order: Order, now: datetime) -> bool:
-        """Only time in which the instrument was traded makes an order old."""
-        return self.market.traded_for(order.symbol, since=order.accepted_at, now=now) > self.max_age
+    def scene(self, order: Order, task: Task, *, last_try: bool) -> Scene:
+        market = self.market
+        return Scene(
+            quote=self._quote(order, task),
+            traded=market.trades(order.symbol),
+            market_time=market.time(),
+            too_old=market.traded_for(order.symbol, since=order.accepted_at, now=self.clock()) > self.max_age,
+            last_try=last_try,
+            protection_price=self._protection_price,
+        )
+
+    def _quote(self, order: Order, task: Task) -> Quote | None:
+        """What came with the order counts only while its session runs."""
+        if task.quote is None:
+            return self.market.usable(order.symbol)
+        deals = self.market.deals(order.symbol, task.quote.market_time)
+        return replace(task.quote, symbol=order.symbol) if deals else None
+
+    def _protection_price(self, order: Order, quote: Quote) -> Decimal:
+        return self.market.protection_price(order.symbol, quote.ask, fraction=self.price_protection)
 
 
 async def execute(tasks: Sequence[Task], *, floor: Floor) -> None:
     """All in one transaction; those that came twice once more. Handling a task again changes nothing."""
-    rest_of_them = list(tasks)
+    rest_of_them = await _current(tasks, floor)
     while rest_of_them:
         batch, rest_of_them = _one_each(rest_of_them)
         with ExitStack() as spans:
@@ -69,67 +79,127 @@ async def execute(tasks: Sequence[Task], *, floor: Floor) -> None:
             await _execute_batch({task.order_id: task for task in batch}, traces, floor)
 
 
+async def _current(tasks: Sequence[Task], floor: Floor) -> list[Task]:
+    """Without what a trigger handed over that does not lead any more."""
+    if all(task.quote is None for task in tasks):
+        return list(tasks)
+    epoch = await floor.orders.trigger_epoch()
+    return [task for task in tasks if task.quote is None or task.trigger_epoch >= epoch]
+
+
 async def _execute_batch(tasks: dict[UUID, Task], traces: dict[UUID, str], floor: Floor) -> None:
     pauses = iter(floor.pauses_s)
-    pause: float | None = 0.0
-    while pause is not None:
-        await asyncio.sleep(pause)
-        pause = next(pauses, None)
-        decision = _Decision(tasks=tasks, floor=floor, last=pause is None)
-        changes = await floor.orders.change(list(tasks), decision, traces=traces)
-        _tell(changes, traces)
-        tasks = {order_id: tasks[order_id] for order_id in decision.undecided}
-        if not tasks:
-            return
+    pause = next(pauses, None)
+    while tasks:
+        attempt = _Attempt(floor=floor, tasks=tasks, last_try=pause is None)
+        changes = await attempt.make(traces)
+        tell_all(changes, traces)
+        tasks = {order_id: tasks[order_id] for order_id in [*attempt.waiting, *attempt.changed]}
+        if attempt.waiting and not attempt.changed and pause is not None:
+            await asyncio.sleep(pause)
+            pause = next(pauses, None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Decision:
-    """What becomes of an order, decided on its locked row."""
+@dataclass(slots=True, kw_only=True)
+class _Attempt:
+    """Reads the orders, asks the venue, and writes what became of those that are still as they were read."""
 
-    tasks: dict[UUID, Task]
     floor: Floor
-    last: bool
-    undecided: list[UUID] = field(default_factory=list)
+    tasks: Mapping[UUID, Task]
+    last_try: bool
+    waiting: list[UUID] = field(default_factory=list)
+    """A price may come in a moment."""
+    changed: list[UUID] = field(default_factory=list)
+    """Somebody else was faster: they are read again."""
+    _read: dict[UUID, Order] = field(default_factory=dict)
+    _plans: dict[UUID, Plan] = field(default_factory=dict)
+    _reports: dict[UUID, list[Report]] = field(default_factory=dict)
 
-    def __call__(self, order: Order, now: datetime) -> list[Change]:
-        task = self.tasks[order.order_id]
-        if order.status not in ({Status.PENDING} if task.quote is None else RESTING):
-            return []  # it was handled before, or ended meanwhile
-        if order.type is OrderType.MARKET and self.floor.too_old(order, now):
-            return [failed(order, Reason.STALE, now=now)]
-        quote = self._quote(order, task)
-        return self._at_the_venue(order, quote, now) if quote else self._without_price(order, now)
+    async def make(self, traces: Mapping[UUID, str]) -> list[Change]:
+        floor = self.floor
+        self._read = await floor.orders.read(list(self.tasks))
+        for order_id, order in self._read.items():
+            task = self.tasks[order_id]
+            self._plans[order_id] = plan(order, task, floor.scene(order, task, last_try=self.last_try))
+        await self._raise_holds()
+        if floor.venue.keeps_orders:
+            return await self._hand_to_keeper(traces)
+        for report in await floor.venue.send(self._sendings()):
+            self._reports.setdefault(report.order_id, []).append(report)
+        crash_point("order.execute.after_send")
+        return await floor.orders.change(self._concerned(), self._decide, traces=traces)
 
-    def _quote(self, order: Order, task: Task) -> Quote | None:
-        """What came with the order counts only while its session runs."""
-        market, carried = self.floor.market, task.quote
-        if carried is None:
-            return market.usable(order.symbol)
-        deals = market.deals(order.symbol, carried.market_time)
-        return replace(carried, symbol=order.symbol) if deals else None
+    async def _hand_to_keeper(self, traces: Mapping[UUID, str]) -> list[Change]:
+        """What it keeps is marked before it is sent: after a crash the venue is asked about it."""
+        changes = await self.floor.orders.change(self._concerned(), self._decide, traces=traces)
+        crash_point("order.execute.before_send")
+        sent = {change.order.order_id: change.order for change in changes if change.order.route is not None}
+        if sent:
+            await self.floor.venue.send(
+                [
+                    Sending(order=order, quote=order.route.quote, version=order.version)
+                    for order in sent.values()
+                    if order.route is not None
+                ]
+            )
+        crash_point("order.execute.after_send")
+        return changes
 
-    def _without_price(self, order: Order, now: datetime) -> list[Change]:
-        """A new order rests. At the market it is tried again before, unless nothing is traded at all."""
-        if order.status is not Status.PENDING:
+    async def _raise_holds(self) -> None:
+        """What was priced while nothing was traded holds what it costs now, or ends."""
+        prices = {
+            self._read[order_id].hold_id: price
+            for order_id, its in self._plans.items()
+            if (price := its.price_per_share) is not None
+        }
+        if not prices:
+            return
+        granted = await self.floor.position.reprice_holds(prices)
+        for order_id, its in self._plans.items():
+            if its.price_per_share is not None and not granted[self._read[order_id].hold_id]:
+                reason = Reason.INSUFFICIENT_FUNDS
+                failed = partial(close, status=Status.FAILED, reason=reason, actor="worker", quote=its.quote)
+                self._plans[order_id] = Plan(steps=[failed])
+
+    def _concerned(self) -> list[UUID]:
+        self.waiting += [order_id for order_id, its in self._plans.items() if its.again]
+        return [order_id for order_id, its in self._plans.items() if its is not NOTHING and not its.again]
+
+    def _sendings(self) -> list[Sending]:
+        sendings = []
+        for order_id, its in self._plans.items():
+            if its.quote is None:
+                continue
+            order = self._read[order_id]
+            taken = its.taken(order, order.updated_at)
+            as_sent = taken[-1].order if taken else order
+            sendings.append(Sending(order=as_sent, quote=its.quote, version=order.version))
+        return sendings
+
+    def _decide(self, order: Order, now: datetime) -> list[Change]:
+        """On the locked row. One that changed since it was read is planned anew."""
+        read, its = self._read[order.order_id], self._plans[order.order_id]
+        if order.version != read.version:
+            self.changed.append(order.order_id)
             return []
-        if order.type is OrderType.MARKET and not self.last and self.floor.market.trades(order.symbol):
-            self.undecided.append(order.order_id)
-            return []
-        return [rest(order, now=now, quote=None)]
+        changes = its.taken(order, now)
+        if its.quote is None:
+            return changes
+        after = changes[-1].order if changes else order
+        if self.floor.venue.keeps_orders:
+            return [*changes, send(after, self._route(after, its.quote, now))]
+        reports = self._reports.get(order.order_id, [])
+        venue = self.floor.venue.name
+        return changes + after_reports(after, reports, venue=venue, now=now, read_version=read.version)
 
-    def _at_the_venue(self, order: Order, quote: Quote, now: datetime) -> list[Change]:
-        venue = self.floor.venue
-        filled = venue.fill(order, quote)
-        if filled is not None:
-            return [fill(order, execution_of(venue, order, quote, filled, now=now))]
-        if order.type is OrderType.MARKET:
-            return [failed(order, Reason.PRICE_PROTECTION, now=now, quote=quote)]
-        return [rest(order, now=now, quote=quote)] if order.status is Status.PENDING else []
-
-
-def failed(order: Order, reason: Reason, *, now: datetime, quote: Quote | None = None) -> Change:
-    return close(order, Status.FAILED, reason=reason, actor="worker", now=now, quote=quote)
+    def _route(self, order: Order, quote: Quote, now: datetime) -> Route:
+        return Route(
+            venue=self.floor.venue.name,
+            quote=quote,
+            routed_at=now,
+            filled_quantity=order.filled_quantity,
+            filled_value=order.filled_value,
+        )
 
 
 def _one_each(tasks: Sequence[Task]) -> tuple[list[Task], list[Task]]:
@@ -146,28 +216,3 @@ def _span_of(task: Task, spans: ExitStack) -> str:
         spans.enter_context(span("order.execute", attributes={"order.id": str(task.order_id)}))
         return current_traceparent()
     return ""
-
-
-def _tell(changes: Sequence[Change], traces: dict[UUID, str]) -> None:
-    for change in changes:
-        with use_traceparent(traces.get(change.order.order_id, "")):
-            tell(change)
-
-
-def tell(change: Change) -> None:
-    """Says in the log, and counts, what became of an order."""
-    order, execution = change.order, change.execution
-    about = {"order_id": str(order.order_id), "account_id": str(order.account_id), "symbol": order.symbol}
-    if execution is not None:
-        verb = "bought" if order.side is Side.BUY else "sold"
-        quantity, price = to_text(execution.quantity), to_text(execution.price)
-        text = f"order executed: {verb} {quantity} {order.symbol} at {price}"
-        log.info("order_executed", **about, quantity=quantity, price=price, highlight=True, text=text)
-    elif order.final:
-        status, reason = str(order.status), order.reason
-        text = f"order {status.lower()}: {to_text(order.quantity)} {order.symbol} {reason}".rstrip()
-        log.info("order_closed", **about, status=status, reason=reason, highlight=True, text=text)
-    else:
-        log.info("order_resting", **about)
-    if order.final or execution is None:
-        ORDERS.labels(str(order.status).lower(), order.reason).inc()

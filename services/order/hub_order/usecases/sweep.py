@@ -5,9 +5,19 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from hub_order.clients import Market, Position, UnconfirmedHold
-from hub_order.domain import Change, Order, OrderType, Reason, Status, TimeInForce, abandoned, close
+from hub_order.domain import (
+    Change,
+    Order,
+    OrderType,
+    Reason,
+    Status,
+    TimeInForce,
+    abandoned,
+    ask_end,
+    close,
+)
 from hub_order.store import Orders, Sweeping
-from hub_order.usecases.execute import tell
+from hub_order.usecases.telling import tell_all
 from hub_runtime import Clock, counter, get_logger
 
 MOST = 500
@@ -30,8 +40,10 @@ async def sweep_holds(*, position: Position, sweeping: Sweeping, clock: Clock, m
         taken = await sweeping.abandon([abandoned(_never_came(hold, now)) for hold in missing])
         existing = await sweeping.existing(order_ids)
         log.warning("orders_abandoned", orders=[str(order_id) for order_id in taken])
-    released = [hold.hold_id for hold in holds if existing.get(hold.order_id)]
-    confirmed = [hold.hold_id for hold in holds if existing.get(hold.order_id) is False]
+    known = [hold for hold in holds if hold.order_id in existing]
+    confirmed = [hold.hold_id for hold in known if existing[hold.order_id] == hold.hold_id]
+    # A replacement that met a fill has held more than once; its order points to the last of them.
+    released = [hold.hold_id for hold in known if existing[hold.order_id] != hold.hold_id]
     await position.settle_holds(confirmed=confirmed, released=released)
     HOLDS.labels("confirmed").inc(len(confirmed))
     HOLDS.labels("released").inc(len(released))
@@ -45,13 +57,32 @@ async def fail_stale(*, orders: Orders, sweeping: Sweeping, market: Market, max_
     due = await sweeping.old_market_orders(market.traded_before(max_age), limit=MOST)
 
     def decide(order: Order, now: datetime) -> list[Change]:
-        if order.final:
+        if order.final or order.route is not None:
             return []
         return [close(order, Status.FAILED, reason=Reason.STALE, actor="sweeper", now=now)]
 
     changes = await orders.change(due, decide)
-    for change in changes:
-        tell(change)
+    tell_all(changes, {})
+    return len(changes)
+
+
+async def expire(*, orders: Orders, market: Market) -> int:
+    """Orders whose session has ended, by the market's clock. What a venue has, the venue is asked to end."""
+    if not market.loaded:
+        return 0
+    market_time = market.time()
+    due = await orders.expired(market_time, limit=MOST)
+
+    def decide(order: Order, now: datetime) -> list[Change]:
+        if order.final or order.ending or order.expires_at is None or order.expires_at > market_time:
+            return []
+        if order.route is not None:
+            return [ask_end(order, Status.EXPIRED, actor="sweeper", now=now)]
+        reason = Reason.SESSION_ENDED
+        return [close(order, Status.EXPIRED, reason=reason, actor="sweeper", now=now)]
+
+    changes = await orders.change(due, decide)
+    tell_all(changes, {})
     return len(changes)
 
 

@@ -1,0 +1,101 @@
+"""What a venue that keeps orders says, asks and is asked: facts are recorded whatever the order's state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from hub_errors import HubError
+from hub_order.domain import Filled, Report
+from hub_order.store import Orders
+from hub_order.usecases.telling import tell_all
+from hub_order.venue import Venue
+from hub_runtime import Backoff, Clock, counter, get_logger
+
+PAGE = 500
+_FIRST_ID = UUID(int=0)
+
+STRAYS = counter("hub_order_stray_executions_total", "Executions of orders that are not ours", ("venue",))
+OVERFILLS = counter("hub_order_overfills_total", "Executions beyond an order's quantity", ("venue",))
+
+log = get_logger("venue")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueDesk:
+    """One venue and the orders that it may have."""
+
+    venue: Venue
+    orders: Orders
+    clock: Clock
+    reconcile_after: timedelta = timedelta(seconds=10)
+
+    async def follow(self) -> None:
+        """A forever-job: records what the venue says as it comes."""
+        backoff = Backoff(0.1, 5.0)
+        async with aclosing(self.venue.reports()) as reports:  # type: ignore[type-var]
+            async for batch in reports:
+                while True:
+                    try:
+                        await self.record(batch)
+                        backoff.reset()
+                        break
+                    except HubError as error:
+                        log.warning("reports_wait", code=error.code, reports=len(batch))
+                    await backoff.wait()
+
+    async def reconcile(self, interval_s: float) -> None:
+        """A forever-job: what has been at the venue for long is asked about. That finds what was lost with a
+        process, a connection or a report."""
+        while True:
+            try:
+                await self.reconcile_once()
+            except HubError as error:
+                log.warning("reconciliation_failed", code=error.code)
+            await asyncio.sleep(interval_s)
+
+    async def reconcile_once(self) -> int:
+        """How many orders were asked about."""
+        after, count = _FIRST_ID, 0
+        while page := await self.orders.at_venue(after=after, limit=PAGE):
+            after = page[-1].order_id
+            before = self.clock() - self.reconcile_after
+            old = [each for each in page if each.route is not None and each.route.routed_at <= before]
+            count += len(old)
+            if old:
+                await self.record(await self.venue.reconcile(old))
+            old = [each for each in old if each.ending]
+            if old:
+                await self.record(await self.venue.cancel(old))
+        return count
+
+    async def end(self, order_ids: Sequence[UUID]) -> None:
+        """Asks the venue to end what it has of these orders and is to be ended."""
+        found = (await self.orders.read(order_ids)).values()
+        asked = [order for order in found if order.route is not None and order.ending]
+        if asked:
+            await self.record(await self.venue.cancel(asked))
+
+    async def record(self, reports: Sequence[Report]) -> None:
+        """One transaction for all of them."""
+        if not reports:
+            return
+        by_order: dict[UUID, list[Report]] = {}
+        for report in reports:
+            by_order.setdefault(report.order_id, []).append(report)
+        changes, strays = await self.orders.record(by_order, venue=self.venue.name)
+        tell_all(changes, {})
+        self._alarm(strays)
+        for change in changes:
+            if change.execution is not None and change.order.filled_quantity > change.order.quantity:
+                OVERFILLS.labels(self.venue.name).inc()
+                log.error("order_overfilled", order_id=str(change.order.order_id))
+
+    def _alarm(self, strays: Sequence[Filled]) -> None:
+        for stray in strays:
+            STRAYS.labels(self.venue.name).inc()
+            log.error("stray_execution", order_id=str(stray.order_id), execution=stray.venue_execution_id)
