@@ -21,13 +21,16 @@ from hub.position.v1 import position_pb2_grpc
 from hub_batching import Batcher
 from hub_order.clients import HoldRequest, Market, Position
 from hub_order.domain import Order, Side, hold_id_of
+from hub_order.risk import Policy
 from hub_order.rpc import MOST_ITEMS, OrderService
-from hub_order.store import Acceptance, Orders, Sweeping
+from hub_order.store import Acceptance, Orders, OwnOrders, Replacing, Sweeping
 from hub_order.usecases.accept import accept
 from hub_order.usecases.answers import Claim, Found, earlier
+from hub_order.usecases.desk import Desk
 from hub_order.usecases.execute import Floor, execute
 from hub_order.usecases.plan import Task
-from hub_order.usecases.submit import Desk
+from hub_order.usecases.replace import Exchange
+from hub_order.usecases.standing import AccountDesk
 from hub_order.usecases.sweep import sweep_holds
 from hub_order.usecases.venue_reports import VenueDesk
 from hub_order.venue import SimulatedVenue, Venue
@@ -167,7 +170,8 @@ async def order_house(database: Database, tls: Tls) -> AsyncIterator[House]:
         to_position = await enter(connect(f"127.0.0.1:{server.port}", tls.files("order"), "position"))
         position = Position(to_position)
         desk = await _desk(stack, pool, position, tape)
-        service = OrderService(trust=keys.trust(), desk=desk, orders=Orders(pool))
+        exchange = Exchange(orders=Orders(pool), replacing=Replacing(pool), position=position)
+        service = OrderService(trust=keys.trust(), desk=desk, exchange=exchange)
         register = partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service)
         server = await enter(_server(tls, "order", GATEWAY, register))
         target = f"127.0.0.1:{server.port}"
@@ -189,13 +193,20 @@ async def _desk(stack: AsyncExitStack, pool: Pool, position: Position, tape: Tap
     enter = stack.enter_async_context
     return Desk(
         market=Market(tape.cache, max_age_s=10),
-        limits=build.LIMITS,
+        policy=Policy(build.LIMITS),
+        accounts=await _account_desk(stack, pool),
         answers=await enter(Batcher(find, limit=MOST_ITEMS, name="answers")),
         holds=await enter(Batcher(position.place_holds, limit=MOST_ITEMS, name="holds")),
         accepts=await enter(Batcher(take, limit=MOST_ITEMS, name="accepts")),
         remember=timedelta(hours=24),
         clock=utc_now,
     )
+
+
+async def _account_desk(stack: AsyncExitStack, pool: Pool) -> AccountDesk:
+    questions = Batcher(OwnOrders(pool).of, limit=MOST_ITEMS, name="own orders")
+    own_orders = await stack.enter_async_context(questions)
+    return AccountDesk(own_limits=lambda _: None, own_orders=own_orders)
 
 
 def submission(user: User, **fields: Any) -> order_pb2.OrderSubmission:

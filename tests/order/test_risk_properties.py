@@ -204,7 +204,7 @@ def test_a_hold_is_computed_from_what_the_order_can_cost_at_most(
 
 def test_a_purchase_for_cash_holds_the_cash() -> None:
     aside = set_aside(facts_of(notional="500"))
-    assert (aside.quantity, aside.unit_price, aside.by_value) == (500, 1, True)
+    assert (aside.quantity, aside.unit_price, aside.by_value) == (Decimal(500), Decimal(1), True)
     assert quantity_of(facts_of(notional="500")) == 5
 
 

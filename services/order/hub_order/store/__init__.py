@@ -4,6 +4,7 @@ from hub_order.store.acceptance import Acceptance, FirstAnswer, Newcomer
 from hub_order.store.limits import LIMITS_CHANNEL, ChangedLimits, LimitsStore
 from hub_order.store.orders import RESTING_CHANNEL, Decide, Orders
 from hub_order.store.own_orders import Opposition, OwnOrders, Question
+from hub_order.store.replacing import Replacing
 from hub_order.store.sweeping import Sweeping
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "Orders",
     "OwnOrders",
     "Question",
+    "Replacing",
     "Sweeping",
 ]
