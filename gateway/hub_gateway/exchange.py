@@ -53,7 +53,7 @@ class Request:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self._receive = receive
-        self._headers: Sequence[Header] = scope["headers"]
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
 
     @property
     def client(self) -> str:
@@ -66,13 +66,18 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """A header that may be there once."""
-        found = [value for key, value in self._headers if key == name.encode()]
-        if len(found) > 1:
+        found = self._headers.get(name.encode())
+        if found is None:
+            return None
+        sent: Sequence[Header] = self.scope["headers"]
+        if len(self._headers) < len(sent) and sum(key == name.encode() for key, _ in sent) > 1:
             raise Invalid(f"The header {name} is there more than once.", code="repeated_header", field=name)
-        return found[0].decode("latin-1") if found else None
+        return found.decode("latin-1")
 
     def query(self, *names: str) -> dict[str, str]:
         """The query, which may hold these names, each once."""
+        if not self.scope["query_string"]:
+            return {}
         try:
             pairs = parse_qsl(
                 self.scope["query_string"].decode("ascii"),

@@ -53,6 +53,9 @@ class NewOrder(Body, frozen=True):
     ] = None
 
 
+_SIDE: Final = dict(order_pb2.Side.items())
+_TYPE: Final = dict(order_pb2.OrderType.items())
+_FORCE: Final = dict(order_pb2.TimeInForce.items())
 _NEW_ORDER: Final[Schema[NewOrder]] = Schema(NewOrder)
 SUBMIT_PROBLEMS: Final = codes.together(
     codes.NUMBERS,
@@ -246,9 +249,9 @@ def submission(body: NewOrder, *, caller: Caller, key: str) -> order_pb2.OrderSu
     limit_price = _limit_price(body)
     message = order_pb2.OrderSubmission(
         symbol=symbol(body.symbol),
-        side=order_pb2.Side.Value(f"SIDE_{body.side}"),
-        type=order_pb2.OrderType.Value(f"ORDER_TYPE_{body.type}"),
-        time_in_force=order_pb2.TimeInForce.Value(f"TIME_IN_FORCE_{body.time_in_force}"),
+        side=_SIDE[f"SIDE_{body.side}"],
+        type=_TYPE[f"ORDER_TYPE_{body.type}"],
+        time_in_force=_FORCE[f"TIME_IN_FORCE_{body.time_in_force}"],
         quantity=to_text(quantity),
         limit_price="" if limit_price is None else to_text(limit_price),
         client_order_id=printable(body.client_order_id or "", field="client_order_id", longest=64),

@@ -27,6 +27,7 @@ from hub_gateway.types.orders import (
     TimeInForce,
 )
 from hub_gateway.types.portfolio import Balance, Position, Posting, Summary
+from hub_runtime.clock import utc_text
 
 _STATUS = {
     number: cast(Status, name.removeprefix("ORDER_STATUS_")) for name, number in order_pb2.OrderStatus.items()
@@ -49,7 +50,7 @@ def when(at: Timestamp) -> str | None:
     """RFC 3339 in UTC, microseconds."""
     if not at.seconds and not at.nanos:
         return None
-    return at.ToDatetime().isoformat(timespec="microseconds") + "Z"
+    return utc_text(at.seconds, at.nanos)
 
 
 def moment(at: datetime) -> str:

@@ -152,8 +152,9 @@ class House:
             answer = await self.stub.CancelOrder(order_pb2.CancelOrderRequest(order_id=str(order_id)))
         return answer.order
 
-    async def events(self, exchange: str = "orders.status") -> list[event_pb2.Envelope]:
-        query = "SELECT envelope FROM outbox WHERE exchange = $1 ORDER BY id"
+    async def events(self, exchange: str | None = None) -> list[event_pb2.Envelope]:
+        """What waits for the relay, for one exchange or for all."""
+        query = "SELECT envelope FROM outbox WHERE exchange = coalesce($1, exchange) ORDER BY id"
         return [event_pb2.Envelope.FromString(row[0]) for row in await self.pool.fetch(query, exchange)]
 
     async def tamper(self, statement: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -29,11 +30,10 @@ def policy(**variables: str) -> Policy:
 
 
 def test_without_settings_the_limits_are_those_of_the_page() -> None:
-    limits = policy().limits("STOCK")
-    assert (limits.most_value, limits.most_quantity) == (1_000_000, 1_000_000)
-    assert (limits.least_value, limits.orders_per_minute, limits.most_open_orders) == (1, 10_000, 10_000)
-    assert limits.price_band == limits.price_protection == Decimal("0.05")
-    assert limits.price_sanity == 10
+    expected = replace(
+        build.LIMITS, least_value=Decimal(1), orders_per_minute=10_000, most_open_orders=10_000
+    )
+    assert policy().limits("STOCK") == expected
 
 
 def test_an_asset_class_has_what_is_said_for_it_and_else_what_holds_for_all() -> None:
@@ -45,25 +45,22 @@ def test_an_asset_class_has_what_is_said_for_it_and_else_what_holds_for_all() ->
         PRICE_PROTECTION_BY_CLASS="CRYPTO=0.1",
         MOST_QUANTITY_BY_CLASS="FUND=7",
     )
-    crypto = found.limits("CRYPTO")
-    assert (crypto.most_value, crypto.price_band, crypto.price_protection) == (
-        100_000,
-        Decimal("0.2"),
-        Decimal("0.1"),
+    general = found.limits("STOCK")
+    assert general == found.limits(None) == replace(build.LIMITS, most_value=Decimal(500))
+    assert found.limits("CRYPTO") == replace(
+        general, most_value=Decimal(100_000), price_band=Decimal("0.2"), price_protection=Decimal("0.1")
     )
-    assert crypto.price_sanity == 10
-    assert found.limits("ETF").most_value == 2_000_000
-    assert found.limits("BOND").price_sanity == 2
-    assert found.limits("FUND").most_quantity == 7
-    assert found.limits("STOCK").most_value == found.limits(None).most_value == 500
+    assert found.limits("ETF") == replace(general, most_value=Decimal(2_000_000))
+    assert found.limits("BOND") == replace(general, price_sanity=Decimal(2))
+    assert found.limits("FUND") == replace(general, most_quantity=Decimal(7))
 
 
 def test_an_account_of_its_own_comes_before_its_class() -> None:
     found = policy(MOST_VALUE_BY_CLASS="CRYPTO=100000")
     own = AccountLimits(most_value=Decimal(7), orders_per_minute=3, most_position=Decimal(5))
-    limits = found.limits("CRYPTO", own)
-    assert (limits.most_value, limits.orders_per_minute, limits.most_position) == (7, 3, 5)
-    assert limits.most_quantity == 1_000_000
+    assert found.limits("CRYPTO", own) == replace(
+        build.LIMITS, most_value=Decimal(7), orders_per_minute=3, most_position=Decimal(5)
+    )
     assert found.limits("CRYPTO", AccountLimits()) == found.limits("CRYPTO")
 
 
@@ -118,7 +115,12 @@ async def get_limits(house: House, admin: User, account_id: UUID) -> order_pb2.A
 async def test_an_account_is_given_limits_and_they_are_taken_away(house: House, admin: User) -> None:
     account = uuid4()
     assert await get_limits(house, admin, account) == order_pb2.AccountLimits()
-    own = {"most_value": "500", "most_quantity": "7.5", "most_position": "20", "orders_per_minute": 5}
+    own: dict[str, Any] = {
+        "most_value": "500",
+        "most_quantity": "7.5",
+        "most_position": "20",
+        "orders_per_minute": 5,
+    }
     assert await set_limits(house, admin, account, **own) == order_pb2.AccountLimits(**own)
     assert await get_limits(house, admin, account) == order_pb2.AccountLimits(**own)
     await set_limits(house, admin, account)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -27,7 +28,7 @@ async def refused(house: House, user: User, **fields: Any) -> str:
 
 @pytest.fixture
 def seller(house: House, user: User) -> User:
-    house.books.shares[str(user.account_id), "AAPL"] = build.Decimal(1000)
+    house.books.shares[str(user.account_id), "AAPL"] = Decimal(1000)
     return user
 
 

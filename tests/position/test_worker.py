@@ -25,7 +25,7 @@ from hub_events import POSITIONS, Amqp, Handle, Relay, UnknownEvent, consume, en
 from hub_market_client import QuoteCache
 from hub_money import to_text
 from hub_position.clients import Market
-from hub_position.domain.hold import HoldRequest
+from hub_position.domain.placing import HoldRequest
 from hub_position.domain.trade import Side
 from hub_position.mapping import WIRE_SIDES
 from hub_position.worker import handle

@@ -79,6 +79,5 @@ async def bury(link: Link, family: Family, queue: str, body: bytes, reason: str)
 
 async def _retry(link: Link, family: Family, queue: str, event: event_pb2.Envelope, step: int) -> None:
     exchange = family.retries[step]
-    key = queue.removeprefix(f"{family.name}.")
-    await link.publish(exchange, key, pack([event.SerializeToString()]))
+    await link.publish(exchange, queue, pack([event.SerializeToString()]))
     counter("hub_events_retried_total", "Events sent through a retry step", ("step",)).labels(exchange).inc()

@@ -18,6 +18,7 @@ from hub_order.handover import hand_over
 from hub_order.rpc import MOST_ITEMS, OrderService
 from hub_order.rpc_admin import OrderAdminService
 from hub_order.settings import OrderSettings
+from hub_order.settlement import handle_settlements
 from hub_order.store import (
     LIMITS_CHANNEL,
     RESTING_CHANNEL,
@@ -26,6 +27,7 @@ from hub_order.store import (
     Orders,
     OwnOrders,
     Replacing,
+    Settlements,
     Sweeping,
 )
 from hub_order.sweeper import Sweeper
@@ -46,7 +48,7 @@ from hub_runtime import Process, main, supervised, utc_now
 DESCRIPTION = "accepts orders, brings them to a venue and records what became of them"
 JOBS = {
     "serve": "OrderService over gRPC: submit, read, list, cancel, replace, close",
-    "work": "executes new orders and resting ones that can be filled",
+    "work": "executes new orders and resting ones that can be filled, stamps settled executions",
     "trigger": "watches resting orders against the live quotes (one of many instances does)",
     "relay": "moves the outbox to the broker (one of many instances does)",
     "sweep": "releases holds without an order, fails market orders without a price",
@@ -91,6 +93,9 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
         information["broker"] = amqp.state
     if "relay" in jobs:
         _relay(settings, process, pool, amqp)
+    if "work" in jobs:
+        stamp = partial(handle_settlements, settlements=Settlements(pool))
+        process.spawn(consume(amqp, ORDERS.queues_of("settlement"), stamp, family=ORDERS.name), "settlement")
     if jobs & {"serve", "work", "trigger", "sweep"}:
         market = await _follow_market(settings, process)
         if "trigger" in jobs:

@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hub.event.v1 import event_pb2
 from hub.order.v1 import order_pb2
 from hub.quote_stream.v1 import quote_stream_pb2
+from hub_runtime.clock import utc_text
 
 _STATUS: Final = {
     number: name.removeprefix("ORDER_STATUS_") for name, number in order_pb2.OrderStatus.items()
@@ -97,4 +98,4 @@ def balance(message: event_pb2.AccountChanged) -> dict[str, Any]:
 def _when(at: Timestamp) -> str | None:
     if not at.seconds and not at.nanos:
         return None
-    return at.ToDatetime().isoformat(timespec="microseconds") + "Z"
+    return utc_text(at.seconds, at.nanos)

@@ -5,6 +5,7 @@ from hub_order.store.limits import LIMITS_CHANNEL, ChangedLimits, LimitsStore
 from hub_order.store.orders import RESTING_CHANNEL, Decide, Orders
 from hub_order.store.own_orders import Opposition, OwnOrders, Question
 from hub_order.store.replacing import Replacing
+from hub_order.store.settlements import Settlements
 from hub_order.store.sweeping import Sweeping
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "OwnOrders",
     "Question",
     "Replacing",
+    "Settlements",
     "Sweeping",
 ]
