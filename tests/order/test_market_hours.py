@@ -82,13 +82,33 @@ async def test_an_order_waits_for_the_open_and_its_first_quote(
     assert [event.type for event in await house.events("positions")] == ["order.executed"]
 
 
-async def test_an_open_above_the_protection_ends_the_order(days: Days, house: House, user: User) -> None:
+async def test_an_order_that_waited_is_priced_and_held_anew_at_an_open_30_percent_higher(
+    days: Days, house: House, user: User
+) -> None:
     order_id = await house.accepted(user)
     await house.execute(order_id)
     days.open()
-    house.tape.quote("AAPL", "106", "107")
+    house.tape.quote("AAPL", "129", "130")
     await execute([Task(order_id, "", house.market.usable("AAPL"))], floor=house.floor)
-    assert await status(house, order_id) == (Status.FAILED, "PRICE_PROTECTION")
+    order = await house.order(order_id)
+    assert (order.status, order.average_price) == (Status.EXECUTED, Decimal(130))
+    assert order.protection_price == Decimal("136.5")
+    assert house.books.held(user.account_id) == Decimal(1365)
+    kinds = [record.kind for record, _ in await house.orders.records(order_id)]
+    assert kinds == ["accepted", "working", "repriced", "executed"]
+
+
+async def test_an_open_that_the_account_cannot_pay_ends_what_waited(
+    days: Days, house: House, user: User
+) -> None:
+    house.books.cash = Decimal(1200)
+    order_id = await house.accepted(user)
+    await house.execute(order_id)
+    days.open()
+    house.tape.quote("AAPL", "129", "130")
+    await execute([Task(order_id, "", house.market.usable("AAPL"))], floor=house.floor)
+    assert await status(house, order_id) == (Status.FAILED, "INSUFFICIENT_FUNDS")
+    assert [event.type for event in await house.events("positions")] == ["order.closed"]
 
 
 async def test_in_the_first_seconds_of_a_session_the_last_price_is_still_the_reference(

@@ -167,7 +167,8 @@ class Resting(RuleBasedStateMachine):
         changes: dict[str, Any] = {"version": each.order.version + 1}
         if each.handed and each.reached is not None:
             changes |= {"triggered_at": self.time, "stop_price": each.reached}
-        each.order, each.handed, each.reached = replace(each.order, **changes), False, None
+            each.reached = None
+        each.order, each.handed = replace(each.order, **changes), False
         self._put(each.order)
 
     @rule(target=orders, order_id=consumes(orders), terms=TERMS)

@@ -18,7 +18,7 @@ from hub_runtime.admin import AdminServer
 from hub_runtime.command_line import parse_command_line
 from hub_runtime.common_settings import ProcessSettings
 from hub_runtime.crash_points import arm
-from hub_runtime.log import get_logger, set_up_logging
+from hub_runtime.log import flush_log, get_logger, set_up_logging
 from hub_runtime.metrics import gauge
 from hub_runtime.settings import SettingsError
 from hub_runtime.tracing import set_up_tracing
@@ -200,6 +200,7 @@ def _stop_on_signals(process: Process) -> None:
 
 def _give_up() -> None:
     log.error("stop_took_too_long", limit_s=STOP_LIMIT_S)
+    flush_log()
     os._exit(1)
 
 

@@ -16,14 +16,33 @@ from hub_market_client import QuoteCache
 from hub_order.clients import Market, Position
 from hub_order.handover import hand_over
 from hub_order.rpc import MOST_ITEMS, OrderService
+from hub_order.rpc_admin import OrderAdminService
 from hub_order.settings import OrderSettings
+<<<<<<< HEAD
 from hub_order.store import LEADERSHIP, RESTING_CHANNEL, Acceptance, Orders, Resting, Sweeping
+=======
+from hub_order.settlement import handle_settlements
+from hub_order.store import (
+    LIMITS_CHANNEL,
+    RESTING_CHANNEL,
+    Acceptance,
+    LimitsStore,
+    Orders,
+    OwnOrders,
+    Replacing,
+    Settlements,
+    Sweeping,
+)
+>>>>>>> 28179f4a93166775b5e6b4e1e7b8392713117a8a
 from hub_order.sweeper import Sweeper
 from hub_order.trigger import Trigger
 from hub_order.usecases.accept import accept
 from hub_order.usecases.answers import Claim, Found, earlier
+from hub_order.usecases.desk import Desk
 from hub_order.usecases.execute import Floor
-from hub_order.usecases.submit import Desk
+from hub_order.usecases.limits import LimitsCopy
+from hub_order.usecases.replace import Exchange
+from hub_order.usecases.standing import AccountDesk
 from hub_order.usecases.venue_reports import VenueDesk
 from hub_order.worker import handle
 from hub_postgres import DatabaseProbe, Pool, Wakeup, leading, migrate, pooled
@@ -32,21 +51,41 @@ from hub_runtime import Process, main, supervised, utc_now
 
 DESCRIPTION = "accepts orders, brings them to a venue and records what became of them"
 JOBS = {
-    "serve": "OrderService over gRPC: submit, read, list, cancel",
-    "work": "executes new orders and resting ones that can be filled",
+    "serve": "OrderService over gRPC: submit, read, list, cancel, replace, close",
+    "work": "executes new orders and resting ones that can be filled, stamps settled executions",
     "trigger": "watches resting orders against the live quotes (one of many instances does)",
     "relay": "moves the outbox to the broker (one of many instances does)",
     "sweep": "releases holds without an order, fails market orders without a price",
 }
-CALL_TABLE: CallTable = {"hub.order.v1.OrderService": {"*": frozenset({"gateway"})}}
+CALL_TABLE: CallTable = {
+    "hub.order.v1.OrderService": {"*": frozenset({"gateway"})},
+    "hub.order.v1.OrderAdminService": {"*": frozenset({"gateway"})},
+}
 
 
 @dataclass(frozen=True)
 class Stores:
     orders: Orders
     acceptance: Acceptance
+    replacing: Replacing
     sweeping: Sweeping
+<<<<<<< HEAD
     resting: Resting
+=======
+    limits: LimitsStore
+    own_orders: OwnOrders
+
+
+def _stores(pool: Pool) -> Stores:
+    return Stores(
+        orders=Orders(pool),
+        acceptance=Acceptance(pool),
+        replacing=Replacing(pool),
+        sweeping=Sweeping(pool),
+        limits=LimitsStore(pool),
+        own_orders=OwnOrders(pool),
+    )
+>>>>>>> 28179f4a93166775b5e6b4e1e7b8392713117a8a
 
 
 async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -> None:
@@ -54,7 +93,11 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
     probe = DatabaseProbe(pool, package="hub_order")
     process.spawn(probe.run(), "database probe")
     process.ready("database", probe.state)
+<<<<<<< HEAD
     stores = Stores(Orders(pool), Acceptance(pool), Sweeping(pool), Resting(pool))
+=======
+    stores = _stores(pool)
+>>>>>>> 28179f4a93166775b5e6b4e1e7b8392713117a8a
     amqp = Amqp(settings.amqp_url, settings.amqp_password, name="order")
     information = {"database": probe.state}
     if jobs & {"work", "trigger", "relay"}:
@@ -62,6 +105,9 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
         information["broker"] = amqp.state
     if "relay" in jobs:
         _relay(settings, process, pool, amqp)
+    if "work" in jobs:
+        stamp = partial(handle_settlements, settlements=Settlements(pool))
+        process.spawn(consume(amqp, ORDERS.queues_of("settlement"), stamp, family=ORDERS.name), "settlement")
     if jobs & {"serve", "work", "trigger", "sweep"}:
         market = await _follow_market(settings, process)
         if "trigger" in jobs:
@@ -95,27 +141,44 @@ async def _serve(
     process.spawn(trust.watch(await _channel(settings, process, settings.auth_target, "auth")), "trust")
     find = partial(_earlier, acceptance=stores.acceptance)
     take = partial(accept, acceptance=stores.acceptance, clock=utc_now)
+    limits = _limits(settings, process, stores.limits)
+    own_orders = await enter(Batcher(stores.own_orders.of, limit=MOST_ITEMS, name="own orders"))
     desk = Desk(
         market=market,
-        limits=settings.limits,
+        policy=settings.policy,
+        accounts=AccountDesk(own_limits=limits.of, own_orders=own_orders),
         answers=await enter(Batcher(find, limit=MOST_ITEMS, name="answers")),
         holds=await enter(Batcher(position.place_holds, limit=MOST_ITEMS, name="holds")),
         accepts=await enter(Batcher(take, limit=MOST_ITEMS, name="accepts")),
         remember=settings.idempotency_ttl,
         clock=utc_now,
     )
-    service = OrderService(trust=trust, desk=desk, orders=stores.orders)
-    register = partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service)
+    exchange = Exchange(orders=stores.orders, replacing=stores.replacing, position=position)
+    service = OrderService(trust=trust, desk=desk, exchange=exchange)
+    admin = OrderAdminService(trust=trust, limits=stores.limits)
     server = Server(
         settings.grpc_address,
         settings.tls,
         CALL_TABLE,
-        [register],
+        [
+            partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service),
+            partial(order_pb2_grpc.add_OrderAdminServiceServicer_to_server, admin),
+        ],
         reflection=settings.environment == "local",
-        checks={"trust": trust.state, "market": market.state},
+        checks={"trust": trust.state, "market": market.state, "limits": limits.state},
         information=information,
     )
     await enter(server)
+
+
+def _limits(settings: OrderSettings, process: Process, store: LimitsStore) -> LimitsCopy:
+    """What single accounts may do, as it is now."""
+    wakeup = Wakeup(settings.database_url, settings.database_password, LIMITS_CHANNEL)
+    copy = LimitsCopy(store, wakeup)
+    process.spawn(wakeup.run(), "limits wakeup")
+    process.spawn(supervised("limits", copy.watch), "limits")
+    process.ready("limits", copy.state)
+    return copy
 
 
 def _floor(settings: OrderSettings, stores: Stores, position: Position, market: Market) -> Floor:
