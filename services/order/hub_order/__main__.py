@@ -18,11 +18,9 @@ from hub_order.handover import hand_over
 from hub_order.rpc import MOST_ITEMS, OrderService
 from hub_order.rpc_admin import OrderAdminService
 from hub_order.settings import OrderSettings
-<<<<<<< HEAD
-from hub_order.store import LEADERSHIP, RESTING_CHANNEL, Acceptance, Orders, Resting, Sweeping
-=======
 from hub_order.settlement import handle_settlements
 from hub_order.store import (
+    LEADERSHIP,
     LIMITS_CHANNEL,
     RESTING_CHANNEL,
     Acceptance,
@@ -30,10 +28,10 @@ from hub_order.store import (
     Orders,
     OwnOrders,
     Replacing,
+    Resting,
     Settlements,
     Sweeping,
 )
->>>>>>> 28179f4a93166775b5e6b4e1e7b8392713117a8a
 from hub_order.sweeper import Sweeper
 from hub_order.trigger import Trigger
 from hub_order.usecases.accept import accept
@@ -69,11 +67,9 @@ class Stores:
     acceptance: Acceptance
     replacing: Replacing
     sweeping: Sweeping
-<<<<<<< HEAD
-    resting: Resting
-=======
     limits: LimitsStore
     own_orders: OwnOrders
+    resting: Resting
 
 
 def _stores(pool: Pool) -> Stores:
@@ -84,8 +80,8 @@ def _stores(pool: Pool) -> Stores:
         sweeping=Sweeping(pool),
         limits=LimitsStore(pool),
         own_orders=OwnOrders(pool),
+        resting=Resting(pool),
     )
->>>>>>> 28179f4a93166775b5e6b4e1e7b8392713117a8a
 
 
 async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -> None:
@@ -93,11 +89,7 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
     probe = DatabaseProbe(pool, package="hub_order")
     process.spawn(probe.run(), "database probe")
     process.ready("database", probe.state)
-<<<<<<< HEAD
-    stores = Stores(Orders(pool), Acceptance(pool), Sweeping(pool), Resting(pool))
-=======
     stores = _stores(pool)
->>>>>>> 28179f4a93166775b5e6b4e1e7b8392713117a8a
     amqp = Amqp(settings.amqp_url, settings.amqp_password, name="order")
     information = {"database": probe.state}
     if jobs & {"work", "trigger", "relay"}:

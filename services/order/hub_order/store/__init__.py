@@ -3,26 +3,14 @@
 from hub_order.store.acceptance import Acceptance, FirstAnswer, Newcomer
 from hub_order.store.limits import LIMITS_CHANNEL, ChangedLimits, LimitsStore
 from hub_order.store.orders import RESTING_CHANNEL, Decide, Orders
-<<<<<<< HEAD
-from hub_order.store.resting import LEADERSHIP, Resting
-from hub_order.store.sweeping import Sweeping
-
-__all__ = [
-    "LEADERSHIP",
-    "RESTING_CHANNEL",
-    "Acceptance",
-    "Decide",
-    "FirstAnswer",
-    "Newcomer",
-    "Orders",
-    "Resting",
-=======
 from hub_order.store.own_orders import Opposition, OwnOrders, Question
 from hub_order.store.replacing import Replacing
+from hub_order.store.resting import LEADERSHIP, Resting
 from hub_order.store.settlements import Settlements
 from hub_order.store.sweeping import Sweeping
 
 __all__ = [
+    "LEADERSHIP",
     "LIMITS_CHANNEL",
     "RESTING_CHANNEL",
     "Acceptance",
@@ -36,7 +24,7 @@ __all__ = [
     "OwnOrders",
     "Question",
     "Replacing",
+    "Resting",
     "Settlements",
->>>>>>> 28179f4a93166775b5e6b4e1e7b8392713117a8a
     "Sweeping",
 ]
