@@ -44,6 +44,7 @@ async def triggers(broker: Broker, amqp_vhost: Login) -> AsyncIterator[list[Talk
 
 
 async def resting(broker: Broker, user: User, limit_price: str) -> UUID:
+    broker.house.tape.quote("AAPL", "99", "100")
     order_id = await broker.house.accepted(user, limit_price=limit_price, quantity="1")
     await broker.becomes(order_id, Status.PROCESSING)
     return order_id
