@@ -19,7 +19,7 @@ from hub.event.v1 import event_pb2
 from hub.order.v1 import order_pb2, order_pb2_grpc
 from hub.position.v1 import position_pb2_grpc
 from hub_batching import Batcher
-from hub_order.clients import HoldRequest, Market, Position
+from hub_order.clients import HoldAnswer, HoldRequest, Market, Position
 from hub_order.domain import Order, Side, hold_id_of
 from hub_order.risk import Policy
 from hub_order.rpc import MOST_ITEMS, OrderService
@@ -67,6 +67,7 @@ class House:
     channel: aio.Channel
     target: str
     limits: LimitsCopy
+    holds: Batcher[HoldRequest, HoldAnswer]
     """Read on when a test says so."""
     orders: Orders = field(init=False)
     acceptance: Acceptance = field(init=False)
@@ -189,7 +190,7 @@ async def order_house(database: Database, tls: Tls) -> AsyncIterator[House]:
         server = await enter(_server(tls, "order", GATEWAY, register, register_admin))
         target = f"127.0.0.1:{server.port}"
         channel = await enter(connect(target, tls.files("gateway"), "order"))
-        yield House(database, pool, books, tape, keys, position, channel, target, limits)
+        yield House(database, pool, books, tape, keys, position, channel, target, limits, desk.holds)
 
 
 def _server(tls: Tls, name: str, table: Any, *register: Any) -> Server:
