@@ -23,12 +23,13 @@ from hub_order.clients import HoldRequest, Market, Position
 from hub_order.domain import Order, Side, hold_id_of
 from hub_order.risk import Policy
 from hub_order.rpc import MOST_ITEMS, OrderService
-from hub_order.store import Acceptance, Orders, OwnOrders, Replacing, Sweeping
+from hub_order.store import Acceptance, Blotter, Orders, OwnOrders, RefusalBook, Replacing, Sweeping
 from hub_order.usecases.accept import accept
 from hub_order.usecases.answers import Claim, Found, earlier
 from hub_order.usecases.desk import Desk
 from hub_order.usecases.execute import Floor, execute
 from hub_order.usecases.plan import Task
+from hub_order.usecases.refusals import BATCH, Refusals
 from hub_order.usecases.replace import Exchange
 from hub_order.usecases.standing import AccountDesk
 from hub_order.usecases.sweep import sweep_holds
@@ -171,7 +172,14 @@ async def order_house(database: Database, tls: Tls) -> AsyncIterator[House]:
         position = Position(to_position)
         desk = await _desk(stack, pool, position, tape)
         exchange = Exchange(orders=Orders(pool), replacing=Replacing(pool), position=position)
-        service = OrderService(trust=keys.trust(), desk=desk, exchange=exchange)
+        kept = await enter(Batcher(RefusalBook(pool).add, name="refusals", **BATCH))
+        service = OrderService(
+            trust=keys.trust(),
+            desk=desk,
+            exchange=exchange,
+            refusals=await enter(Refusals(kept, utc_now)),
+            blotter=Blotter(pool),
+        )
         register = partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service)
         server = await enter(_server(tls, "order", GATEWAY, register))
         target = f"127.0.0.1:{server.port}"
