@@ -105,8 +105,12 @@ async def test_it_hands_over_stops_that_the_market_reaches(watch: Watch, house: 
         await watch.knows(2)
         house.tape.quote("AAPL", "89", "90")
         (hand,) = await watch.handed(stop)
-    assert (hand.account_id, hand.traceparent, hand.stop_price) == (stop.account_id, "00-1-2-01", 90)
-    assert (hand.quote.bid, hand.quote.ask, hand.quote.seq) == (89, 90, house.tape.seq["AAPL"])
+    assert (hand.account_id, hand.traceparent, hand.stop_price) == (stop.account_id, "00-1-2-01", Decimal(90))
+    assert (hand.quote.bid, hand.quote.ask, hand.quote.seq) == (
+        Decimal(89),
+        Decimal(90),
+        house.tape.seq["AAPL"],
+    )
 
 
 async def test_an_order_that_comes_is_held_against_the_quote_of_now(watch: Watch, house: House) -> None:
