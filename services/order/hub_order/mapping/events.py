@@ -51,13 +51,8 @@ def triggered_event(
 ) -> event_pb2.OrderTriggered:
     return event_pb2.OrderTriggered(
         order_id=str(order_id),
-<<<<<<< HEAD
-        trigger_epoch=epoch,
-        stop_price="" if stop_price is None else to_text(stop_price),
-=======
         stop_price=optional(stop_price),
         trigger_epoch=epoch,
->>>>>>> fb711f44586ff58a65a83bdb9c7acf23df935fca
         quote_epoch=quote.epoch,
         quote_seq=quote.seq,
         bid=to_text(quote.bid),
