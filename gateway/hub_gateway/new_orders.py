@@ -78,6 +78,9 @@ class NewOrder(Body, frozen=True):
     client_order_id: ClientOrderId = None
 
 
+_SIDE: Final = dict(order_pb2.Side.items())
+_TYPE: Final = dict(order_pb2.OrderType.items())
+_FORCE: Final = dict(order_pb2.TimeInForce.items())
 _NEW_ORDER: Final[Schema[NewOrder]] = Schema(NewOrder)
 _BUY: Final = {"symbol": "AAPL", "side": "BUY"}
 _SELL: Final = {"symbol": "AAPL", "side": "SELL", "quantity": "1", "time_in_force": "GTC"}
@@ -186,9 +189,9 @@ def submission(body: NewOrder, *, caller: Caller, key: str) -> order_pb2.OrderSu
     _check(body, numbers)
     message = order_pb2.OrderSubmission(
         symbol=symbol(body.symbol),
-        side=order_pb2.Side.Value(f"SIDE_{body.side}"),
-        type=order_pb2.OrderType.Value(f"ORDER_TYPE_{body.type}"),
-        time_in_force=order_pb2.TimeInForce.Value(f"TIME_IN_FORCE_{body.time_in_force}"),
+        side=_SIDE[f"SIDE_{body.side}"],
+        type=_TYPE[f"ORDER_TYPE_{body.type}"],
+        time_in_force=_FORCE[f"TIME_IN_FORCE_{body.time_in_force}"],
         client_order_id=printable(body.client_order_id or "", field="client_order_id", longest=64),
         extended_hours=body.extended_hours,
         quantity=text(numbers["quantity"]),
