@@ -31,13 +31,17 @@ async def test_a_relay_cancelled_at_any_point_ends(amqp_vhost: Login, empty_data
         for turns in range(0, 60, 3):
             amqp = Amqp(amqp_vhost.url, amqp_vhost.password)
             wakeup = Wakeup(owner.url, owner.password, "outbox")
-            job = asyncio.create_task(Relay(pool, wakeup, amqp, "test", look_s=0).run())
-            await eventually(lambda amqp=amqp: amqp.state() == "ok")
-            for _ in range(turns):
-                await asyncio.sleep(0.001)
-            job.cancel()
-            _, running = await asyncio.wait({job}, timeout=10)
-            assert not running, f"still running when cancelled after {turns} turns"
+            await ends(Relay(pool, wakeup, amqp, "test", look_s=0), amqp, turns)
+
+
+async def ends(relay: Relay, amqp: Amqp, turns: int) -> None:
+    job = asyncio.create_task(relay.run())
+    await eventually(lambda: amqp.state() == "ok")
+    for _ in range(turns):
+        await asyncio.sleep(0.001)
+    job.cancel()
+    _, running = await asyncio.wait({job}, timeout=10)
+    assert not running, f"still running when cancelled after {turns} turns"
 
 
 @pytest.mark.parametrize("fault", [asyncio.CancelledError(), ConnectionError(), RuntimeError()])
