@@ -28,13 +28,17 @@ class Hold:
     request: position_pb2.HoldRequest
     placed_at: datetime
     state: str = "open"
+    covered: Decimal = Decimal(0)
+
+    @property
+    def need(self) -> Decimal:
+        return Decimal(self.request.quantity) * Decimal(self.request.unit_price or 1)
 
     @property
     def cash(self) -> Decimal:
-        price = self.request.unit_price
-        if not price or self.state == "released":
+        if not self.request.unit_price or self.state == "released":
             return Decimal(0)
-        return Decimal(self.request.quantity) * Decimal(price)
+        return self.need - self.covered
 
 
 @dataclass
@@ -79,19 +83,61 @@ class Books(position_pb2_grpc.PositionServiceServicer):
     def _place(self, item: position_pb2.HoldRequest) -> position_pb2.HoldResult:
         standing = self._standing(item)
         if standing is not None:
-            return position_pb2.HoldResult(hold_id=item.hold_id, granted=True, standing_hold_id=standing)
+            return self._granted(item.hold_id, standing)
         if item.side == order_pb2.SIDE_BUY:
             code, there = "insufficient_funds", self.cash - self.held(item.account_id)
-            needed = Decimal(item.quantity) * Decimal(item.unit_price)
         else:
             code, there = "insufficient_shares", self.shares.get((item.account_id, item.symbol), Decimal(0))
-            needed = Decimal(item.quantity)
-        if needed > there:
+        if item.percentage:
+            item.quantity = str(there * Decimal(item.percentage) / 100)
+        new = Hold(item, datetime.now(UTC))
+        replaced = self.holds.get(item.replaced_hold_id)
+        new.covered = Decimal(0) if replaced is None else min(new.need, replaced.need)
+        needed = new.need - new.covered
+        if needed > there or not new.need:
             return position_pb2.HoldResult(
                 hold_id=item.hold_id, code=code, available=str(there), required=str(needed)
             )
-        self.holds[item.hold_id] = Hold(item, datetime.now(UTC))
-        return position_pb2.HoldResult(hold_id=item.hold_id, granted=True, standing_hold_id=item.hold_id)
+        self.holds[item.hold_id] = new
+        return self._granted(item.hold_id, item.hold_id)
+
+    def _granted(self, asked: str, standing: str) -> position_pb2.HoldResult:
+        return position_pb2.HoldResult(
+            hold_id=asked,
+            granted=True,
+            standing_hold_id=standing,
+            quantity=self.holds[standing].request.quantity,
+        )
+
+    async def RepriceHolds(  # noqa: N802
+        self, request: position_pb2.RepriceHoldsRequest, context: Context
+    ) -> position_pb2.RepriceHoldsResponse:
+        return position_pb2.RepriceHoldsResponse(results=[self._reprice(item) for item in request.items])
+
+    def _reprice(self, item: position_pb2.HoldPrice) -> position_pb2.HoldResult:
+        hold = self.holds.get(item.hold_id)
+        if hold is None or hold.state == "released":
+            return position_pb2.HoldResult(hold_id=item.hold_id, code="hold_released")
+        if not hold.request.unit_price or hold.request.by_value:
+            return self._granted(item.hold_id, item.hold_id)
+        rise = Decimal(hold.request.quantity) * (Decimal(item.unit_price) - Decimal(hold.request.unit_price))
+        there = self.cash - self.held(hold.request.account_id)
+        if rise > max(there, Decimal(0)):
+            return position_pb2.HoldResult(
+                hold_id=item.hold_id, code="insufficient_funds", available=str(there), required=str(rise)
+            )
+        hold.request.unit_price = item.unit_price
+        return self._granted(item.hold_id, item.hold_id)
+
+    async def GetAccount(  # noqa: N802
+        self, request: position_pb2.GetAccountRequest, context: Context
+    ) -> position_pb2.GetAccountResponse:
+        raise NotImplementedError
+
+    async def SetAccountState(  # noqa: N802
+        self, request: position_pb2.SetAccountStateRequest, context: Context
+    ) -> position_pb2.SetAccountStateResponse:
+        raise NotImplementedError
 
     def _standing(self, item: position_pb2.HoldRequest) -> str | None:
         if item.hold_id in self.holds:
@@ -103,29 +149,6 @@ class Books(position_pb2_grpc.PositionServiceServicer):
             if same == (item.account_id, item.idempotency_key) and hold.state != "released":
                 return hold_id
         return None
-
-    async def RepriceHolds(  # noqa: N802
-        self, request: position_pb2.RepriceHoldsRequest, context: Context
-    ) -> position_pb2.RepriceHoldsResponse:
-        return position_pb2.RepriceHoldsResponse(results=[self._reprice(item) for item in request.items])
-
-    def _reprice(self, item: position_pb2.HoldPrice) -> position_pb2.HoldResult:
-        hold = self.holds[item.hold_id]
-        needed = Decimal(hold.request.quantity) * Decimal(item.unit_price)
-        if needed > self.cash - self.held(hold.request.account_id) + hold.cash:
-            return position_pb2.HoldResult(hold_id=item.hold_id, code="insufficient_funds")
-        hold.request.unit_price = item.unit_price
-        return position_pb2.HoldResult(hold_id=item.hold_id, granted=True, standing_hold_id=item.hold_id)
-
-    async def GetAccount(  # noqa: N802
-        self, request: position_pb2.GetAccountRequest, context: Context
-    ) -> position_pb2.GetAccountResponse:
-        raise NotImplementedError
-
-    async def SetAccountState(  # noqa: N802
-        self, request: position_pb2.SetAccountStateRequest, context: Context
-    ) -> position_pb2.SetAccountStateResponse:
-        raise NotImplementedError
 
     async def ListUnconfirmedHolds(  # noqa: N802
         self, request: position_pb2.ListUnconfirmedHoldsRequest, context: Context

@@ -13,7 +13,7 @@ from grpc import aio
 from hub.position.v1 import position_pb2_grpc
 from hub_batching import Batcher
 from hub_position.__main__ import CALL_TABLE
-from hub_position.domain.hold import HoldAnswer, HoldRequest
+from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.rpc import PositionRpc
 from hub_position.usecases import place_holds_of_calls
 from hub_rpc import Server, connect

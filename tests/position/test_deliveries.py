@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from hub_position.domain.batch import Ending
-from hub_position.domain.hold import HoldRequest
+from hub_position.domain.placing import HoldRequest
 from hub_position.domain.position import fold
 from hub_position.domain.trade import Side, Trade
 from hub_position.usecases import Ended, Executed
-from tests.position.world import SETTLES_ON, START, Owner, World, hold_of
+from tests.position.world import SETTLES_ON, START, Owner, World, hold_of, terms
 
 Fact = Executed | Ended
 
@@ -85,15 +85,7 @@ def facts_of(owner: Owner, hold: HoldRequest, order: Order, ids: Sequence[UUID])
         for fill, trade_id in zip(order.fills, ids, strict=True)
     ]
     filled = sum((fill.quantity for fill in order.fills), Decimal(0))
-    ending = Ending(
-        order_id=hold.order_id,
-        hold_id=hold.hold_id,
-        account_id=owner.account_id,
-        symbol=hold.symbol,
-        final_quantity=filled,
-        final_count=len(order.fills),
-    )
-    return [*executed, Ended(ending)]
+    return [*executed, Ended(Ending(terms(hold), filled, len(order.fills)))]
 
 
 async def deal(world: World, shares: int, book: Sequence[Order]) -> tuple[Owner, list[Fact]]:

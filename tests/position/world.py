@@ -10,12 +10,22 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from hub_position.domain.account import Balance
-from hub_position.domain.batch import Ending, Entry
-from hub_position.domain.hold import HoldAnswer, HoldRequest
+from hub_position.domain.batch import Ending, Entry, Replacement
+from hub_position.domain.hold import Terms
+from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.domain.position import Position
 from hub_position.domain.trade import Side, Trade
 from hub_position.store import Reads
-from hub_position.usecases import Ended, Executed, book, get_balance, place_holds
+from hub_position.usecases import (
+    Ended,
+    Executed,
+    Facts,
+    Replaced,
+    book,
+    get_balance,
+    place_holds,
+    settle_holds,
+)
 from hub_postgres import Pool
 from hub_runtime import utc_now
 
@@ -101,17 +111,25 @@ def execution(
     return Executed(trade, hold.user_id)
 
 
-def ending(hold: HoldRequest, *, quantity: str, count: int) -> Ended:
-    return Ended(
-        Ending(
-            order_id=hold.order_id,
-            hold_id=hold.hold_id,
-            account_id=hold.account_id,
-            symbol=hold.symbol,
-            final_quantity=Decimal(quantity),
-            final_count=count,
-        )
+def terms(hold: HoldRequest) -> Terms:
+    return Terms(
+        hold_id=hold.hold_id,
+        order_id=hold.order_id,
+        account_id=hold.account_id,
+        side=hold.side,
+        symbol=hold.symbol,
+        quantity=hold.quantity,
+        unit_price=hold.unit_price,
+        by_value=hold.by_value,
     )
+
+
+def ending(hold: HoldRequest, *, quantity: str, count: int) -> Ended:
+    return Ended(Ending(hold=terms(hold), final_quantity=Decimal(quantity), final_count=count))
+
+
+def replacing(old: HoldRequest, new: HoldRequest, *, quantity: str, count: int) -> Replaced:
+    return Replaced(Replacement(ending(old, quantity=quantity, count=count).ending, terms(new)), new.user_id)
 
 
 class World:
@@ -130,8 +148,24 @@ class World:
     async def hold(self, *requests: HoldRequest) -> list[HoldAnswer]:
         return await place_holds(requests, pool=self.pool, deposit=DEPOSIT, now=utc_now())
 
-    async def book(self, executed: Sequence[Executed] = (), ended: Sequence[Ended] = ()) -> list[Entry]:
-        return await book(executed, ended, pool=self.pool, deposit=DEPOSIT, now=utc_now())
+    async def book(
+        self,
+        executed: Sequence[Executed] = (),
+        ended: Sequence[Ended] = (),
+        replaced: Sequence[Replaced] = (),
+    ) -> list[Entry]:
+        facts = Facts(executed, ended, replaced)
+        return await book(facts, pool=self.pool, deposit=DEPOSIT, now=utc_now())
+
+    async def settle(
+        self, *, confirmed: Sequence[HoldRequest] = (), released: Sequence[HoldRequest] = ()
+    ) -> tuple[int, int]:
+        return await settle_holds(
+            confirmed=[hold.hold_id for hold in confirmed],
+            released=[hold.hold_id for hold in released],
+            pool=self.pool,
+            now=utc_now(),
+        )
 
     async def position(self, owner: Owner, symbol: str = "AAPL") -> Position:
         found = await self.reads.positions(owner.account_id)

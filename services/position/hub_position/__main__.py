@@ -11,7 +11,7 @@ from hub_events import CHANNEL, POSITIONS, Amqp, Relay, consume
 from hub_identity import Trust
 from hub_market_client import QuoteCache
 from hub_position.clients import Market
-from hub_position.domain.hold import HoldAnswer, HoldRequest
+from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.rpc import PositionRpc
 from hub_position.settings import PositionSettings
 from hub_position.usecases import place_holds_of_calls
@@ -30,8 +30,11 @@ JOBS = {
 CALL_TABLE: CallTable = {
     "hub.position.v1.PositionService": {
         "PlaceHolds": frozenset({"order"}),
+        "RepriceHolds": frozenset({"order"}),
         "ListUnconfirmedHolds": frozenset({"order"}),
         "SettleHolds": frozenset({"order"}),
+        "GetAccount": frozenset({"gateway"}),
+        "SetAccountState": frozenset({"gateway"}),
         "GetBalance": frozenset({"gateway", "portfolio"}),
         "ListPositions": frozenset({"gateway", "portfolio"}),
         "ListPostings": frozenset({"gateway", "portfolio"}),

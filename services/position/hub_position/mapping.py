@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from enum import StrEnum
+from typing import TypeVar
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,16 +17,18 @@ from hub.position.v1 import position_pb2
 from hub_errors import Invalid
 from hub_events import POSITIONS, OutboxRow, Payload, UnknownEvent, envelope
 from hub_money import parse_decimal, to_text
-from hub_position.domain.account import Account, Balance
-from hub_position.domain.batch import Ending, PositionChange
-from hub_position.domain.hold import HoldAnswer, HoldRequest, UnconfirmedHold
+from hub_position.domain.account import Account, AccountState, AccountStatus, Balance, TradingState
+from hub_position.domain.batch import Ending, PositionChange, Replacement
+from hub_position.domain.hold import Terms, UnconfirmedHold
 from hub_position.domain.ledger import LedgerPage, PostedLine
+from hub_position.domain.placing import HUNDRED, HoldAnswer, HoldRequest
 from hub_position.domain.position import Position
 from hub_position.domain.trade import Side, Trade
 
 SIDES = {order_pb2.SIDE_BUY: Side.BUY, order_pb2.SIDE_SELL: Side.SELL}
 WIRE_SIDES = {side: number for number, side in SIDES.items()}
 ZERO = Decimal(0)
+Word = TypeVar("Word", bound=StrEnum)
 
 
 def read_uuid(text: str, field: str) -> UUID:
@@ -57,6 +61,10 @@ def read_hold_request(message: position_pb2.HoldRequest) -> HoldRequest:
         raise Invalid("symbol must have 1 to 32 characters.", code="invalid_symbol", field="symbol")
     if len(message.idempotency_key) > 255:
         raise Invalid("idempotency_key is too long.", code="too_long", field="idempotency_key")
+    percentage = _percentage(message, side)
+    unit_price = parse_decimal(message.unit_price, field="unit_price") if side is Side.BUY else ZERO
+    if message.by_value and unit_price != 1:
+        raise Invalid("By value is for a BUY at a unit price of 1.", code="not_by_value", field="by_value")
     return HoldRequest(
         hold_id=read_uuid(message.hold_id, "hold_id"),
         order_id=read_uuid(message.order_id, "order_id"),
@@ -64,10 +72,46 @@ def read_hold_request(message: position_pb2.HoldRequest) -> HoldRequest:
         user_id=read_uuid(message.user_id, "user_id"),
         side=side,
         symbol=message.symbol,
-        quantity=parse_decimal(message.quantity, field="quantity"),
-        unit_price=parse_decimal(message.unit_price, field="unit_price") if side is Side.BUY else ZERO,
+        quantity=ZERO if percentage is not None else parse_decimal(message.quantity, field="quantity"),
+        unit_price=unit_price,
         idempotency_key=message.idempotency_key,
+        percentage=percentage,
+        by_value=message.by_value,
+        replaced_hold_id=(
+            read_uuid(message.replaced_hold_id, "replaced_hold_id") if message.replaced_hold_id else None
+        ),
+        replaced_filled_quantity=_optional(message.replaced_filled_quantity, "replaced_filled_quantity"),
+        most_position=_optional(message.most_position, "most_position"),
     )
+
+
+def _percentage(message: position_pb2.HoldRequest, side: Side) -> Decimal | None:
+    if not message.percentage:
+        return None
+    if side is Side.BUY or message.quantity or message.replaced_hold_id:
+        raise Invalid(
+            "A percentage is for a SELL, instead of a quantity.",
+            code="percentage_not_allowed",
+            field="percentage",
+        )
+    percentage = parse_decimal(message.percentage, field="percentage")
+    if percentage > HUNDRED:
+        raise Invalid("percentage must be at most 100.", code="too_large", field="percentage")
+    return percentage
+
+
+def _optional(text: str, field: str) -> Decimal | None:
+    """Zero is a number here."""
+    if not text:
+        return None
+    value = parse_decimal(text, field=field, positive=False)
+    if value < 0:
+        raise Invalid(f"{field} must not be negative.", code="negative", field=field)
+    return value
+
+
+def read_hold_price(message: position_pb2.HoldPrice) -> tuple[UUID, Decimal]:
+    return read_uuid(message.hold_id, "hold_id"), parse_decimal(message.unit_price, field="unit_price")
 
 
 def hold_result(answer: HoldAnswer) -> position_pb2.HoldResult:
@@ -78,6 +122,7 @@ def hold_result(answer: HoldAnswer) -> position_pb2.HoldResult:
         code=answer.code,
         available="" if answer.available is None else to_text(answer.available),
         required="" if answer.required is None else to_text(answer.required),
+        quantity="" if answer.quantity is None else to_text(answer.quantity),
     )
 
 
@@ -106,6 +151,36 @@ def balance(found: Balance) -> position_pb2.GetBalanceResponse:
         buying_power=to_text(account.buying_power),
         withdrawable=to_text(found.withdrawable),
     )
+
+
+def account_state(found: AccountState) -> position_pb2.AccountState:
+    return position_pb2.AccountState(
+        account_id=str(found.account.account_id),
+        user_id=str(found.account.user_id),
+        status=found.account.status.value,
+        trading_state=found.account.trading_state.value,
+        reason=found.reason,
+        actor=found.actor,
+        changed_at=None if found.changed_at is None else _stamp(found.changed_at),
+    )
+
+
+def read_status(text: str) -> AccountStatus | None:
+    return _word(AccountStatus, text, "status")
+
+
+def read_trading_state(text: str) -> TradingState | None:
+    return _word(TradingState, text, "trading_state")
+
+
+def _word(kind: type[Word], text: str, field: str) -> Word | None:
+    if not text:
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        words = ", ".join(kind)
+        raise Invalid(f"{field} must be one of {words}.", code="invalid_state", field=field) from None
 
 
 def position(found: Position) -> position_pb2.Position:
@@ -176,16 +251,41 @@ def read_trade(event: event_pb2.OrderExecuted, settles_on: Callable[[str, dateti
     )
 
 
-def read_ending(event: event_pb2.OrderClosed) -> Ending:
+def read_ending(event: event_pb2.OrderClosed | event_pb2.OrderReplaced | event_pb2.OrderExecuted) -> Ending:
+    """How the order ended, and after how many executions."""
     order = event.order
     return Ending(
-        order_id=read_uuid(order.order_id, "order.order_id"),
-        hold_id=read_uuid(event.hold_id, "hold_id"),
-        account_id=read_uuid(order.account_id, "order.account_id"),
-        symbol=order.symbol,
-        final_quantity=parse_decimal(order.filled_quantity or "0", field="filled_quantity", positive=False),
+        hold=_terms(order, event.hold_id, "hold_id", order.limit_price or order.protection_price),
+        final_quantity=_number(order.filled_quantity, "filled_quantity"),
         final_count=event.execution_count,
     )
+
+
+def read_replacement(event: event_pb2.OrderReplaced) -> Replacement:
+    successor = _terms(event.new_order, event.new_hold_id, "new_hold_id", event.new_unit_price)
+    return Replacement(read_ending(event), successor)
+
+
+def _terms(order: order_pb2.Order, hold_id: str, field: str, unit_price: str) -> Terms:
+    """What an order's hold is for, as it was asked for when the order was accepted."""
+    side = read_side(order.side)
+    by_value = side is Side.BUY and bool(order.notional)
+    if by_value or side is Side.SELL:
+        unit_price = "1" if by_value else "0"
+    return Terms(
+        hold_id=read_uuid(hold_id, field),
+        order_id=read_uuid(order.order_id, "order.order_id"),
+        account_id=read_uuid(order.account_id, "order.account_id"),
+        side=side,
+        symbol=order.symbol,
+        quantity=_number(order.notional if by_value else order.quantity, "order.quantity"),
+        unit_price=_number(unit_price, "unit_price"),
+        by_value=by_value,
+    )
+
+
+def _number(text: str, field: str) -> Decimal:
+    return parse_decimal(text or "0", field=field, positive=False)
 
 
 def position_changed(change: PositionChange, traceparent: str | None) -> OutboxRow:
@@ -209,6 +309,8 @@ def account_changed(account: Account, traceparent: str | None) -> OutboxRow:
         held=to_text(account.held),
         buying_power=to_text(account.buying_power),
         version=account.version,
+        status=account.status.value,
+        trading_state=account.trading_state.value,
     )
     return _told("account.changed", account.account_id, account.account_id, payload, traceparent)
 

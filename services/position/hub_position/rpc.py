@@ -1,5 +1,5 @@
 """PositionService: message -> values -> use case -> message. The account is the verified caller's, never
-a field's, except in the calls that only the order service may make."""
+a field's, except in the calls that only the order service or an administrator may make."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ import grpc
 from hub.position.v1 import position_pb2, position_pb2_grpc
 from hub_batching import Batcher
 from hub_errors import Invalid
-from hub_identity import Trust, current_principal
+from hub_identity import Trust, current_principal, require_role
 from hub_position import mapping
-from hub_position.domain.hold import HoldAnswer, HoldRequest
+from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.store import Reads
-from hub_position.usecases import get_balance, settle_holds
+from hub_position.usecases import (
+    get_account,
+    get_balance,
+    reprice_holds,
+    set_account_state,
+    settle_holds,
+)
 from hub_postgres import Pool
 from hub_rpc import remaining_s
 from hub_runtime import Clock, counter
@@ -25,11 +31,13 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Holds = Batcher[Sequence[HoldRequest], Sequence[HoldAnswer]]
 
 HOLDS = counter("hub_position_holds_total", "Holds asked for, by answer", ("answer",))
+REPRICED = counter("hub_position_repriced_holds_total", "Holds given another price, by answer", ("answer",))
 HOLD_TIMEOUT_S = 5.0
 MOST_HOLDS = 64
 MOST_LISTED = 500
 MOST_POSTINGS = 100
 DEFAULT_POSTINGS = 50
+LONGEST_REASON = 500
 LAST_POSTING = 2**63 - 1
 
 
@@ -53,6 +61,18 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         for answer in answers:
             HOLDS.labels("granted" if answer.granted else answer.code).inc()
         return position_pb2.PlaceHoldsResponse(results=[mapping.hold_result(answer) for answer in answers])
+
+    async def RepriceHolds(
+        self, request: position_pb2.RepriceHoldsRequest, context: Context
+    ) -> position_pb2.RepriceHoldsResponse:
+        _at_most(len(request.items), MOST_HOLDS, "items")
+        if not request.items:
+            return position_pb2.RepriceHoldsResponse()
+        prices = [mapping.read_hold_price(item) for item in request.items]
+        answers = await reprice_holds(prices, pool=self._pool)
+        for answer in answers:
+            REPRICED.labels("granted" if answer.granted else answer.code).inc()
+        return position_pb2.RepriceHoldsResponse(results=[mapping.hold_result(answer) for answer in answers])
 
     async def ListUnconfirmedHolds(
         self, request: position_pb2.ListUnconfirmedHoldsRequest, context: Context
@@ -79,6 +99,39 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
             now=self._clock(),
         )
         return position_pb2.SettleHoldsResponse(confirmed=confirmed, released=released)
+
+    async def GetAccount(
+        self, request: position_pb2.GetAccountRequest, context: Context
+    ) -> position_pb2.GetAccountResponse:
+        self._administrator()
+        account_id = mapping.read_uuid(request.account_id, "account_id")
+        found = await get_account(account_id, pool=self._pool)
+        return position_pb2.GetAccountResponse(account=mapping.account_state(found))
+
+    async def SetAccountState(
+        self, request: position_pb2.SetAccountStateRequest, context: Context
+    ) -> position_pb2.SetAccountStateResponse:
+        actor = self._administrator()
+        reason = request.reason.strip()
+        if not reason:
+            raise Invalid("reason is missing.", code="missing", field="reason")
+        _at_most(len(reason), LONGEST_REASON, "the length of reason")
+        found = await set_account_state(
+            mapping.read_uuid(request.account_id, "account_id"),
+            status=mapping.read_status(request.status),
+            trading_state=mapping.read_trading_state(request.trading_state),
+            reason=reason,
+            actor=actor,
+            pool=self._pool,
+            now=self._clock(),
+        )
+        return position_pb2.SetAccountStateResponse(account=mapping.account_state(found))
+
+    def _administrator(self) -> str:
+        """Who acts. Raises Denied for who may not."""
+        principal = current_principal(self._trust)
+        require_role(principal, "admin")
+        return f"admin:{principal.user_id}"
 
     async def GetBalance(
         self, request: position_pb2.GetBalanceRequest, context: Context

@@ -10,13 +10,14 @@ from uuid import UUID
 from opentelemetry.trace import SpanKind
 
 from hub.event.v1 import event_pb2
+from hub.order.v1 import order_pb2
 from hub_events import UnknownEvent
 from hub_money import to_text
 from hub_position import mapping
 from hub_position.clients import Market
 from hub_position.domain.batch import Entry
 from hub_position.domain.trade import Side
-from hub_position.usecases import Ended, Executed, book
+from hub_position.usecases import Ended, Executed, Facts, Replaced, book
 from hub_postgres import Pool
 from hub_runtime import Clock, counter, current_traceparent, get_logger, span, use_traceparent
 
@@ -31,22 +32,31 @@ async def handle(
 ) -> None:
     """Books them all or nothing. Until settlement days are known nothing is: the consumer tries it again."""
     with _spans(events) as traceparents:
-        executed = [
-            _executed(event.order_executed, traceparents[event.event_id], market)
-            for event in events
-            if event.HasField("order_executed")
-        ]
-        ended = [
-            Ended(mapping.read_ending(event.order_closed), event.traceparent)
-            for event in events
-            if event.HasField("order_closed")
-        ]
-        if len(executed) + len(ended) < len(events):
-            raise UnknownEvent("this release does not book such events")
-        entries = await book(executed, ended, pool=pool, deposit=deposit, now=clock())
-    causes = {item.trade.trade_id: item.traceparent for item in executed}
+        facts = _read(events, traceparents, market)
+        entries = await book(facts, pool=pool, deposit=deposit, now=clock())
+    causes = facts.causes
     for entry in entries:
         _tell(entry, causes)
+
+
+def _read(events: Sequence[event_pb2.Envelope], traceparents: dict[str, str], market: Market) -> Facts:
+    """An execution that fills its order is an end as well: it counts all executions that there are."""
+    executed, ended, replaced = list[Executed](), list[Ended](), list[Replaced]()
+    for event in events:
+        if event.HasField("order_executed"):
+            payload = event.order_executed
+            executed.append(_executed(payload, traceparents[event.event_id], market))
+            if payload.order.status == order_pb2.ORDER_STATUS_EXECUTED:
+                ended.append(Ended(mapping.read_ending(payload), event.traceparent))
+        elif event.HasField("order_closed"):
+            ended.append(Ended(mapping.read_ending(event.order_closed), event.traceparent))
+        elif event.HasField("order_replaced"):
+            replacement = mapping.read_replacement(event.order_replaced)
+            user_id = mapping.read_uuid(event.order_replaced.user_id, "user_id")
+            replaced.append(Replaced(replacement, user_id, event.traceparent))
+        else:
+            raise UnknownEvent("this release does not book such events")
+    return Facts(executed, ended, replaced)
 
 
 def _executed(event: event_pb2.OrderExecuted, traceparent: str, market: Market) -> Executed:

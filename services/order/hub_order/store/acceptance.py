@@ -12,7 +12,7 @@ from hub_order.domain import Change, Order
 from hub_order.store import rows
 from hub_order.store.outbox import outbox_rows
 from hub_postgres import Connection, Pool, acquire, transaction
-from hub_runtime import span
+from hub_runtime import crash_point, span
 
 Key = tuple[UUID, str]
 
@@ -82,13 +82,15 @@ class Acceptance:
         batch = sorted(newcomers, key=_lock_order)
         links = [item.order.traceparent for item in batch]
         with span("order.accept", links=links):
-            return await self._accept(batch)
+            durable = await self._accept(batch)
+        crash_point("order.accept.after_commit")
+        return durable
 
     async def _accept(self, batch: Sequence[Newcomer]) -> set[UUID]:
         async with transaction(self.pool) as connection:
-            claimed = await _claim_keys(connection, [item for item in batch if item.idempotency_key])
+            claimed = await claim_keys(connection, [item for item in batch if item.idempotency_key])
             tried = [item for item in batch if not item.idempotency_key or item.order.order_id in claimed]
-            durable = await _insert_orders(connection, tried)
+            durable = await insert_orders(connection, tried)
             lost = [item for item in tried if item.idempotency_key and item.order.order_id not in durable]
             if lost:
                 await connection.execute(GIVE_KEYS_BACK, *rows.columns(_key_of(item) for item in lost))
@@ -97,6 +99,7 @@ class Acceptance:
                 records = [rows.record_values(change) for change in changes]
                 await connection.execute(rows.INSERT_RECORDS, *rows.columns(records))
                 await enqueue(connection, [row for change in changes for row in outbox_rows(change, {})])
+            crash_point("order.accept.before_commit")
         return durable
 
     async def first_answers(self, keys: Sequence[Key], *, now: datetime) -> dict[Key, FirstAnswer]:
@@ -117,7 +120,7 @@ class Acceptance:
         return {(row["account_id"], row["client_order_id"]) for row in found}
 
 
-async def _claim_keys(connection: Connection, items: Sequence[Newcomer]) -> set[UUID]:
+async def claim_keys(connection: Connection, items: Sequence[Newcomer]) -> set[UUID]:
     if not items:
         return set()
     values = [
@@ -130,7 +133,7 @@ async def _claim_keys(connection: Connection, items: Sequence[Newcomer]) -> set[
     return {row["order_id"] for row in await connection.fetch(CLAIM_KEYS, *rows.columns(values))}
 
 
-async def _insert_orders(connection: Connection, items: Sequence[Newcomer]) -> set[UUID]:
+async def insert_orders(connection: Connection, items: Sequence[Newcomer]) -> set[UUID]:
     if not items:
         return set()
     values = [rows.order_values(item.order) for item in items]

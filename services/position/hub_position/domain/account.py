@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
 from hub_position.domain.trade import Side
+
+# Who acts where a rule of the books does, and why.
+BOOKS = "position"
+OVER_FILL = "OVER_FILL"
 
 
 class AccountStatus(StrEnum):
@@ -55,6 +60,36 @@ class Account:
         if side is Side.BUY and self.trading_state is TradingState.REDUCING:
             return "account_reducing"
         return ""
+
+
+@dataclass(frozen=True)
+class StateChange:
+    """Who changed what an account may do, and why."""
+
+    before: Account
+    after: Account
+    reason: str
+    actor: str
+    changed_at: datetime
+
+
+@dataclass(frozen=True)
+class AccountState:
+    """What an account may do, and why; `changed_at` is None where nobody ever set it."""
+
+    account: Account
+    reason: str
+    actor: str
+    changed_at: datetime | None
+
+
+def restricted(account: Account) -> Account:
+    """One that is closed stays so."""
+    return (
+        replace(account, status=AccountStatus.RESTRICTED)
+        if account.status is AccountStatus.ACTIVE
+        else account
+    )
 
 
 @dataclass(frozen=True)

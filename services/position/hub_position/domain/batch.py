@@ -9,14 +9,15 @@ from decimal import Decimal
 from uuid import UUID
 
 from hub_position.domain import ledger
-from hub_position.domain.account import Account
-from hub_position.domain.hold import Hold
+from hub_position.domain.account import BOOKS, OVER_FILL, Account, StateChange, restricted
+from hub_position.domain.hold import Drawn, Hold, Terms, made_late
 from hub_position.domain.position import (
     Booked,
     ChangeKind,
     Effect,
     Holding,
     Position,
+    PositionKey,
     apply,
     change_kind,
     fold,
@@ -24,19 +25,31 @@ from hub_position.domain.position import (
 from hub_position.domain.trade import Side, Trade
 
 ZERO = Decimal(0)
-PositionKey = tuple[UUID, str]
 
 
 @dataclass(frozen=True)
 class Ending:
     """An order reached a final state after this many executions."""
 
-    order_id: UUID
-    hold_id: UUID
-    account_id: UUID
-    symbol: str
+    hold: Terms
     final_quantity: Decimal
     final_count: int
+
+    @property
+    def account_id(self) -> UUID:
+        return self.hold.account_id
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """An order ended, and another one came in its place, which needs a hold of these terms."""
+
+    ending: Ending
+    successor: Terms
+
+    @property
+    def account_id(self) -> UUID:
+        return self.successor.account_id
 
 
 @dataclass(frozen=True)
@@ -77,13 +90,16 @@ class Batch:
         self.changed_accounts: set[UUID] = set()
         self.changed_positions: set[PositionKey] = set()
         self.changed_holds: set[UUID] = set()
+        self.made_holds: list[UUID] = []
+        self.states: list[StateChange] = []
         self._histories = {key: list(history) for key, history in histories.items()}
         self._new_id = new_id
         self._now = now
 
     def book(self, trade: Trade) -> None:
-        """A trade that was not booked before."""
-        self._shrink(trade.hold_id, trade.account_id, trade.symbol, lambda hold: hold.booked(trade.quantity))
+        """A trade that was not booked before. One beyond what was ordered, or beyond the holding, is booked
+        like any other, and restricts the account."""
+        hold = self._change(trade.hold_id, trade, lambda hold: hold.booked(hold.draws(trade)))
         key = (trade.account_id, trade.symbol)
         before = self.positions.get(key) or self._new_position(trade)
         after, effect = self._folded(key, before, trade)
@@ -96,20 +112,53 @@ class Batch:
         account = self.accounts[trade.account_id]
         self.accounts[trade.account_id] = replace(account, unsettled=account.unsettled + trade.net_cash)
         self.changed_accounts.add(trade.account_id)
+        oversold = trade.side is Side.SELL and after.quantity < 0
+        if oversold or (hold is not None and hold.overfilled):
+            self._restrict(trade.account_id)
+
+    def make(self, terms: Terms, drawn: Drawn) -> None:
+        """The hold of an order that exists, where it is missing; it sets aside what it needs, whatever there
+        is. Shares of what the account never had cannot be set aside."""
+        hold = made_late(terms, drawn, self._now)
+        if terms.side is Side.SELL and (terms.account_id, terms.symbol) not in self.positions:
+            hold = hold.released()
+        self.made_holds.append(hold.hold_id)
+        self.holds[hold.hold_id] = hold
+        self.changed_holds.add(hold.hold_id)
+        self._set_aside(hold, hold.remaining)
+        if hold.overfilled:
+            self._restrict(hold.account_id)
 
     def end(self, ending: Ending) -> None:
         """An order's final state. It may come before the executions it counts."""
-        self._shrink(
-            ending.hold_id,
-            ending.account_id,
-            ending.symbol,
+        self._change(
+            ending.hold.hold_id,
+            ending.hold,
             lambda hold: hold.ended(final_quantity=ending.final_quantity, final_count=ending.final_count),
         )
+
+    def swap(self, replacement: Replacement) -> None:
+        """What the old order cannot need any more is the new one's."""
+        self.end(replacement.ending)
+        self._change(replacement.successor.hold_id, replacement.successor, Hold.moved_in)
 
     def release(self, hold: Hold) -> None:
         """A hold whose order never will exist. One that an order has vouched for stays."""
         if not hold.closed and not hold.confirmed:
-            self._shrink(hold.hold_id, hold.account_id, hold.symbol, Hold.released)
+            self._change(hold.hold_id, hold, Hold.released)
+
+    def set_state(self, account: Account, *, reason: str, actor: str) -> None:
+        """What the account may do from now on."""
+        before = self.accounts[account.account_id]
+        self.accounts[account.account_id] = account
+        self.changed_accounts.add(account.account_id)
+        self.states.append(StateChange(before, account, reason, actor, self._now))
+
+    def _restrict(self, account_id: UUID) -> None:
+        before = self.accounts[account_id]
+        after = restricted(before)
+        if after != before:
+            self.set_state(after, reason=OVER_FILL, actor=BOOKS)
 
     def finish(self) -> None:
         """Counts a version for every account and every position that changed without a trade."""
@@ -159,23 +208,28 @@ class Batch:
             updated_at=self._now,
         )
 
-    def _shrink(self, hold_id: UUID, account_id: UUID, symbol: str, change: Callable[[Hold], Hold]) -> None:
+    def _change(
+        self, hold_id: UUID, about: Trade | Terms | Hold, change: Callable[[Hold], Hold]
+    ) -> Hold | None:
+        """The hold after it, if it is one of this account and symbol: facts count with or without a hold."""
         before = self.holds.get(hold_id)
-        if before is None or before.account_id != account_id or before.symbol != symbol:
-            return  # facts are booked with or without a hold
+        if before is None or (before.account_id, before.symbol) != (about.account_id, about.symbol):
+            return None
         after = change(before)
-        if after == before:
+        if after != before:
+            self.holds[hold_id] = after
+            self.changed_holds.add(hold_id)
+            self._set_aside(after, after.remaining - before.remaining)
+        return after
+
+    def _set_aside(self, hold: Hold, more: Decimal) -> None:
+        if not more:
             return
-        self.holds[hold_id] = after
-        self.changed_holds.add(hold_id)
-        freed = before.remaining - after.remaining
-        if not freed:
-            return
-        if before.side is Side.BUY:
-            account = self.accounts[account_id]
-            self.accounts[account_id] = replace(account, held=account.held - freed)
-            self.changed_accounts.add(account_id)
+        if hold.side is Side.BUY:
+            account = self.accounts[hold.account_id]
+            self.accounts[hold.account_id] = replace(account, held=account.held + more)
+            self.changed_accounts.add(hold.account_id)
         else:
-            position = self.positions[(account_id, symbol)]
-            self.positions[(account_id, symbol)] = replace(position, held=position.held - freed)
-            self.changed_positions.add((account_id, symbol))
+            key = (hold.account_id, hold.symbol)
+            self.positions[key] = replace(self.positions[key], held=self.positions[key].held + more)
+            self.changed_positions.add(key)

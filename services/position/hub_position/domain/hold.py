@@ -1,16 +1,13 @@
-"""Holds: cash or shares set aside for an order, and who may still set some aside."""
+"""A hold: cash or shares set aside for an order, and what of it the order can still need."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from hub_position.domain.account import Account
-from hub_position.domain.position import Position
-from hub_position.domain.trade import Side, share
+from hub_position.domain.trade import Side, Trade, share
 
 ZERO = Decimal(0)
 # The order service remembers an idempotency key for 24 h from its answer, which came after the hold. While
@@ -19,20 +16,18 @@ KEY_REMEMBERED = timedelta(hours=23)
 
 
 @dataclass(frozen=True)
-class HoldRequest:
+class Terms:
+    """What a hold is for, as its order says: enough to make one that is not there. `by_value`: the quantity
+    is an amount of cash, the unit price is 1."""
+
     hold_id: UUID
     order_id: UUID
     account_id: UUID
-    user_id: UUID
     side: Side
     symbol: str
     quantity: Decimal
     unit_price: Decimal
-    idempotency_key: str
-
-    @property
-    def amount(self) -> Decimal:
-        return amount(self.side, self.quantity, self.unit_price)
+    by_value: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,32 +42,72 @@ class Hold:
     unit_price: Decimal
     remaining: Decimal
     booked_quantity: Decimal
+    """In the unit of quantity: of a hold by value, what the executions cost."""
     booked_count: int
     final_quantity: Decimal | None
     final_count: int | None
     confirmed: bool
     closed: bool
     placed_at: datetime
+    by_value: bool = False
+    covered: Decimal = ZERO
+    """What another hold still has for this one, because its order comes in the place of that one's."""
+
+    @property
+    def limit(self) -> Decimal:
+        """The most its order can still come to, in the unit of quantity."""
+        if self.final_quantity is None or self.by_value:
+            return self.quantity
+        return min(self.quantity, self.final_quantity)
+
+    @property
+    def open_quantity(self) -> Decimal:
+        """What of that is not booked."""
+        return ZERO if self.closed else max(self.limit - self.booked_quantity, ZERO)
+
+    @property
+    def need(self) -> Decimal:
+        """Cash or shares that its order can still take."""
+        return amount(self.side, self.open_quantity, self.unit_price)
+
+    @property
+    def overfilled(self) -> bool:
+        """More was executed than was ordered. The cost of a purchase by value may differ by what is
+        rounded."""
+        return not self.by_value and self.booked_quantity > self.quantity
+
+    def covers(self, filled: Decimal | None) -> Decimal:
+        """What it has for the order in its own's place, when that much of its own was filled (None: what is
+        booked): executions that are not booked yet keep theirs."""
+        if filled is None or self.by_value:
+            return self.need
+        unbooked = max(filled - self.booked_quantity, ZERO)
+        return max(self.need - amount(self.side, unbooked, self.unit_price), ZERO)
+
+    def draws(self, trade: Trade) -> Decimal:
+        """What a trade takes of it, in the unit of its quantity."""
+        return trade.gross if self.by_value else trade.quantity
 
     def booked(self, quantity: Decimal) -> Hold:
         """After one more execution of its order."""
-        return self._shrunk(
-            booked_quantity=self.booked_quantity + quantity,
-            booked_count=self.booked_count + 1,
-            final_quantity=self.final_quantity,
-            final_count=self.final_count,
+        return _settled(
+            replace(self, booked_quantity=self.booked_quantity + quantity, booked_count=self.booked_count + 1)
         )
 
     def ended(self, *, final_quantity: Decimal, final_count: int) -> Hold:
-        """After its order ended: the unfilled part goes, the rest stays until it is booked."""
-        if self.final_count is not None:
+        """After its order ended: the unfilled part goes, the rest stays until it is booked. Of two ends the
+        one that counts more executions is the later."""
+        if self.final_count is not None and final_count <= self.final_count:
             return self
-        return self._shrunk(
-            booked_quantity=self.booked_quantity,
-            booked_count=self.booked_count,
-            final_quantity=final_quantity,
-            final_count=final_count,
-        )
+        return _settled(replace(self, final_quantity=final_quantity, final_count=final_count))
+
+    def moved_in(self) -> Hold:
+        """The order in whose place its own came has ended: nothing else covers it any more."""
+        return _settled(replace(self, covered=ZERO))
+
+    def repriced(self, unit_price: Decimal) -> Hold:
+        after = replace(self, unit_price=unit_price)
+        return replace(after, remaining=max(after.need - after.covered, ZERO))
 
     def answers_its_key(self, now: datetime) -> bool:
         return not self.closed or (self.confirmed and now - self.placed_at < KEY_REMEMBERED)
@@ -80,29 +115,47 @@ class Hold:
     def released(self) -> Hold:
         return replace(self, remaining=ZERO, closed=True)
 
-    def _shrunk(
-        self,
-        *,
-        booked_quantity: Decimal,
-        booked_count: int,
-        final_quantity: Decimal | None,
-        final_count: int | None,
-    ) -> Hold:
-        """To what its order, which exists, can still need. A closed hold never opens again."""
-        limit = self.quantity if final_quantity is None else min(self.quantity, final_quantity)
-        complete = final_count is not None and booked_count >= final_count
-        closed = self.closed or complete or booked_quantity >= limit
-        needed = ZERO if closed else amount(self.side, limit - booked_quantity, self.unit_price)
-        return replace(
-            self,
-            remaining=min(self.remaining, needed),
-            booked_quantity=booked_quantity,
-            booked_count=booked_count,
-            final_quantity=final_quantity,
-            final_count=final_count,
-            confirmed=True,
-            closed=closed,
-        )
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was booked of an order before its hold was there."""
+
+    count: int = 0
+    quantity: Decimal = ZERO
+    value: Decimal = ZERO
+
+
+def made_late(terms: Terms, drawn: Drawn, now: datetime) -> Hold:
+    """The hold of an order that exists, as if it had been placed in time."""
+    hold = Hold(
+        hold_id=terms.hold_id,
+        order_id=terms.order_id,
+        account_id=terms.account_id,
+        idempotency_key="",
+        side=terms.side,
+        symbol=terms.symbol,
+        quantity=terms.quantity,
+        unit_price=terms.unit_price,
+        remaining=ZERO,
+        booked_quantity=drawn.value if terms.by_value else drawn.quantity,
+        booked_count=drawn.count,
+        final_quantity=None,
+        final_count=None,
+        confirmed=True,
+        closed=False,
+        placed_at=now,
+        by_value=terms.by_value,
+    )
+    return hold.moved_in()
+
+
+def _settled(hold: Hold) -> Hold:
+    """With what its order, which exists, can still need. A closed hold never opens again."""
+    complete = hold.final_count is not None and hold.booked_count >= hold.final_count
+    exhausted = not hold.by_value and hold.booked_quantity >= hold.limit
+    closed = hold.closed or complete or exhausted
+    remaining = ZERO if closed else max(hold.need - hold.covered, ZERO)
+    return replace(hold, remaining=remaining, confirmed=True, closed=closed)
 
 
 @dataclass(frozen=True)
@@ -113,96 +166,6 @@ class UnconfirmedHold:
     user_id: UUID
 
 
-@dataclass(frozen=True)
-class HoldAnswer:
-    hold_id: UUID
-    granted: bool
-    standing_hold_id: UUID | None = None
-    code: str = ""
-    available: Decimal | None = None
-    required: Decimal | None = None
-
-
 def amount(side: Side, quantity: Decimal, unit_price: Decimal) -> Decimal:
     """What is set aside: cash for a purchase, shares for a sale."""
     return share(unit_price, quantity, Decimal(1)) if side is Side.BUY else quantity
-
-
-class Placing:
-    """Decides a batch of holds, one after the other, on locked rows only."""
-
-    def __init__(
-        self,
-        *,
-        accounts: Mapping[UUID, Account],
-        positions: Mapping[tuple[UUID, str], Position],
-        existing: Sequence[Hold],
-        now: datetime,
-    ) -> None:
-        self.placed: list[HoldRequest] = []
-        self._accounts = accounts
-        self._cash = {account_id: account.buying_power for account_id, account in accounts.items()}
-        self._shares = {key: position.sellable for key, position in positions.items()}
-        self._by_id = {hold.hold_id: hold for hold in existing}
-        keyed = [hold for hold in existing if hold.idempotency_key]
-        self._by_key = {
-            (hold.account_id, hold.idempotency_key): hold.hold_id
-            for hold in keyed
-            if hold.answers_its_key(now)
-        }
-        self.outlived = [hold.hold_id for hold in keyed if not hold.answers_its_key(now)]
-        self._new: dict[UUID, HoldRequest] = {}
-
-    def decide(self, request: HoldRequest) -> HoldAnswer:
-        repeated = self._repeated(request)
-        if repeated is not None:
-            return repeated
-        refusal = self._accounts[request.account_id].refusal(request.side)
-        if refusal:
-            return HoldAnswer(request.hold_id, granted=False, code=refusal)
-        available = self._available(request)
-        if request.amount > available:
-            code = "insufficient_funds" if request.side is Side.BUY else "insufficient_shares"
-            return HoldAnswer(
-                request.hold_id,
-                granted=False,
-                code=code,
-                available=max(available, ZERO),
-                required=request.amount,
-            )
-        self._place(request, available)
-        return HoldAnswer(request.hold_id, granted=True, standing_hold_id=request.hold_id)
-
-    def _repeated(self, request: HoldRequest) -> HoldAnswer | None:
-        """The answer to a hold that was placed before, by its id or by its key."""
-        earlier = self._by_id.get(request.hold_id) or self._new.get(request.hold_id)
-        if earlier is not None:
-            return _answer_again(request, earlier)
-        standing = self._by_key.get((request.account_id, request.idempotency_key))
-        if request.idempotency_key and standing is not None:
-            return HoldAnswer(request.hold_id, granted=True, standing_hold_id=standing)
-        return None
-
-    def _available(self, request: HoldRequest) -> Decimal:
-        if request.side is Side.BUY:
-            return self._cash[request.account_id]
-        return self._shares.get((request.account_id, request.symbol), ZERO)
-
-    def _place(self, request: HoldRequest, available: Decimal) -> None:
-        left = available - request.amount
-        if request.side is Side.BUY:
-            self._cash[request.account_id] = left
-        else:
-            self._shares[(request.account_id, request.symbol)] = left
-        self._new[request.hold_id] = request
-        if request.idempotency_key:
-            self._by_key[(request.account_id, request.idempotency_key)] = request.hold_id
-        self.placed.append(request)
-
-
-def _answer_again(request: HoldRequest, earlier: Hold | HoldRequest) -> HoldAnswer:
-    if earlier.account_id != request.account_id:
-        return HoldAnswer(request.hold_id, granted=False, code="hold_conflict")
-    if isinstance(earlier, Hold) and earlier.closed and not earlier.confirmed:
-        return HoldAnswer(request.hold_id, granted=False, code="hold_released")
-    return HoldAnswer(request.hold_id, granted=True, standing_hold_id=request.hold_id)

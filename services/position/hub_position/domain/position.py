@@ -12,6 +12,8 @@ from uuid import UUID
 from hub_position.domain.trade import Key, Side, Trade, share
 
 ZERO = Decimal(0)
+# Account and symbol.
+PositionKey = tuple[UUID, str]
 
 
 class PositionStatus(StrEnum):

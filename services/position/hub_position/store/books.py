@@ -8,11 +8,12 @@ from uuid import UUID
 
 from hub_errors import Unavailable
 from hub_events import OutboxRow, enqueue
-from hub_position.domain.account import Account
-from hub_position.domain.batch import Entry, PositionKey
-from hub_position.domain.hold import Hold, HoldRequest
+from hub_position.domain.account import Account, AccountState, StateChange
+from hub_position.domain.batch import Entry
+from hub_position.domain.hold import Drawn, Hold
 from hub_position.domain.ledger import Posting
-from hub_position.domain.position import Booked, Position
+from hub_position.domain.placing import NewHold
+from hub_position.domain.position import Booked, Position, PositionKey
 from hub_position.store import columns, rows
 from hub_position.store.columns import arrays, insert, rows_of
 from hub_postgres import Connection
@@ -29,6 +30,14 @@ LOCK_ACCOUNTS = f"""
     SELECT {rows.ACCOUNT} FROM accounts WHERE account_id = ANY ($1::uuid[]) ORDER BY account_id FOR UPDATE
 """
 
+LOCK_ACCOUNTS_OF_HOLDS = f"""
+    SELECT {rows.ACCOUNT} FROM accounts
+    WHERE account_id IN (SELECT account_id FROM holds WHERE hold_id = ANY ($1::uuid[]))
+    ORDER BY account_id FOR UPDATE
+"""
+
+LOCK_STATE = f"SELECT {rows.STATE} FROM accounts WHERE account_id = $1 FOR UPDATE"
+
 LOCK_POSITIONS = f"""
     SELECT {rows.POSITION} FROM positions JOIN {rows_of({"account_id": "uuid", "symbol": "text"})}
     USING (account_id, symbol) ORDER BY position_id FOR UPDATE OF positions
@@ -36,26 +45,60 @@ LOCK_POSITIONS = f"""
 
 HOLDS = f"SELECT {rows.HOLD} FROM holds WHERE hold_id = ANY ($1::uuid[])"
 
-HOLDS_BY_KEY = f"""
-    SELECT {rows.HOLD} FROM holds JOIN {rows_of({"account_id": "uuid", "idempotency_key": "text"})}
+# What a request that comes again finds: by its hold's id, or by its key.
+HOLDS_AND_KEYS = f"""
+    SELECT {rows.HOLD} FROM holds WHERE hold_id = ANY ($1::uuid[])
+    UNION ALL
+    SELECT {rows.HOLD} FROM holds JOIN unnest($2::uuid[], $3::text[]) AS key (account_id, idempotency_key)
     USING (account_id, idempotency_key)
+"""
+
+# The account's row is locked: nobody else places holds for it, or books, while these are added up.
+PURCHASES = f"""
+    SELECT account_id, symbol,
+           coalesce((SELECT quantity FROM positions
+                     WHERE positions.account_id = new.account_id AND positions.symbol = new.symbol), 0)
+           + coalesce((SELECT sum(greatest(least(quantity, final_quantity) - booked_quantity, 0)) FROM holds
+                       WHERE holds.account_id = new.account_id AND holds.symbol = new.symbol
+                         AND side = 'BUY' AND closed_at IS NULL AND NOT by_value), 0) AS quantity
+    FROM {rows_of({"account_id": "uuid", "symbol": "text"})}
 """
 
 GIVE_UP_KEYS = "UPDATE holds SET idempotency_key = NULL WHERE hold_id = ANY ($1::uuid[])"
 
-INSERT_HOLDS = f"{insert('holds', columns.NEW_HOLDS)} ON CONFLICT DO NOTHING RETURNING hold_id"
-
-HOLD_CASH = """
-    UPDATE accounts SET held = held + amount, version = version + 1, updated_at = now()
-    FROM unnest($1::uuid[], $2::numeric[]) AS more (id, amount) WHERE account_id = id
+# `held` grows by the rows that were really inserted, nothing else.
+PLACE_HOLDS = f"""
+    WITH placed AS ({insert("holds", columns.NEW_HOLDS)} ON CONFLICT DO NOTHING
+                    RETURNING hold_id, account_id, side, symbol, remaining),
+    cash AS (
+        UPDATE accounts SET held = held + more.amount, version = version + 1, updated_at = now()
+        FROM (SELECT account_id, sum(remaining) AS amount FROM placed
+              WHERE side = 'BUY' AND remaining > 0 GROUP BY account_id) AS more
+        WHERE accounts.account_id = more.account_id),
+    shares AS (
+        UPDATE positions SET held = held + more.amount, version = version + 1, updated_at = now()
+        FROM (SELECT account_id, symbol, sum(remaining) AS amount FROM placed
+              WHERE side = 'SELL' AND remaining > 0 GROUP BY account_id, symbol) AS more
+        WHERE positions.account_id = more.account_id AND positions.symbol = more.symbol)
+    SELECT hold_id FROM placed
 """
 
-HOLD_SHARES = """
-    UPDATE positions SET held = held + amount, version = version + 1, updated_at = now()
-    FROM unnest($1::uuid[], $2::numeric[]) AS more (id, amount) WHERE position_id = id
+INSERT_HOLDS = f"{insert('holds', columns.NEW_HOLDS)} ON CONFLICT DO NOTHING RETURNING hold_id"
+
+REPRICE_HOLDS = f"""
+    WITH repriced AS (
+        UPDATE holds SET unit_price = new.unit_price, remaining = new.remaining
+        FROM {rows_of(columns.PRICES)} WHERE holds.hold_id = new.hold_id)
+    UPDATE accounts SET held = held + more.amount, version = version + 1, updated_at = now()
+    FROM unnest($4::uuid[], $5::numeric[]) AS more (id, amount) WHERE account_id = id
 """
 
 KNOWN_TRADES = "SELECT trade_id FROM trades WHERE trade_id = ANY ($1::uuid[])"
+
+DRAWN = """
+    SELECT hold_id, count(*) AS count, sum(quantity) AS quantity, sum(gross) AS value FROM trades
+    WHERE position_id = ANY ($1::uuid[]) AND hold_id = ANY ($2::uuid[]) GROUP BY hold_id
+"""
 
 HISTORY = f"""
     SELECT {rows.TRADE} FROM trades WHERE position_id = ANY ($1::uuid[]) ORDER BY executed_at, trade_id
@@ -65,6 +108,14 @@ WRITE_ACCOUNTS = f"""
     UPDATE accounts SET cash_unsettled = new.cash_unsettled, held = new.held, version = new.version,
         updated_at = now()
     FROM {rows_of(columns.ACCOUNTS)} WHERE accounts.account_id = new.account_id
+"""
+
+WRITE_STATES = f"""
+    WITH written AS (
+        UPDATE accounts SET status = new.to_status, trading_state = new.to_trading_state,
+            state_reason = new.reason, state_actor = new.actor, state_changed_at = new.changed_at
+        FROM {rows_of(columns.STATES)} WHERE accounts.account_id = new.account_id)
+    {insert("account_state_log", columns.STATES)}
 """
 
 WRITE_POSITIONS = f"""
@@ -79,7 +130,8 @@ WRITE_POSITIONS = f"""
 WRITE_HOLDS = f"""
     UPDATE holds SET remaining = new.remaining, booked_quantity = new.booked_quantity,
         booked_count = new.booked_count, final_quantity = new.final_quantity, final_count = new.final_count,
-        confirmed = new.confirmed, closed_at = CASE WHEN new.closed THEN coalesce(closed_at, now()) END
+        confirmed = new.confirmed, covered = new.covered,
+        closed_at = CASE WHEN new.closed THEN coalesce(closed_at, now()) END
     FROM {rows_of(columns.HOLDS)} WHERE holds.hold_id = new.hold_id
 """
 
@@ -109,37 +161,54 @@ class Books:
         found = await self._connection.fetch(LOCK_ACCOUNTS, list(account_ids))
         return {row["account_id"]: rows.account(row) for row in found}
 
+    async def lock_accounts_of_holds(self, hold_ids: Collection[UUID]) -> dict[UUID, Account]:
+        found = await self._connection.fetch(LOCK_ACCOUNTS_OF_HOLDS, list(hold_ids))
+        return {row["account_id"]: rows.account(row) for row in found}
+
+    async def lock_state(self, account_id: UUID) -> AccountState | None:
+        row = await self._connection.fetchrow(LOCK_STATE, account_id)
+        return None if row is None else rows.account_state(row)
+
     async def lock_positions(self, keys: Collection[PositionKey]) -> dict[PositionKey, Position]:
         if not keys:
             return {}
         found = await self._connection.fetch(LOCK_POSITIONS, *arrays(list(set(keys))))
         return {(row["account_id"], row["symbol"]): rows.position(row) for row in found}
 
-    async def holds(self, hold_ids: Collection[UUID]) -> list[Hold]:
-        return [rows.hold(row) for row in await self._connection.fetch(HOLDS, list(hold_ids))]
-
-    async def holds_by_key(self, keys: Collection[tuple[UUID, str]]) -> list[Hold]:
-        if not keys:
-            return []
-        found = await self._connection.fetch(HOLDS_BY_KEY, *arrays(list(set(keys))))
+    async def holds(self, hold_ids: Collection[UUID], keys: Collection[tuple[UUID, str]] = ()) -> list[Hold]:
+        """By id, and by account and idempotency key: one may come twice."""
+        if keys:
+            found = await self._connection.fetch(HOLDS_AND_KEYS, list(hold_ids), *arrays(list(set(keys))))
+        else:
+            found = await self._connection.fetch(HOLDS, list(hold_ids))
         return [rows.hold(row) for row in found]
+
+    async def purchases(self, keys: Collection[PositionKey]) -> dict[PositionKey, Decimal]:
+        """What the accounts, which are locked, have of an instrument or are buying."""
+        found = await self._connection.fetch(PURCHASES, *arrays(list(keys)))
+        return {(row["account_id"], row["symbol"]): row["quantity"] for row in found}
 
     async def give_up_keys(self, hold_ids: Collection[UUID]) -> None:
         await self._connection.execute(GIVE_UP_KEYS, list(hold_ids))
 
-    async def insert_holds(self, requests: Sequence[HoldRequest]) -> set[UUID]:
-        """Those that are new."""
-        table = arrays([columns.new_hold(request) for request in requests])
-        return {row["hold_id"] for row in await self._connection.fetch(INSERT_HOLDS, *table)}
+    async def place_holds(self, placed: Sequence[NewHold]) -> set[UUID]:
+        """Those that are new; their cash and shares are set aside."""
+        table = arrays([columns.new_hold(new) for new in placed])
+        return {row["hold_id"] for row in await self._connection.fetch(PLACE_HOLDS, *table)}
 
-    async def hold_cash(self, amounts: Mapping[UUID, Decimal]) -> None:
-        if amounts:
-            await self._connection.execute(HOLD_CASH, list(amounts), list(amounts.values()))
+    async def make_holds(self, holds: Sequence[Hold]) -> None:
+        """Rows that `write_holds` fills."""
+        if not holds:
+            return
+        table = arrays([columns.made_hold(hold) for hold in holds])
+        if len(await self._connection.fetch(INSERT_HOLDS, *table)) != len(holds):
+            # Another account has the id: everything is undone and tried again, and then it is seen.
+            raise Unavailable("A hold was placed meanwhile.", code="placed_meanwhile")
 
-    async def hold_shares(self, amounts: Mapping[UUID, Decimal]) -> None:
-        """By position id."""
-        if amounts:
-            await self._connection.execute(HOLD_SHARES, list(amounts), list(amounts.values()))
+    async def reprice_holds(self, holds: Sequence[Hold], rises: Mapping[UUID, Decimal]) -> None:
+        """`rises` has what is set aside more, by account; less is negative."""
+        table = arrays([columns.price(hold) for hold in holds])
+        await self._connection.execute(REPRICE_HOLDS, *table, list(rises), list(rises.values()))
 
     async def confirm_holds(self, hold_ids: Collection[UUID]) -> int:
         done = await self._connection.execute(CONFIRM_HOLDS, list(hold_ids))
@@ -147,6 +216,11 @@ class Books:
 
     async def known_trades(self, trade_ids: Collection[UUID]) -> set[UUID]:
         return {row["trade_id"] for row in await self._connection.fetch(KNOWN_TRADES, list(trade_ids))}
+
+    async def drawn(self, hold_ids: Collection[UUID], position_ids: Collection[UUID]) -> dict[UUID, Drawn]:
+        """What is booked on these holds, whether they are there or not."""
+        found = await self._connection.fetch(DRAWN, list(position_ids), list(hold_ids))
+        return {row["hold_id"]: Drawn(row["count"], row["quantity"], row["value"]) for row in found}
 
     async def histories(self, position_ids: Collection[UUID]) -> dict[PositionKey, list[Booked]]:
         histories: dict[PositionKey, list[Booked]] = {}
@@ -158,6 +232,11 @@ class Books:
         if accounts:
             table = arrays([columns.account(account) for account in accounts])
             await self._connection.execute(WRITE_ACCOUNTS, *table)
+
+    async def write_states(self, changes: Sequence[StateChange]) -> None:
+        if changes:
+            table = arrays([columns.state(change) for change in changes])
+            await self._connection.execute(WRITE_STATES, *table)
 
     async def write_positions(self, positions: Sequence[Position]) -> None:
         if positions:

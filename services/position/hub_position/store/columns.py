@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hub_position.domain.account import Account
+from hub_position.domain.account import Account, StateChange
 from hub_position.domain.batch import Entry
-from hub_position.domain.hold import Hold, HoldRequest
+from hub_position.domain.hold import Hold
 from hub_position.domain.ledger import Posting
+from hub_position.domain.placing import NewHold
 from hub_position.domain.position import Booked, Position
 
 Columns = Mapping[str, str]
@@ -40,10 +41,13 @@ NEW_HOLDS = {
     "quantity": "numeric",
     "unit_price": "numeric",
     "remaining": "numeric",
+    "by_value": "boolean",
+    "covered": "numeric",
 }
 
 
-def new_hold(request: HoldRequest) -> Row:
+def new_hold(new: NewHold) -> Row:
+    request = new.request
     return (
         request.hold_id,
         request.order_id,
@@ -53,7 +57,26 @@ def new_hold(request: HoldRequest) -> Row:
         request.symbol,
         request.quantity,
         request.unit_price,
-        request.amount,
+        new.set_aside,
+        request.by_value,
+        new.covered,
+    )
+
+
+def made_hold(made: Hold) -> Row:
+    """Before anything was set aside for it."""
+    return (
+        made.hold_id,
+        made.order_id,
+        made.account_id,
+        None,
+        made.side.value,
+        made.symbol,
+        made.quantity,
+        made.unit_price,
+        0,
+        made.by_value,
+        made.covered,
     )
 
 
@@ -66,6 +89,7 @@ HOLDS = {
     "final_count": "bigint",
     "confirmed": "boolean",
     "closed": "boolean",
+    "covered": "numeric",
 }
 
 
@@ -79,7 +103,15 @@ def hold(value: Hold) -> Row:
         value.final_count,
         value.confirmed,
         value.closed,
+        value.covered,
     )
+
+
+PRICES = {"hold_id": "uuid", "unit_price": "numeric", "remaining": "numeric"}
+
+
+def price(value: Hold) -> Row:
+    return (value.hold_id, value.unit_price, value.remaining)
 
 
 ACCOUNTS = {"account_id": "uuid", "cash_unsettled": "numeric", "held": "numeric", "version": "bigint"}
@@ -87,6 +119,31 @@ ACCOUNTS = {"account_id": "uuid", "cash_unsettled": "numeric", "held": "numeric"
 
 def account(value: Account) -> Row:
     return (value.account_id, value.unsettled, value.held, value.version)
+
+
+STATES = {
+    "account_id": "uuid",
+    "from_status": "text",
+    "to_status": "text",
+    "from_trading_state": "text",
+    "to_trading_state": "text",
+    "reason": "text",
+    "actor": "text",
+    "changed_at": "timestamptz",
+}
+
+
+def state(change: StateChange) -> Row:
+    return (
+        change.after.account_id,
+        change.before.status.value,
+        change.after.status.value,
+        change.before.trading_state.value,
+        change.after.trading_state.value,
+        change.reason,
+        change.actor,
+        change.changed_at,
+    )
 
 
 POSITIONS = {

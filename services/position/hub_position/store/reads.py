@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hub_position.domain.account import Balance
+from hub_position.domain.account import AccountState, Balance
 from hub_position.domain.hold import UnconfirmedHold
 from hub_position.domain.ledger import Kind, LedgerAccount, LedgerPage, PostedLine, Posting
 from hub_position.domain.position import Position
@@ -20,6 +20,8 @@ BALANCE = f"""
             WHERE trades.account_id = accounts.account_id AND settled_at IS NULL AND net_cash < 0) AS debits
     FROM accounts WHERE account_id = $1
 """  # noqa: S608 - a constant list of columns
+
+STATE = f"SELECT {rows.STATE} FROM accounts WHERE account_id = $1"  # noqa: S608
 
 POSITIONS = f"SELECT {rows.POSITION} FROM positions WHERE account_id = $1 ORDER BY symbol"  # noqa: S608
 
@@ -50,6 +52,11 @@ class Reads:
         async with acquire(self._pool) as connection:
             row = await connection.fetchrow(BALANCE, account_id)
         return None if row is None else Balance(rows.account(row), row["debits"])
+
+    async def account_state(self, account_id: UUID) -> AccountState | None:
+        async with acquire(self._pool) as connection:
+            row = await connection.fetchrow(STATE, account_id)
+        return None if row is None else rows.account_state(row)
 
     async def positions(self, account_id: UUID) -> list[Position]:
         async with acquire(self._pool) as connection:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncpg
 
-from hub_position.domain.account import Account, AccountStatus, TradingState
+from hub_position.domain.account import Account, AccountState, AccountStatus, TradingState
 from hub_position.domain.hold import Hold
 from hub_position.domain.position import Booked, Effect, Holding, Position, PositionStatus
 from hub_position.domain.trade import Side, Trade
 
 ACCOUNT = "account_id, user_id, currency, status, trading_state, cash_settled, cash_unsettled, held, version"
+STATE = f"{ACCOUNT}, state_reason, state_actor, state_changed_at"
 POSITION = (
     "position_id, account_id, symbol, quantity, held, total_cost, realised_pnl, fees, status, "
     "last_executed_at, last_trade_id, version, opened_at, updated_at"
 )
 HOLD = (
     "hold_id, order_id, account_id, idempotency_key, side, symbol, quantity, unit_price, remaining, "
-    "booked_quantity, booked_count, final_quantity, final_count, confirmed, placed_at, closed_at"
+    "booked_quantity, booked_count, final_quantity, final_count, confirmed, placed_at, closed_at, "
+    "by_value, covered"
 )
 TRADE = (
     "trade_id, account_id, order_id, hold_id, symbol, side, quantity, price, fee, gross, cost_removed, "
@@ -36,6 +38,10 @@ def account(row: asyncpg.Record) -> Account:
         held=row["held"],
         version=row["version"],
     )
+
+
+def account_state(row: asyncpg.Record) -> AccountState:
+    return AccountState(account(row), row["state_reason"], row["state_actor"], row["state_changed_at"])
 
 
 def position(row: asyncpg.Record) -> Position:
@@ -76,6 +82,8 @@ def hold(row: asyncpg.Record) -> Hold:
         confirmed=row["confirmed"],
         closed=row["closed_at"] is not None,
         placed_at=row["placed_at"],
+        by_value=row["by_value"],
+        covered=row["covered"],
     )
 
 

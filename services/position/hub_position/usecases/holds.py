@@ -1,9 +1,8 @@
-"""Setting cash and shares aside, and giving back what no order will ever use."""
+"""Setting cash and shares aside, at other prices too, and giving back what no order will ever use."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice
@@ -12,13 +11,14 @@ from uuid import UUID
 from hub_errors import Unavailable
 from hub_position.domain.account import Account
 from hub_position.domain.batch import Batch
-from hub_position.domain.hold import HoldAnswer, HoldRequest, Placing
+from hub_position.domain.placing import HoldAnswer, HoldRequest, Placing
+from hub_position.domain.repricing import Repricing
 from hub_position.domain.trade import Side
 from hub_position.store import Books
 from hub_position.usecases.accounts import open_accounts
 from hub_position.usecases.writing import write
 from hub_postgres import Pool, transaction
-from hub_runtime import Clock, uuid7
+from hub_runtime import Clock, crash_point, uuid7
 
 
 async def place_holds(
@@ -32,7 +32,11 @@ async def place_holds(
             accounts = await books.lock_accounts(users)
             missing = users.keys() - accounts.keys()
             if not missing:
-                return await _place(requests, books=books, accounts=accounts, now=now)
+                answers = await _place(requests, books=books, accounts=accounts, now=now)
+                crash_point("position.holds.before_commit")
+        if not missing:
+            crash_point("position.holds.after_commit")
+            return answers
         await open_accounts({account: users[account] for account in missing}, pool=pool, deposit=deposit)
     raise Unavailable("The account could not be opened.", code="account_not_opened")
 
@@ -52,37 +56,46 @@ async def _place(
     positions = await books.lock_positions(
         {(r.account_id, r.symbol) for r in requests if r.side is Side.SELL}
     )
-    existing = await books.holds({r.hold_id for r in requests})
-    existing += await books.holds_by_key(
-        {(r.account_id, r.idempotency_key) for r in requests if r.idempotency_key}
+    existing = await books.holds(
+        {hold_id for r in requests for hold_id in (r.hold_id, r.replaced_hold_id) if hold_id is not None},
+        {(r.account_id, r.idempotency_key) for r in requests if r.idempotency_key},
     )
-    placing = Placing(accounts=accounts, positions=positions, existing=existing, now=now)
+    limited = {r.key for r in requests if r.most_position is not None and r.side is Side.BUY}
+    placing = Placing(
+        accounts=accounts,
+        positions=positions,
+        existing=existing,
+        purchases=await books.purchases(limited) if limited else {},
+        now=now,
+    )
     answers = [placing.decide(request) for request in requests]
     if placing.outlived:
         await books.give_up_keys(placing.outlived)
     if not placing.placed:
         return answers
-    # `held` grows by the rows that were really inserted, nothing else.
-    inserted = await books.insert_holds(placing.placed)
-    cash: dict[UUID, Decimal] = {}
-    shares: dict[UUID, Decimal] = {}
-    for request in placing.placed:
-        if request.hold_id not in inserted:
-            continue
-        if request.side is Side.BUY:
-            cash[request.account_id] = cash.get(request.account_id, Decimal(0)) + request.amount
-        else:
-            position = positions[(request.account_id, request.symbol)]
-            shares[position.position_id] = shares.get(position.position_id, Decimal(0)) + request.amount
-    await books.hold_cash(cash)
-    await books.hold_shares(shares)
-    lost = {request.hold_id for request in placing.placed} - inserted
+    placed = {new.request.hold_id for new in placing.placed}
+    lost = placed - await books.place_holds(placing.placed)
     return [_lost(answer) if answer.standing_hold_id in lost else answer for answer in answers]
 
 
 def _lost(answer: HoldAnswer) -> HoldAnswer:
     """Its id was taken by another account's hold at the same moment."""
-    return replace(answer, granted=False, standing_hold_id=None, code="hold_conflict")
+    return HoldAnswer(answer.hold_id, granted=False, code="hold_conflict")
+
+
+async def reprice_holds(prices: Sequence[tuple[UUID, Decimal]], *, pool: Pool) -> list[HoldAnswer]:
+    """`prices` has hold and unit price; an answer per item, in order, decided on locked rows."""
+    hold_ids = {hold_id for hold_id, _ in prices}
+    async with transaction(pool) as connection:
+        books = Books(connection)
+        accounts = await books.lock_accounts_of_holds(hold_ids)
+        repricing = Repricing(accounts=accounts, holds=await books.holds(hold_ids))
+        answers = [repricing.decide(hold_id, unit_price) for hold_id, unit_price in prices]
+        if repricing.repriced:
+            await books.reprice_holds(list(repricing.repriced.values()), repricing.rises)
+        crash_point("position.reprice.before_commit")
+    crash_point("position.reprice.after_commit")
+    return answers
 
 
 async def settle_holds(

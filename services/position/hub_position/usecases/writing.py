@@ -18,8 +18,10 @@ async def write(batch: Batch, *, books: Books, causes: Mapping[UUID, str]) -> No
     await books.insert_trades(batch.entries)
     await books.restate_trades(list(batch.restated.values()))
     await books.post(batch.postings)
+    await books.make_holds([batch.holds[hold_id] for hold_id in batch.made_holds])
     await books.write_holds([batch.holds[hold_id] for hold_id in sorted(batch.changed_holds)])
     await books.write_accounts(accounts)
+    await books.write_states(batch.states)
     events = [
         mapping.position_changed(change, causes.get(change.trade_id or change.position.account_id))
         for change in batch.changes
