@@ -15,7 +15,7 @@ MEMBERS := $(wildcard proto/pyproject.toml libs/*/pyproject.toml services/*/pypr
 DISTRIBUTIONS := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(MEMBERS))
 MIGRATIONS := $(wildcard services/*/hub_*/migrations/*.sql)
 
-.PHONY: help setup servers-installed test-servers-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell demo check-readme check-upgrade compose-secrets images up down test test-fast lint manifests fmt types sql proto lock
+.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders lint manifests fmt types sql proto lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-15s %s\n", $$1, $$2 }'
@@ -31,6 +31,11 @@ servers-installed:
 # Tests always start servers of their own, whatever servers the environment names.
 test-servers-installed:
 	@PYTHON=$(PYTHON) sh deploy/local/packages.sh all
+	@PYTHON=$(PYTHON) sh deploy/local/bootstrap.sh
+
+# The benchmarks as well; their load generator comes the same way.
+bench-installed:
+	@PYTHON=$(PYTHON) sh deploy/local/packages.sh bench
 	@PYTHON=$(PYTHON) sh deploy/local/bootstrap.sh
 
 run: servers-installed ## start everything, run the demonstration, stay until Ctrl-C (GATEWAY_PORT=8080, DEMO=no skips it)
@@ -63,6 +68,9 @@ db-reset: servers-installed ## delete the local stack's databases and make them 
 db-shell: servers-installed ## psql in the database of one service: SERVICE=order
 	@exec $(LOCAL) db-shell $(PORTS) '$(SERVICE)'
 
+verify-audit: servers-installed ## hold the history of orders against itself (ARGS='--since 2026-11-01' or '--order ID')
+	@exec $(LOCAL) verify-audit $(PORTS) $(ARGS)
+
 demo: setup ## run the demonstration against the running stack, or GATEWAY=http://127.0.0.1:8080
 	@exec $(LOCAL) demo $(if $(filter-out file,$(origin GATEWAY)),--gateway '$(GATEWAY)')
 
@@ -88,6 +96,9 @@ test: test-servers-installed .venv/manifests/.stamp ## run all tests on servers 
 
 test-fast: test-servers-installed .venv/manifests/.stamp ## run all tests but those of the whole system
 	@exec $(VENV)/pytest --ignore tests/system $(ARGS)
+
+bench-orders: bench-installed ## measure orders from click to books, beside what this machine can do (ARGS='--help')
+	@exec $(VENV)/python -m tests.load $(ARGS)
 
 check-upgrade: test-servers-installed ## run the code before the newest migration on today's schema, demonstration and all
 	@exec $(VENV)/python -m tests.deploy.yesterday

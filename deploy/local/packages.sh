@@ -2,11 +2,13 @@
 # Makes sure that PostgreSQL, Redis and RabbitMQ are installed (from Debian where missing), and curl; starts none of them.
 # A server whose address the environment names (HUB_LOCAL_POSTGRES_URL and so on) is not looked for, but with:
 #   packages.sh all
+# What the benchmarks need beside the servers:
+#   packages.sh bench
 set -eu
 
 cd "$(dirname "$0")/../.."
 PYTHON=${PYTHON:-python3}
-if [ "${1:-}" = all ]; then unset HUB_LOCAL_POSTGRES_URL HUB_LOCAL_AMQP_URL HUB_LOCAL_REDIS_URL; fi
+case "${1:-}" in all | bench) unset HUB_LOCAL_POSTGRES_URL HUB_LOCAL_AMQP_URL HUB_LOCAL_REDIS_URL ;; esac
 
 say() { echo "setup: $*" >&2; }
 
@@ -39,6 +41,7 @@ need() { missing="$missing $1" names="$names${names:+, }$2"; }
 [ -n "${HUB_LOCAL_REDIS_URL:-}" ] || has redis-server || need redis-server 'Redis 7.0 or newer'
 [ -n "${HUB_LOCAL_AMQP_URL:-}" ] || has_rabbitmq || need rabbitmq-server 'RabbitMQ 3.10 or newer'
 has_venv || need python3-venv "the venv module of $PYTHON"
+if [ "${1:-}" = bench ]; then has wrk || need wrk 'wrk, which sends the load'; fi
 # No process needs curl, but who follows README.md does, and so does the test of that page.
 if [ "${1:-}" = all ] || { command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; }; then has curl || need curl curl; fi
 [ -n "${HUB_LOCAL_POSTGRES_URL:-}" ] || ! has_postgres || recent PostgreSQL "$(postgres_version)" 15

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from time import perf_counter
 from typing import Final
@@ -14,11 +15,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub_errors import HubError
 from hub_gateway import problems
-from hub_gateway.exchange import BODY_LIMIT, ROUTE, STARTED, TRACE_ID, Response, too_large
+from hub_gateway.exchange import BODY_LIMIT, ROUTE, STARTED, TIME_LIMIT, TRACE_ID, Response, too_large
 from hub_gateway.problems import Header, HttpError
 from hub_runtime.log import get_logger
-from hub_runtime.metrics import counter, histogram
-from hub_runtime.tracing import span
+from hub_runtime.metrics import counted, counter, histogram, observed
+from hub_runtime.tracing import current_trace_id, span
 
 log = get_logger("http")
 
@@ -31,6 +32,7 @@ SECURITY_HEADERS: Final[tuple[Header, ...]] = (
     (b"strict-transport-security", b"max-age=31536000"),
     (b"cache-control", b"no-store"),
 )
+_SECURED: Final = frozenset(name for name, _ in SECURITY_HEADERS)
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -58,19 +60,15 @@ class Edge:
         status = 0
         started = perf_counter()
         with span(scope["method"], kind=SpanKind.SERVER) as root:
-            trace_id = f"{root.get_span_context().trace_id:032x}"
+            trace_id = current_trace_id()
             scope[TRACE_ID] = trace_id
-            added = [*SECURITY_HEADERS, (b"x-request-id", _request_id(scope, trace_id))]
+            request_id: Header = (b"x-request-id", _request_id(scope, trace_id))
 
             async def observed(message: Message) -> None:
                 nonlocal status
                 if message["type"] == "http.response.start":
                     status = scope[STARTED] = message["status"]
-                    own = {name for name, _ in message["headers"]}
-                    message["headers"] = [
-                        *message["headers"],
-                        *(each for each in added if each[0] not in own),
-                    ]
+                    message["headers"] = [*_secured(message["headers"]), request_id]
                 await send(message)
 
             try:
@@ -81,11 +79,18 @@ class Edge:
     def _record(self, scope: Scope, root: Span, *, status: int, seconds: float) -> None:
         route = scope.get(ROUTE, "unknown")
         method = scope["method"] if scope["method"] in METHODS else "other"
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route, method).observe(seconds)
+        counted(self._requests, route, method, str(status)).inc()
+        observed(self._seconds, route, method).observe(seconds)
         if root.is_recording():
             root.update_name(f"{method} {route}")
             root.set_attribute("http.response.status_code", status)
+
+
+def _secured(headers: Sequence[Header]) -> Sequence[Header]:
+    own = {name for name, _ in headers}
+    if _SECURED.isdisjoint(own):
+        return [*headers, *SECURITY_HEADERS]
+    return [*headers, *(each for each in SECURITY_HEADERS if each[0] not in own)]
 
 
 def _request_id(scope: Scope, trace_id: str) -> bytes:
@@ -109,7 +114,7 @@ class Guard:
             return
         try:
             _refuse_declared_size(scope)
-            async with asyncio.timeout(self._time_limit_s):
+            async with asyncio.timeout(self._time_limit_s) as scope[TIME_LIMIT]:
                 await self._app(scope, receive, send)
         except HubError as error:
             await _answer(scope, send, error)

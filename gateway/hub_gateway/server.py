@@ -31,6 +31,7 @@ class ImpatientProtocol(HttpToolsProtocol):
     `HEADER_SIZE` bytes: whoever sends them is not known yet."""
 
     _patience: asyncio.TimerHandle | None = None
+    _begun = False
     _unfinished = 0
     _refused = False
     _too_large = False
@@ -39,6 +40,8 @@ class ImpatientProtocol(HttpToolsProtocol):
         if self._refused:
             return  # read and thrown away, so that the answer arrives
         super().data_received(data)
+        if self._begun:  # most requests come whole, and need no clock
+            self._start_waiting()
         # A part that completes its headers has stopped the wait; what follows is the body's own limit.
         self._unfinished = self._unfinished + len(data) if self._patience is not None else 0
         if self._unfinished > HEADER_SIZE and not self.transport.is_closing():
@@ -78,7 +81,7 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._start_waiting()
+        self._begun = True
 
     def on_headers_complete(self) -> None:
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEADER_SIZE:
@@ -100,6 +103,7 @@ class ImpatientProtocol(HttpToolsProtocol):
         self._patience = self.loop.call_later(HEADER_TIME_S, self.transport.abort)
 
     def _stop_waiting(self) -> None:
+        self._begun = False
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None

@@ -90,7 +90,9 @@ def _why(log: Path, state: Path) -> str:
     for service in SERVICES:
         path = state / "logs" / f"{service}.log"
         lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-        parts += [f"      {service}: {line[:300]}" for line in lines if '"level": "error"' in line][-3:]
+        parts += [
+            f"      {service}: {line[:300]}" for line in lines if '"level":"error"' in line.replace(" ", "")
+        ][-3:]
     return "\n".join(parts)
 
 

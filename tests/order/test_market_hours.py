@@ -16,12 +16,12 @@ from hub_market_client import Quote as MarketQuote
 from hub_order.clients import Market
 from hub_order.domain import Status
 from hub_order.resting import Hand
-from hub_order.store import RESTING_CHANNEL
+from hub_order.store import RESTING_CHANNEL, Resting
 from hub_order.trigger import Trigger
 from hub_order.usecases.execute import execute
 from hub_order.usecases.plan import Task
 from hub_order.usecases.sweep import fail_stale
-from hub_postgres import HeldLock, Wakeup
+from hub_postgres import Leadership, Wakeup
 from hub_runtime import utc_now
 from tests.order import build
 from tests.order.house import House
@@ -82,13 +82,33 @@ async def test_an_order_waits_for_the_open_and_its_first_quote(
     assert [event.type for event in await house.events("positions")] == ["order.executed"]
 
 
-async def test_an_open_above_the_protection_ends_the_order(days: Days, house: House, user: User) -> None:
+async def test_an_order_that_waited_is_priced_and_held_anew_at_an_open_30_percent_higher(
+    days: Days, house: House, user: User
+) -> None:
     order_id = await house.accepted(user)
     await house.execute(order_id)
     days.open()
-    house.tape.quote("AAPL", "106", "107")
+    house.tape.quote("AAPL", "129", "130")
     await execute([Task(order_id, "", house.market.usable("AAPL"))], floor=house.floor)
-    assert await status(house, order_id) == (Status.FAILED, "PRICE_PROTECTION")
+    order = await house.order(order_id)
+    assert (order.status, order.average_price) == (Status.EXECUTED, Decimal(130))
+    assert order.protection_price == Decimal("136.5")
+    assert house.books.held(user.account_id) == Decimal(1365)
+    kinds = [record.kind for record, _ in await house.orders.records(order_id)]
+    assert kinds == ["accepted", "working", "repriced", "executed"]
+
+
+async def test_an_open_that_the_account_cannot_pay_ends_what_waited(
+    days: Days, house: House, user: User
+) -> None:
+    house.books.cash = Decimal(1200)
+    order_id = await house.accepted(user)
+    await house.execute(order_id)
+    days.open()
+    house.tape.quote("AAPL", "129", "130")
+    await execute([Task(order_id, "", house.market.usable("AAPL"))], floor=house.floor)
+    assert await status(house, order_id) == (Status.FAILED, "INSUFFICIENT_FUNDS")
+    assert [event.type for event in await house.events("positions")] == ["order.closed"]
 
 
 async def test_in_the_first_seconds_of_a_session_the_last_price_is_still_the_reference(
@@ -213,14 +233,14 @@ class Watch:
     def __post_init__(self) -> None:
         self.market = ReadMarket(self.house.tape.cache, max_age_s=10)
 
-    async def hand_over(self, hands: Sequence[Hand]) -> None:
-        self.handed += [hand.order.order_id for hand in hands]
-        tasks = [Task(hand.order.order_id, "", hand.quote) for hand in hands]
+    async def hand_over(self, hands: Sequence[Hand], epoch: int) -> None:
+        self.handed += [hand.order_id for hand in hands]
+        tasks = [Task(hand.order_id, "", hand.quote, hand.stop_price, epoch) for hand in hands]
         await execute(tasks, floor=self.house.floor)
 
     def trigger(self) -> Trigger:
         return Trigger(
-            orders=self.house.orders, market=self.market, wakeup=self.wakeup, hand_over=self.hand_over
+            resting=Resting(self.house.pool), market=self.market, wakeup=self.wakeup, hand_over=self.hand_over
         )
 
     async def quote(self, bid: str, ask: str) -> None:
@@ -244,7 +264,7 @@ class Watch:
 async def watch(house: House) -> AsyncIterator[Watch]:
     login = house.database.runtime
     made = Watch(house, Wakeup(login.url, login.password, RESTING_CHANNEL))
-    async with running(made.wakeup.run(), made.trigger().lead(HeldLock("test"))):
+    async with running(made.wakeup.run(), made.trigger().lead(Leadership("test", 1))):
         yield made
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from hub.order.v1 import order_pb2
 from hub_errors import Invalid, NotFound, Unauthenticated
+from hub_order.domain import OPEN, Side, Status
+from hub_order.mapping import Filter
 from hub_order.store import rows
-from hub_order.store.orders import COUNT, COUNT_OF_OPEN
+from hub_order.store.filters import count_query, page_query
 from hub_order.store.sweeping import OLD_MARKET_ORDERS
 from hub_rpc import calling_as
 from hub_runtime import utc_now
@@ -78,13 +81,27 @@ def many() -> str:
     return f"INSERT INTO orders ({rows.ORDER}) SELECT {values} FROM orders, generate_series(1, 20000) n"
 
 
-async def test_totals_are_read_from_the_index_alone(house: House, user: User) -> None:
+def page_of(wanted: Filter) -> tuple[str, list[Any]]:
+    return page_query(uuid4(), wanted, before=uuid4(), limit=50)
+
+
+async def test_totals_and_pages_are_read_from_an_index(house: House, user: User) -> None:
     await house.accepted(user)
     await house.tamper(many())
     await house.tamper("VACUUM ANALYZE orders")
-    for statement, index in [(COUNT, "orders_of_account"), (COUNT_OF_OPEN, "orders_open_of_account")]:
-        plan = "\n".join(row[0] for row in await house.pool.fetch(f"EXPLAIN {statement}", uuid4()))
-        assert f"Index Only Scan using {index}" in plan, plan
+    cancelled = Filter(statuses=frozenset({Status.CANCELLED}), symbol="AAPL")
+    for (statement, values), index in [
+        (count_query(uuid4(), Filter()), "Index Only Scan using orders_of_account"),
+        (count_query(uuid4(), Filter(statuses=OPEN)), "Index Only Scan using orders_open_of_account"),
+        (page_of(Filter()), "orders_of_account "),
+        (page_of(Filter(statuses=OPEN)), "orders_open_of_account"),
+        (page_of(Filter(symbol="AAPL")), "Index Scan Backward using orders_of_account"),
+        (page_of(cancelled), "Index Scan"),
+        (page_of(Filter(accepted_from=utc_now(), side=Side.BUY)), "orders_of_account "),
+    ]:
+        plan = "\n".join(row[0] for row in await house.pool.fetch(f"EXPLAIN {statement}", *values))
+        assert index in plan, plan
+        assert "Sort" not in plan, plan
     now = utc_now()
     old = [["AAPL"], [now], now, 500]
     plan = "\n".join(row[0] for row in await house.pool.fetch(f"EXPLAIN {OLD_MARKET_ORDERS}", *old))

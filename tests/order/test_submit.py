@@ -162,7 +162,7 @@ async def test_a_key_stays_free_when_its_order_was_not_accepted(house: House, us
         ({"quantity": "-1"}, "not_positive", "quantity"),
         ({"quantity": "1e3"}, "invalid_decimal", "quantity"),
         ({"quantity": "0.000000001"}, "too_precise", "quantity"),
-        ({"quantity": ""}, "invalid_decimal", "quantity"),
+        ({"quantity": ""}, "quantity_required", "quantity"),
         ({"limit_price": "100", "type": order_pb2.ORDER_TYPE_MARKET}, "price_not_allowed", "limit_price"),
         ({"type": order_pb2.ORDER_TYPE_LIMIT}, "price_required", "limit_price"),
         ({"limit_price": "110"}, "price_out_of_band", "limit_price"),

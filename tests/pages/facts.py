@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from google.protobuf import descriptor_pool
 
 from hub.event.v1 import event_pb2
-from hub_events import TOPOLOGY
+from hub_events import TOPOLOGY, Family
 from hub_local.layout import SERVICES, Service
 from hub_rpc.call_table import may_call
 from hub_runtime import ProcessSettings, common_settings
@@ -55,6 +55,11 @@ def settings_of(kind: type[Settings]) -> list[Setting]:
 def event_name(field: str) -> str:
     """order_accepted -> order.accepted."""
     return field.replace("_", ".", 1)
+
+
+def queue_of(family: Family, stage: str) -> str:
+    """As pages name it: orders.submit.N, or orders.settlement where there is one."""
+    return f"{family.name}.{stage}" + ("" if stage in family.single else ".N")
 
 
 @dataclass(frozen=True)
@@ -143,8 +148,8 @@ class Facts:
 
     @property
     def told_to(self) -> set[str]:
-        """The queues it publishes for, and the fan-outs."""
-        fanouts = {
+        """The queues it publishes for, and the fan-outs, also those that the broker tells by its bindings."""
+        named = {
             family.status
             for node in self._code
             for family in TOPOLOGY.families
@@ -153,17 +158,25 @@ class Facts:
             and isinstance(node.value, ast.Name)
             and node.value.id == family.name.upper()
         }
-        return set(self._of_families("key")) | fanouts
+        queues = set(self._of_families("key"))
+        bound = {
+            exchange
+            for family in TOPOLOGY.families
+            for stage, exchange in family.told
+            if queue_of(family, stage) in queues
+        }
+        return queues | named | bound
 
     def _of_families(self, method: str) -> Iterator[str]:
         """ORDERS.key("submit", ...) -> orders.submit.N."""
+        families = {each.name: each for each in TOPOLOGY.families}
         for node in self._code:
             match node:
                 case ast.Call(
                     func=ast.Attribute(value=ast.Name(id=family), attr=called),
                     args=[ast.Constant(value=str(stage)), *_],
-                ) if called == method and family.lower() in {each.name for each in TOPOLOGY.families}:
-                    yield f"{family.lower()}.{stage}.N"
+                ) if called == method and family.lower() in families:
+                    yield queue_of(families[family.lower()], stage)
 
     @cached_property
     def _code(self) -> list[ast.AST]:

@@ -26,9 +26,11 @@ class Signer:
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
 
+    def public_pem(self) -> str:
+        return self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
     def trust(self) -> Trust:
-        pem = self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-        key = auth_pb2.VerificationKey(kid="test", algorithm="ES256", public_key_pem=pem)
+        key = auth_pb2.VerificationKey(kid="test", algorithm="ES256", public_key_pem=self.public_pem())
         trust = Trust()
         trust.apply(auth_pb2.WatchTrustResponse(snapshot=True, keys=[key]))
         return trust

@@ -27,6 +27,9 @@ class _Entry(NamedTuple, Generic[T, R]):
         else:
             self.answer.set_result(result)
 
+    def expire(self) -> None:
+        self.settle(Timeout("No answer in time.", code="deadline_exceeded"))
+
 
 class Batcher(Generic[T, R]):
     """`run` gets up to `limit` items and answers a result or an exception for each, in their order.
@@ -86,16 +89,17 @@ class Batcher(Generic[T, R]):
             raise Unavailable("The service is stopping.", code="stopping")
         if len(self._queue) >= self._queue_limit:
             raise Exhausted("Too many requests are waiting.", code="queue_full")
-        answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Entry(item, answer))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[R] = loop.create_future()
+        entry = _Entry(item, answer)
+        self._queue.append(entry)
         self._start(self._group)
+        # The answer itself is what ends in time: a timer costs a fraction of cancelling the one who waits.
+        timer = loop.call_later(deadline_s, entry.expire)
         try:
-            async with asyncio.timeout(deadline_s):
-                return await answer
-        except TimeoutError as error:
-            if answer.done() and not answer.cancelled():
-                raise  # the item's own answer was a TimeoutError
-            raise Timeout("No answer in time.", code="deadline_exceeded") from error
+            return await answer
+        finally:
+            timer.cancel()
 
     def _start(self, group: asyncio.TaskGroup) -> None:
         if self._running and (self._running >= self._in_flight or len(self._queue) < self._limit // 2):

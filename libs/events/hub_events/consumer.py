@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ from google.protobuf.message import DecodeError
 from hub.event.v1 import event_pb2
 from hub_events.amqp import Amqp, Link
 from hub_events.envelope import unpack
-from hub_events.failures import UnknownEvent, Verdict, bury, put_aside, reason_of, verdict
+from hub_events.failures import UnknownEvent, Verdict, bury_unread, put_aside, reason_of, verdict
 from hub_events.topology import Family
 from hub_runtime import SIZE_BUCKETS, Backoff, counter, crash_point, gauge, get_logger, histogram
 
@@ -151,10 +152,9 @@ class _Worker:
         """Tries all at once, and what fails in halves, down to the single event at fault."""
         error = await self._attempt(batch)
         if error is None:
-            for each in batch:
-                counter("hub_events_consumed_total", "Events handled", ("queue", "type")).labels(
-                    each.queue, each.event.type
-                ).inc()
+            consumed = counter("hub_events_consumed_total", "Events handled", ("queue", "type"))
+            for labels, count in Counter((each.queue, each.event.type) for each in batch).items():
+                consumed.labels(*labels).inc(count)
         elif len(batch) == 1:
             await put_aside(self._link, self._family, batch[0].queue, batch[0].event, error)
         else:
@@ -187,7 +187,6 @@ class _Worker:
             pass
 
     async def _bury(self, delivery: Delivery) -> None:
-        await bury(
-            self._link, self._family, delivery.queue, delivery.message.body, "cannot be read as events"
-        )
+        reason = "cannot be read as events"
+        await bury_unread(self._link, self._family, delivery.queue, delivery.message.body, reason)
         log.error("message_unreadable", queue=delivery.queue)

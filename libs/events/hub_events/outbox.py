@@ -39,7 +39,7 @@ SELECT pg_notify('outbox', '')
 
 @dataclass(frozen=True)
 class OutboxRow:
-    """One event for one exchange; an event that goes to two is two rows."""
+    """One event for one exchange; the broker's bindings decide who else hears it."""
 
     exchange: str
     routing_key: str

@@ -6,13 +6,12 @@ A queue's arguments can never change, so what may change (a retry step's time) i
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
 
 from aio_pika import ExchangeType
-from aio_pika.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractQueue
 
 SHARDS: Final = 4
 DECLARE_TIMEOUT_S: Final = 10.0
@@ -31,21 +30,35 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Queue:
-    """A durable quorum queue. `exchange` and `key` bind it; without an exchange it is reached by its name."""
+    """A durable quorum queue."""
 
     name: str
-    exchange: str = ""
-    key: str = ""
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
+class Binding:
+    """What comes to `source` with `key` also goes to `target`, a queue or another exchange."""
+
+    source: str
+    key: str
+    target: str
+    to_exchange: bool = False
+
+
+@dataclass(frozen=True)
 class Family:
-    """A direct exchange with stages of SHARDS queues, their retry steps and dead letters, and a fan-out."""
+    """A direct exchange with stages of queues, their retry steps and dead letters, and a fan-out.
+
+    A stage has SHARDS queues, one in `single` has one. `told` are the stages whose events a fan-out exchange
+    hears, too, so that one message serves the queue and whoever follows updates.
+    """
 
     name: str
     stages: tuple[str, ...]
     steps: tuple[timedelta, ...]
+    single: tuple[str, ...] = ()
+    told: tuple[tuple[str, str], ...] = ()
 
     @property
     def status(self) -> str:
@@ -63,31 +76,53 @@ class Family:
 
     def key(self, stage: str, account_id: str) -> str:
         """The routing key of a stage for an account."""
-        return f"{stage}.{shard_of(account_id)}"
+        return stage if stage in self.single else f"{stage}.{shard_of(account_id)}"
+
+    def keys_of(self, stage: str) -> tuple[str, ...]:
+        """All routing keys of a stage, one per queue."""
+        return (stage,) if stage in self.single else tuple(f"{stage}.{shard}" for shard in range(SHARDS))
 
     def queues_of(self, stage: str) -> tuple[str, ...]:
-        """The names of a stage's queues, one per shard."""
-        return tuple(f"{self.name}.{stage}.{shard}" for shard in range(SHARDS))
+        """The names of a stage's queues."""
+        return tuple(f"{self.name}.{key}" for key in self.keys_of(stage))
+
+    def stage_queues(self) -> tuple[str, ...]:
+        """The names of the queues of all stages."""
+        return tuple(queue for stage in self.stages for queue in self.queues_of(stage))
 
     def exchanges(self) -> list[Exchange]:
         direct, status = Exchange(self.name, ExchangeType.DIRECT), Exchange(self.status, ExchangeType.FANOUT)
         return [direct, status, *(Exchange(name, ExchangeType.FANOUT) for name in self.retries)]
 
     def queues(self) -> list[Queue]:
-        shards = [f"{stage}.{shard}" for stage in self.stages for shard in range(SHARDS)]
-        stages = [Queue(f"{self.name}.{key}", self.name, key, self._stage_arguments()) for key in shards]
+        stages = [Queue(name, self._stage_arguments()) for name in self.stage_queues()]
         retries = [
-            Queue(name, name, "", self._retry_arguments(step))
+            Queue(name, self._retry_arguments(step))
             for name, step in zip(self.retries, self.steps, strict=True)
         ]
-        return [*stages, *retries, Queue(self.dlq, arguments={"x-queue-type": "quorum"})]
+        return [*stages, *retries, Queue(self.dlq, {"x-queue-type": "quorum"})]
+
+    def bindings(self) -> list[Binding]:
+        stages = [
+            Binding(self.name, key, f"{self.name}.{key}")
+            for stage in self.stages
+            for key in self.keys_of(stage)
+        ]
+        # By its own name a queue gets what comes again, past the fan-out, which has heard it already.
+        again = [Binding(self.name, name, name) for name in self.stage_queues()]
+        told = [
+            Binding(self.name, key, exchange, to_exchange=True)
+            for stage, exchange in self.told
+            for key in self.keys_of(stage)
+        ]
+        return [*stages, *again, *told, *(Binding(name, "", name) for name in self.retries)]
 
     def _stage_arguments(self) -> dict[str, Any]:
         # A broker that gives up on a message (a delivery limit of its policies) must not drop it.
         return _dead_lettering("", self.dlq) | {"x-single-active-consumer": True}
 
     def _retry_arguments(self, step: timedelta) -> dict[str, Any]:
-        # Without a key of its own a message goes back by the one it came with, to the queue it came from.
+        # Without a key of its own a message goes back by the one it came with, the name of its queue.
         return _dead_lettering(self.name, None) | {"x-message-ttl": _milliseconds(step)}
 
 
@@ -130,27 +165,45 @@ class Topology:
     def queues(self) -> list[Queue]:
         return [queue for family in self.families for queue in family.queues()]
 
+    def bindings(self) -> list[Binding]:
+        return [binding for family in self.families for binding in family.bindings()]
+
     def with_steps(self, *steps: timedelta) -> Topology:
         """The same with other retry steps, for tests and settings."""
-        return Topology(tuple(Family(each.name, each.stages, steps) for each in self.families))
+        return Topology(tuple(replace(family, steps=steps) for family in self.families))
 
 
-ORDERS: Final = Family("orders", ("submit", "processing"), _minutes(5, 15, 60, 360))
-POSITIONS: Final = Family("positions", ("updates",), _minutes(2, 10, 30, 120))
+# orders.status is the fan-out of every change of an order: the new ones are told with submit.N, fills and
+# ends with updates.N. What only the worker has to do (processing.N) is told to nobody else.
+ORDERS: Final = Family(
+    "orders",
+    ("submit", "processing", "settlement"),
+    _minutes(5, 15, 60, 360),
+    single=("settlement",),
+    told=(("submit", "orders.status"),),
+)
+POSITIONS: Final = Family(
+    "positions", ("updates",), _minutes(2, 10, 30, 120), told=(("updates", "orders.status"),)
+)
 TOPOLOGY: Final = Topology((ORDERS, POSITIONS))
 
 
 async def declare(channel: AbstractChannel, topology: Topology = TOPOLOGY) -> None:
     """Makes what is missing; fails where the broker has something else under the same name."""
-    for exchange in topology.exchanges():
-        await channel.declare_exchange(exchange.name, exchange.type, durable=True, timeout=DECLARE_TIMEOUT_S)
-    await _declare_queues(channel, topology.queues())
+    exchanges = {each.name: await _declare_exchange(channel, each) for each in topology.exchanges()}
+    queues = {each.name: await _declare_queue(channel, each) for each in topology.queues()}
+    for binding in topology.bindings():
+        target = exchanges[binding.target] if binding.to_exchange else queues[binding.target]
+        await target.bind(binding.source, binding.key, timeout=DECLARE_TIMEOUT_S)
 
 
-async def _declare_queues(channel: AbstractChannel, queues: Sequence[Queue]) -> None:
-    for queue in queues:
-        declared = await channel.declare_queue(
-            queue.name, durable=True, arguments=queue.arguments, timeout=DECLARE_TIMEOUT_S
-        )
-        if queue.exchange:
-            await declared.bind(queue.exchange, queue.key, timeout=DECLARE_TIMEOUT_S)
+async def _declare_exchange(channel: AbstractChannel, exchange: Exchange) -> AbstractExchange:
+    return await channel.declare_exchange(
+        exchange.name, exchange.type, durable=True, timeout=DECLARE_TIMEOUT_S
+    )
+
+
+async def _declare_queue(channel: AbstractChannel, queue: Queue) -> AbstractQueue:
+    return await channel.declare_queue(
+        queue.name, durable=True, arguments=queue.arguments, timeout=DECLARE_TIMEOUT_S
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import lru_cache
 from typing import Final
 
 from hub_errors import Invalid
@@ -14,11 +15,26 @@ LIMIT: Final = Decimal(10) ** 12  # NUMERIC(20,8) has twelve digits before the p
 _QUANTUM: Final = Decimal(1).scaleb(-PLACES)
 # Wide enough for the product of any two storable numbers, so that nothing is rounded before it is asked for.
 _WIDE: Final = Context(prec=64, rounding=ROUND_HALF_EVEN)
+_REMEMBERED: Final = 24  # characters at most, so that nobody fills the memory
 _PLAIN: Final = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{1,30})?")
 
 
 def parse_decimal(text: str, *, field: str, positive: bool = True, places: int = PLACES) -> Decimal:
     """Reads a plain decimal (no exponent); with `positive`, zero and below are refused."""
+    value = _seen(text, positive, places) if len(text) <= _REMEMBERED else None
+    return value if value is not None else _read(text, field, positive=positive, places=places)
+
+
+@lru_cache(8192)
+def _seen(text: str, positive: bool, places: int) -> Decimal | None:
+    """The same few texts come again and again. None where there is something to complain about."""
+    try:
+        return _read(text, "", positive=positive, places=places)
+    except Invalid:
+        return None
+
+
+def _read(text: str, field: str, *, positive: bool, places: int) -> Decimal:
     if not _PLAIN.fullmatch(text):
         raise Invalid(f"{field} must be a plain decimal number.", code="invalid_decimal", field=field)
     value = Decimal(text)

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import grpc
 from grpc import aio
-from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from prometheus_client import Counter, Histogram
 
@@ -21,7 +20,7 @@ from hub_rpc.breaker import Breaker
 from hub_rpc.context import outgoing_token, remaining_s
 from hub_rpc.status import decode
 from hub_runtime.metrics import counter, histogram
-from hub_runtime.tracing import current_traceparent, span, tracer
+from hub_runtime.tracing import current_traceparent, is_sampled, parent_context, span, tracer
 
 SHAVE_S = 0.02  # so that the inner failure is the one that is reported
 LONGEST_S = 3600.0  # a huge timeout overflows inside grpc
@@ -65,7 +64,7 @@ class UnaryUnary(aio.UnaryUnaryClientInterceptor):
     async def intercept_unary_unary(
         self, continuation: Continuation, client_call_details: aio.ClientCallDetails, request: Any
     ) -> Any:
-        if trace.get_current_span().get_span_context().trace_flags.sampled:
+        if is_sampled(current_traceparent()):
             attributes = {"rpc.system": "grpc", "peer.service": self._outgoing.peer}
             with span(method_name(client_call_details.method), kind=SpanKind.CLIENT, attributes=attributes):
                 return await self._send(continuation, client_call_details, request)
@@ -159,8 +158,12 @@ class _WatchedStream:
         self._peer = peer
         self._method = method
         self._read = self._ended = False
-        sampled = trace.get_current_span().get_span_context().trace_flags.sampled
-        self._span = tracer().start_span(method, kind=SpanKind.CLIENT) if sampled else None
+        here = current_traceparent()
+        self._span = (
+            tracer().start_span(method, context=parent_context(here), kind=SpanKind.CLIENT)
+            if is_sampled(here)
+            else None
+        )
 
     async def messages(self, call: Any) -> AsyncIterator[Any]:
         self._read = True

@@ -26,7 +26,7 @@ from hub_rpc.status import DETAILS_KEY, encode, status_of
 from hub_runtime.ids import uuid7
 from hub_runtime.log import get_logger
 from hub_runtime.metrics import counter, histogram
-from hub_runtime.tracing import span, use_traceparent
+from hub_runtime.tracing import is_sampled, span, use_traceparent
 
 LEAST_S = 0.05  # less time than this is not worth starting with
 _NO_DEADLINE_S = 10 * 365 * 86_400.0
@@ -161,7 +161,7 @@ class _Serving:
             self._admit(token)
         except HubError as error:
             await self.__aexit__(type(error), error, None)
-        if traceparent[-1:] in "13579bdf" and traceparent:
+        if is_sampled(traceparent):
             self._trace.enter_context(self._span())
 
     async def __aexit__(

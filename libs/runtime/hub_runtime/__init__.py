@@ -2,7 +2,8 @@
 
 from hub_runtime.admin import AdminServer
 from hub_runtime.backoff import Backoff
-from hub_runtime.clock import Clock, utc_now
+from hub_runtime.clock import Clock, utc_now, utc_text
+from hub_runtime.command_line import Command
 from hub_runtime.common_settings import (
     AmqpSettings,
     DatabaseSettings,
@@ -16,7 +17,7 @@ from hub_runtime.common_settings import (
 from hub_runtime.crash_points import CrashPointError, crash_point
 from hub_runtime.ids import uuid7
 from hub_runtime.log import get_logger, set_up_logging
-from hub_runtime.metrics import FAST_BUCKETS, SIZE_BUCKETS, counter, gauge, histogram
+from hub_runtime.metrics import FAST_BUCKETS, SIZE_BUCKETS, counted, counter, gauge, histogram, observed
 from hub_runtime.process import Process, main
 from hub_runtime.settings import (
     Address,
@@ -32,7 +33,9 @@ from hub_runtime.settings import (
 from hub_runtime.tasks import supervised
 from hub_runtime.tracing import (
     Tracing,
+    current_trace_id,
     current_traceparent,
+    is_sampled,
     parse_traceparent,
     set_up_tracing,
     span,
@@ -48,6 +51,7 @@ __all__ = [
     "AmqpSettings",
     "Backoff",
     "Clock",
+    "Command",
     "CrashPointError",
     "DatabaseSettings",
     "GrpcSettings",
@@ -59,15 +63,19 @@ __all__ = [
     "TlsFiles",
     "TlsSettings",
     "Tracing",
+    "counted",
     "counter",
     "crash_point",
+    "current_trace_id",
     "current_traceparent",
     "describe",
     "gauge",
     "get_logger",
     "histogram",
+    "is_sampled",
     "load",
     "main",
+    "observed",
     "one_of",
     "parse_traceparent",
     "ratio",
@@ -81,5 +89,6 @@ __all__ = [
     "url",
     "use_traceparent",
     "utc_now",
+    "utc_text",
     "uuid7",
 ]

@@ -29,6 +29,18 @@ def histogram(
     return Histogram(name, documentation, labels, buckets=buckets)
 
 
+@cache
+def counted(metric: Counter, *labels: str) -> Counter:
+    """The metric's part with these labels, found faster than by `labels`: for what each order counts."""
+    return metric.labels(*labels)
+
+
+@cache
+def observed(metric: Histogram, *labels: str) -> Histogram:
+    """The metric's part with these labels, found faster than by `labels`."""
+    return metric.labels(*labels)
+
+
 def exposition(names: Sequence[str] = ()) -> tuple[str, bytes]:
     """The content type and the text that a scrape of /metrics gets."""
     registry = REGISTRY.restricted_registry(names) if names else REGISTRY

@@ -13,39 +13,83 @@ from hub_batching import Batcher
 from hub_events import CHANNEL, ORDERS, Amqp, Publisher, Relay, consume
 from hub_identity import Trust
 from hub_market_client import QuoteCache
+from hub_order import verify
+from hub_order.audit import Refusal
+from hub_order.auditor import Auditor
 from hub_order.clients import Market, Position
 from hub_order.handover import hand_over
 from hub_order.rpc import MOST_ITEMS, OrderService
+from hub_order.rpc_admin import OrderAdminService
 from hub_order.settings import OrderSettings
-from hub_order.store import RESTING_CHANNEL, Acceptance, Orders, Sweeping
+from hub_order.settlement import handle_settlements
+from hub_order.store import (
+    LEADERSHIP,
+    LIMITS_CHANNEL,
+    RESTING_CHANNEL,
+    Acceptance,
+    Anchors,
+    Blotter,
+    LimitsStore,
+    Orders,
+    OwnOrders,
+    RefusalBook,
+    Replacing,
+    Resting,
+    Settlements,
+    Sweeping,
+)
 from hub_order.sweeper import Sweeper
 from hub_order.trigger import Trigger
 from hub_order.usecases.accept import accept
 from hub_order.usecases.answers import Claim, Found, earlier
+from hub_order.usecases.desk import Desk
 from hub_order.usecases.execute import Floor
-from hub_order.usecases.submit import Desk
+from hub_order.usecases.limits import LimitsCopy
+from hub_order.usecases.refusals import BATCH, Refusals
+from hub_order.usecases.replace import Exchange
+from hub_order.usecases.standing import AccountDesk
 from hub_order.usecases.venue_reports import VenueDesk
 from hub_order.worker import handle
-from hub_postgres import DatabaseProbe, Pool, Wakeup, holding_lock, migrate, pooled
+from hub_postgres import DatabaseProbe, Pool, Wakeup, holding_lock, leading, migrate, pooled
 from hub_rpc import Breaker, CallTable, Server, connect, peer_state
-from hub_runtime import Process, main, supervised, utc_now
+from hub_runtime import Command, Process, main, supervised, utc_now
 
 DESCRIPTION = "accepts orders, brings them to a venue and records what became of them"
 JOBS = {
-    "serve": "OrderService over gRPC: submit, read, list, cancel",
-    "work": "executes new orders and resting ones that can be filled",
+    "serve": "OrderService over gRPC: submit, read, list, cancel, replace, close",
+    "work": "executes new orders and resting ones that can be filled, stamps settled executions",
     "trigger": "watches resting orders against the live quotes (one of many instances does)",
     "relay": "moves the outbox to the broker (one of many instances does)",
     "sweep": "releases holds without an order, fails market orders without a price",
+    "audit": "anchors each day of the history once it is over (one of many instances does)",
 }
-CALL_TABLE: CallTable = {"hub.order.v1.OrderService": {"*": frozenset({"gateway"})}}
+CALL_TABLE: CallTable = {
+    "hub.order.v1.OrderService": {"*": frozenset({"gateway"})},
+    "hub.order.v1.OrderAdminService": {"*": frozenset({"gateway"})},
+}
 
 
 @dataclass(frozen=True)
 class Stores:
     orders: Orders
     acceptance: Acceptance
+    replacing: Replacing
     sweeping: Sweeping
+    limits: LimitsStore
+    own_orders: OwnOrders
+    resting: Resting
+
+
+def _stores(pool: Pool) -> Stores:
+    return Stores(
+        orders=Orders(pool),
+        acceptance=Acceptance(pool),
+        replacing=Replacing(pool),
+        sweeping=Sweeping(pool),
+        limits=LimitsStore(pool),
+        own_orders=OwnOrders(pool),
+        resting=Resting(pool),
+    )
 
 
 async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -> None:
@@ -53,7 +97,7 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
     probe = DatabaseProbe(pool, package="hub_order")
     process.spawn(probe.run(), "database probe")
     process.ready("database", probe.state)
-    stores = Stores(Orders(pool), Acceptance(pool), Sweeping(pool))
+    stores = _stores(pool)
     amqp = Amqp(settings.amqp_url, settings.amqp_password, name="order")
     information = {"database": probe.state}
     if jobs & {"work", "trigger", "relay"}:
@@ -61,22 +105,40 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
         information["broker"] = amqp.state
     if "relay" in jobs:
         _relay(settings, process, pool, amqp)
+    if "work" in jobs:
+        stamp = partial(handle_settlements, settlements=Settlements(pool))
+        process.spawn(consume(amqp, ORDERS.queues_of("settlement"), stamp, family=ORDERS.name), "settlement")
+    if "audit" in jobs:
+        _audit(settings, process, pool)
     if jobs & {"serve", "work", "trigger", "sweep"}:
-        market = await _follow_market(settings, process)
-        if "trigger" in jobs:
-            _trigger(settings, process, stores, amqp, market)
-    if jobs & {"serve", "work", "sweep"}:
-        breaker = Breaker("position")
-        channel = await _channel(settings, process, settings.position_target, "position", breaker)
-        information["position"] = peer_state(channel, breaker)
-        position = Position(channel)
-        if "work" in jobs:
-            _work(settings, process, amqp, _floor(settings, stores, position, market))
-        if "sweep" in jobs:
-            _sweep(settings, process, stores, position, market)
-        if "serve" in jobs:
-            await _serve(settings, process, stores, position, market, information=information)
+        await _with_market(settings, jobs, process, stores, amqp, information)
     await process.drained()
+
+
+async def _with_market(  # noqa: PLR0917 - what is left of `run`
+    settings: OrderSettings,
+    jobs: frozenset[str],
+    process: Process,
+    stores: Stores,
+    amqp: Amqp,
+    information: dict[str, Callable[[], str]],
+) -> None:
+    """The jobs that look at the market."""
+    market = await _follow_market(settings, process)
+    if "trigger" in jobs:
+        _trigger(settings, process, stores, amqp, market)
+    if not jobs & {"serve", "work", "sweep"}:
+        return
+    breaker = Breaker("position")
+    channel = await _channel(settings, process, settings.position_target, "position", breaker)
+    information["position"] = peer_state(channel, breaker)
+    position = Position(channel)
+    if "work" in jobs:
+        _work(settings, process, amqp, _floor(settings, stores, position, market))
+    if "sweep" in jobs:
+        _sweep(settings, process, stores, position, market)
+    if "serve" in jobs:
+        await _serve(settings, process, stores, position, market, information=information)
 
 
 async def _serve(
@@ -94,27 +156,52 @@ async def _serve(
     process.spawn(trust.watch(await _channel(settings, process, settings.auth_target, "auth")), "trust")
     find = partial(_earlier, acceptance=stores.acceptance)
     take = partial(accept, acceptance=stores.acceptance, clock=utc_now)
+    limits = _limits(settings, process, stores.limits)
+    own_orders = await enter(Batcher(stores.own_orders.of, limit=MOST_ITEMS, name="own orders"))
     desk = Desk(
         market=market,
-        limits=settings.limits,
+        policy=settings.policy,
+        accounts=AccountDesk(own_limits=limits.of, own_orders=own_orders),
         answers=await enter(Batcher(find, limit=MOST_ITEMS, name="answers")),
         holds=await enter(Batcher(position.place_holds, limit=MOST_ITEMS, name="holds")),
         accepts=await enter(Batcher(take, limit=MOST_ITEMS, name="accepts")),
         remember=settings.idempotency_ttl,
         clock=utc_now,
     )
-    service = OrderService(trust=trust, desk=desk, orders=stores.orders)
-    register = partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service)
+    exchange = Exchange(orders=stores.orders, replacing=stores.replacing, position=position)
+    pool = stores.orders.pool
+    kept: Batcher[Refusal, None] = await enter(Batcher(RefusalBook(pool).add, name="refusals", **BATCH))
+    service = OrderService(
+        trust=trust,
+        desk=desk,
+        exchange=exchange,
+        refusals=await enter(Refusals(kept, utc_now)),
+        blotter=Blotter(pool),
+    )
+    admin = OrderAdminService(trust=trust, limits=stores.limits)
     server = Server(
         settings.grpc_address,
         settings.tls,
         CALL_TABLE,
-        [register],
+        [
+            partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service),
+            partial(order_pb2_grpc.add_OrderAdminServiceServicer_to_server, admin),
+        ],
         reflection=settings.environment == "local",
-        checks={"trust": trust.state, "market": market.state},
+        checks={"trust": trust.state, "market": market.state, "limits": limits.state},
         information=information,
     )
     await enter(server)
+
+
+def _limits(settings: OrderSettings, process: Process, store: LimitsStore) -> LimitsCopy:
+    """What single accounts may do, as it is now."""
+    wakeup = Wakeup(settings.database_url, settings.database_password, LIMITS_CHANNEL)
+    copy = LimitsCopy(store, wakeup)
+    process.spawn(wakeup.run(), "limits wakeup")
+    process.spawn(supervised("limits", copy.watch), "limits")
+    process.ready("limits", copy.state)
+    return copy
 
 
 def _floor(settings: OrderSettings, stores: Stores, position: Position, market: Market) -> Floor:
@@ -144,14 +231,14 @@ def _trigger(settings: OrderSettings, process: Process, stores: Stores, amqp: Am
     publisher = Publisher(amqp, "trigger")
 
     async def watch() -> None:
-        async with holding_lock(settings.database_url, password, "hub_order trigger") as lock:
+        async with leading(settings.database_url, password, LEADERSHIP) as leadership:
             trigger = Trigger(
-                orders=stores.orders,
+                resting=stores.resting,
                 market=market,
                 wakeup=wakeup,
                 hand_over=partial(hand_over, publisher=publisher),
             )
-            await trigger.lead(lock)
+            await trigger.lead(leadership)
 
     process.spawn(wakeup.run(), "trigger wakeup")
     process.spawn(publisher.run(), "trigger publisher")
@@ -162,6 +249,17 @@ def _relay(settings: OrderSettings, process: Process, pool: Pool, amqp: Amqp) ->
     wakeup = Wakeup(settings.database_url, settings.database_password, CHANNEL)
     process.spawn(wakeup.run(), "relay wakeup")
     process.spawn(Relay(pool, wakeup, amqp, "order").run(), "relay")
+
+
+def _audit(settings: OrderSettings, process: Process, pool: Pool) -> None:
+    url, password = settings.database_url, settings.database_password
+    auditor = Auditor(anchors=Anchors(pool), database_url=url, database_password=password)
+
+    async def look() -> None:
+        async with holding_lock(url, password, "hub_order audit") as lock:
+            await auditor.lead(lock)
+
+    process.spawn(supervised("audit", look), "audit")
 
 
 def _sweep(
@@ -205,4 +303,5 @@ async def _migrate(settings: OrderSettings) -> None:
 
 
 if __name__ == "__main__":
-    main("order", DESCRIPTION, JOBS, OrderSettings, run, _migrate)
+    commands = {verify.NAME: Command(verify.MEANING, verify.verify_audit)}
+    main("order", DESCRIPTION, JOBS, OrderSettings, run, _migrate, commands)

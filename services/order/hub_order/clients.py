@@ -12,8 +12,8 @@ from uuid import UUID
 from grpc import aio
 
 from hub.position.v1 import position_pb2, position_pb2_grpc
+from hub_market_client import Instrument, QuoteCache, Session
 from hub_market_client import Quote as MarketQuote
-from hub_market_client import QuoteCache, Session
 from hub_money import to_text
 from hub_order import mapping
 from hub_order.domain import Quote, Side
@@ -136,16 +136,34 @@ class Market:
         """Every change from here on, for one reader; use `aclosing`."""
         return self._cache.updates()
 
-    def facts(self, draft: Draft, limits: Limits) -> Facts:
+    def instrument(self, symbol: str) -> Instrument | None:
+        return self._cache.instrument(symbol)
+
+    def facts(
+        self,
+        draft: Draft,
+        limits: Limits,
+        *,
+        retry_after_s: float | None = None,
+        open_orders: int = 0,
+        opposing_price: Decimal | None = None,
+    ) -> Facts:
+        """The market as it is now, beside how the account stands."""
         market = self._cache.quote(draft.symbol)
         session = self._cache.session(draft.symbol)
+        following = self._cache.next_session(draft.symbol)
         return Facts(
             draft=draft,
             limits=limits,
             instrument=self._cache.instrument(draft.symbol),
             quote=None if market is None else mapping.quote(market),
             fresh=market is not None and self._cache.fresh(market, self._max_age_s),
-            session_open=session is not None and not self._just_opened(session),
+            session_open=session is not None,
+            opening=session is not None and self._just_opened(session),
+            opens_at=None if following is None else following.opens_at,
+            retry_after_s=retry_after_s,
+            open_orders=open_orders,
+            opposing_price=opposing_price,
         )
 
     def _just_opened(self, session: Session) -> bool:

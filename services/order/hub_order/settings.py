@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
-from hub_order.risk import Limits
+from hub_order.limit_settings import LimitSettings
 from hub_order.venue import Faults, FillModel, SimulatedVenue, SlowVenue, Venue
 from hub_runtime import (
     AmqpSettings,
@@ -20,21 +20,12 @@ from hub_runtime import (
 
 
 @dataclass(frozen=True)
-class OrderSettings(ProcessSettings, TlsSettings, GrpcSettings, DatabaseSettings, AmqpSettings):
+class OrderSettings(
+    ProcessSettings, TlsSettings, GrpcSettings, DatabaseSettings, AmqpSettings, LimitSettings
+):
     auth_target: str = setting("gRPC target of the auth service")
     market_data_target: str = setting("gRPC target of the market-data service")
     position_target: str = setting("gRPC target of the position service")
-    price_protection: Decimal = setting(
-        "a purchase at the market never costs more than the ask and this share of it", default=Decimal("0.05")
-    )
-    price_band: Decimal = setting(
-        "how far a limit may lie on the aggressive side of the market", default=Decimal("0.05")
-    )
-    price_sanity: Decimal = setting(
-        "a limit on the passive side is a mistake beyond this multiple of the market", default=Decimal(10)
-    )
-    most_quantity: Decimal = setting("largest quantity of an order", default=Decimal(1_000_000))
-    most_value: Decimal = setting("largest value of an order", default=Decimal(100_000_000))
     quote_max_age_s: float = setting(
         "while the market is open, a quote that is older is not used", default=10.0
     )
@@ -80,13 +71,3 @@ class OrderSettings(ProcessSettings, TlsSettings, GrpcSettings, DatabaseSettings
             overfilled=self.venue_overfilled,
         )
         return SlowVenue(model, faults)
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(
-            price_band=self.price_band,
-            price_sanity=self.price_sanity,
-            price_protection=self.price_protection,
-            most_quantity=self.most_quantity,
-            most_value=self.most_value,
-        )

@@ -11,7 +11,7 @@ from typing import Final
 
 from hub.quote_stream.v1 import quote_stream_pb2
 from hub_errors import Unavailable
-from hub_runtime.metrics import counter, gauge
+from hub_runtime.metrics import counted, counter, gauge
 
 AT_ONCE: Final = 500  # frames or updates in one message, far below what a message may be large
 
@@ -78,7 +78,7 @@ class Frames:
             stream.add_frame(frame)
 
     def update(self, update: quote_stream_pb2.AccountUpdate) -> None:
-        self._updates.labels(update.kind).inc()
+        counted(self._updates, update.kind).inc()
         for stream in self._streams:
             stream.add_update(update)
 

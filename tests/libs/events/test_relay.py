@@ -104,7 +104,7 @@ async def test_events_of_a_shard_are_packed_and_keep_their_order(
     assert handler.handled == [str(number) for number in range(1000)]
 
 
-async def test_an_event_for_two_exchanges_goes_to_both(
+async def test_one_row_serves_the_queue_and_the_fan_out(
     pool: Pool, empty_database: Database, amqp_vhost: Login
 ) -> None:
     direct, everywhere, listening = Handler(), Handler(), asyncio.Event()
@@ -113,13 +113,10 @@ async def test_an_event_for_two_exchanges_goes_to_both(
         *relaying(pool, empty_database, amqp_vhost), consume(amqp_of(amqp_vhost), SUBMIT, direct), listen
     ):
         await listening.wait()
-        said = event("both")
-        await put(
-            pool,
-            OutboxRow("orders", ORDERS.key("submit", said.account_id), said),
-            OutboxRow("orders.status", "", said),
-        )
-        await eventually(lambda: direct.handled == everywhere.handled == ["both"])
+        await put(pool, row("both"), row("fan-out alone", exchange="orders.status"), row("both again"))
+        await eventually(lambda: direct.handled == ["both", "both again"])
+        await eventually(lambda: len(everywhere.handled) == 3)
+    assert sorted(everywhere.handled) == ["both", "both again", "fan-out alone"]
 
 
 async def test_a_fan_out_that_nobody_hears_holds_nothing_up(

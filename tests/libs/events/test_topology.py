@@ -21,33 +21,53 @@ async def ask(rabbitmq: RabbitMQ, login: Login, what: str) -> list[dict[str, Any
         return list(answer.raise_for_status().json())
 
 
-async def test_the_broker_has_what_the_topology_says(rabbitmq_server: RabbitMQ, amqp_vhost: Login) -> None:
+async def test_the_broker_has_what_the_topology_says_and_nothing_else(
+    rabbitmq_server: RabbitMQ, amqp_vhost: Login
+) -> None:
     async with Amqp(amqp_vhost.url, amqp_vhost.password).link("test"):
-        queues = {each["name"]: each for each in await ask(rabbitmq_server, amqp_vhost, "queues")}
+        queues = await ask(rabbitmq_server, amqp_vhost, "queues")
         exchanges = await ask(rabbitmq_server, amqp_vhost, "exchanges")
         bindings = await ask(rabbitmq_server, amqp_vhost, "bindings")
-    assert set(queues) == {queue.name for queue in TOPOLOGY.queues()}
-    for queue in TOPOLOGY.queues():
-        assert queues[queue.name]["arguments"] == queue.arguments
-        assert queues[queue.name]["durable"] is True
-        assert queues[queue.name]["type"] == "quorum"
-    named = {(each["name"], each["type"]) for each in exchanges if not each["name"].startswith("amq.")}
-    named.remove(("", "direct"))
-    assert named == {(exchange.name, exchange.type.value) for exchange in TOPOLOGY.exchanges()}
-    bound = {
-        (each["source"], each["routing_key"], each["destination"]) for each in bindings if each["source"]
+    lasting = {"durable": True, "auto_delete": False}
+    assert by_name(queues, "type", "arguments", "exclusive", *lasting) == {
+        queue.name: {"type": "quorum", "arguments": queue.arguments, "exclusive": False, **lasting}
+        for queue in TOPOLOGY.queues()
     }
-    assert bound == {(queue.exchange, queue.key, queue.name) for queue in TOPOLOGY.queues() if queue.exchange}
+    own = [each for each in exchanges if each["name"] and not each["name"].startswith("amq.")]
+    assert by_name(own, "type", "arguments", "internal", *lasting) == {
+        exchange.name: {"type": exchange.type.value, "arguments": {}, "internal": False, **lasting}
+        for exchange in TOPOLOGY.exchanges()
+    }
+    bound = sorted(bound_at(each) for each in bindings if each["source"])  # every queue is bound to ""
+    assert all(each["arguments"] == {} for each in bindings)
+    assert bound == sorted(
+        (each.source, each.key, "exchange" if each.to_exchange else "queue", each.target)
+        for each in TOPOLOGY.bindings()
+    )
+
+
+def by_name(found: list[dict[str, Any]], *fields: str) -> dict[str, dict[str, Any]]:
+    return {each["name"]: {field: each[field] for field in fields} for each in found}
+
+
+def bound_at(each: dict[str, Any]) -> tuple[str, str, str, str]:
+    return each["source"], each["routing_key"], each["destination_type"], each["destination"]
 
 
 def test_the_queues_are_those_that_operators_know() -> None:
     shards = range(4)
     expected = [f"orders.{stage}.{shard}" for stage in ("submit", "processing") for shard in shards]
+    expected += ["orders.settlement"]
     expected += [f"positions.updates.{shard}" for shard in shards]
     expected += [f"orders.retry.{step}" for step in ("5m", "15m", "1h", "6h")]
     expected += [f"positions.retry.{step}" for step in ("2m", "10m", "30m", "2h")]
     expected += ["orders.dlq", "positions.dlq"]
     assert sorted(queue.name for queue in TOPOLOGY.queues()) == sorted(expected)
+
+
+def test_a_stage_with_a_single_queue_has_one_key_for_all_accounts() -> None:
+    assert {ORDERS.key("settlement", account) for account in "abcdef"} == {"settlement"}
+    assert ORDERS.queues_of("settlement") == ("orders.settlement",)
 
 
 def test_a_retry_step_has_its_time_in_its_name() -> None:

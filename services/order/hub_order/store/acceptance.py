@@ -86,9 +86,9 @@ class Acceptance:
 
     async def _accept(self, batch: Sequence[Newcomer]) -> set[UUID]:
         async with transaction(self.pool) as connection:
-            claimed = await _claim_keys(connection, [item for item in batch if item.idempotency_key])
+            claimed = await claim_keys(connection, [item for item in batch if item.idempotency_key])
             tried = [item for item in batch if not item.idempotency_key or item.order.order_id in claimed]
-            durable = await _insert_orders(connection, tried)
+            durable = await insert_orders(connection, tried)
             lost = [item for item in tried if item.idempotency_key and item.order.order_id not in durable]
             if lost:
                 await connection.execute(GIVE_KEYS_BACK, *rows.columns(_key_of(item) for item in lost))
@@ -117,7 +117,7 @@ class Acceptance:
         return {(row["account_id"], row["client_order_id"]) for row in found}
 
 
-async def _claim_keys(connection: Connection, items: Sequence[Newcomer]) -> set[UUID]:
+async def claim_keys(connection: Connection, items: Sequence[Newcomer]) -> set[UUID]:
     if not items:
         return set()
     values = [
@@ -130,7 +130,7 @@ async def _claim_keys(connection: Connection, items: Sequence[Newcomer]) -> set[
     return {row["order_id"] for row in await connection.fetch(CLAIM_KEYS, *rows.columns(values))}
 
 
-async def _insert_orders(connection: Connection, items: Sequence[Newcomer]) -> set[UUID]:
+async def insert_orders(connection: Connection, items: Sequence[Newcomer]) -> set[UUID]:
     if not items:
         return set()
     values = [rows.order_values(item.order) for item in items]

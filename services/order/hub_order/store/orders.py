@@ -10,7 +10,9 @@ from uuid import UUID
 from hub_events import enqueue
 from hub_order.audit import Record
 from hub_order.domain import Change, Execution, Filled, Order, Report, after_reports, execution_id_of
+from hub_order.mapping import Filter
 from hub_order.store import rows
+from hub_order.store.filters import count_query, page_query
 from hub_order.store.outbox import outbox_rows
 from hub_postgres import Connection, Pool, acquire, transaction
 from hub_runtime import crash_point
@@ -20,24 +22,6 @@ RESTING_CHANNEL = "orders_resting"
 Decide = Callable[[Order, datetime], Sequence[Change]]
 
 ORDER_OF_ACCOUNT = f"SELECT {rows.ORDER} FROM orders WHERE id = $1 AND account_id = $2"  # noqa: S608 - constant columns
-
-PAGE = f"""
-    SELECT {rows.ORDER} FROM orders
-    WHERE account_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
-"""  # noqa: S608
-
-PAGE_OF_OPEN = f"""
-    SELECT {rows.ORDER} FROM orders
-    WHERE account_id = $1 AND ($2::uuid IS NULL OR id < $2)
-      AND status IN ('PENDING', 'PROCESSING', 'PARTIALLY_EXECUTED') ORDER BY id DESC LIMIT $3
-"""  # noqa: S608
-
-COUNT = "SELECT count(*) FROM orders WHERE account_id = $1"
-
-COUNT_OF_OPEN = """
-    SELECT count(*) FROM orders
-    WHERE account_id = $1 AND status IN ('PENDING', 'PROCESSING', 'PARTIALLY_EXECUTED')
-"""
 
 EXECUTIONS = """
     SELECT id, order_id, account_id, venue, venue_execution_id, quantity, price, quote_epoch, quote_seq,
@@ -94,17 +78,6 @@ INSERT_EXECUTIONS = """
     ON CONFLICT DO NOTHING RETURNING id
 """
 
-ALL_RESTING = f"""
-    SELECT {rows.ORDER} FROM orders
-    WHERE status IN ('PROCESSING', 'PARTIALLY_EXECUTED') AND ($1::uuid IS NULL OR id > $1)
-    ORDER BY id LIMIT $2
-"""  # noqa: S608
-
-RESTED_SINCE = f"""
-    SELECT {rows.ORDER} FROM orders
-    WHERE rested AND (updated_at, id) > ($1, $2) ORDER BY updated_at, id LIMIT $3
-"""  # noqa: S608
-
 
 @dataclass(frozen=True, slots=True)
 class Orders:
@@ -136,17 +109,17 @@ class Orders:
         async with acquire(self.pool) as connection:
             return [row["id"] for row in await connection.fetch(EXPIRED, market_time, limit)]
 
-    async def page(
-        self, account_id: UUID, *, before: UUID | None, limit: int, open_only: bool
-    ) -> list[Order]:
+    async def page(self, account_id: UUID, wanted: Filter, *, before: UUID | None, limit: int) -> list[Order]:
+        """Newest first."""
+        query, values = page_query(account_id, wanted, before=before, limit=limit)
         async with acquire(self.pool) as connection:
-            found = await connection.fetch(PAGE_OF_OPEN if open_only else PAGE, account_id, before, limit)
-        return [rows.order(row) for row in found]
+            return [rows.order(row) for row in await connection.fetch(query, *values)]
 
-    async def count(self, account_id: UUID, *, open_only: bool) -> int:
-        """Read from the index alone."""
+    async def count(self, account_id: UUID, wanted: Filter) -> int:
+        """Read from an index alone, where only the state is asked for."""
+        query, values = count_query(account_id, wanted)
         async with acquire(self.pool) as connection:
-            return int(await connection.fetchval(COUNT_OF_OPEN if open_only else COUNT, account_id))
+            return int(await connection.fetchval(query, *values))
 
     async def executions(self, order_id: UUID) -> list[Execution]:
         async with acquire(self.pool) as connection:
@@ -156,15 +129,6 @@ class Orders:
         """The order's chain: each record with the hash that is stored beside it."""
         async with acquire(self.pool) as connection:
             return [rows.record(row) for row in await connection.fetch(RECORDS, order_id)]
-
-    async def all_resting(self, *, after: UUID | None, limit: int) -> list[Order]:
-        async with acquire(self.pool) as connection:
-            return [rows.order(row) for row in await connection.fetch(ALL_RESTING, after, limit)]
-
-    async def rested_since(self, since: datetime, after: UUID, *, limit: int) -> list[Order]:
-        """Orders that rest or have rested, by their last change: what follows that time and id."""
-        async with acquire(self.pool) as connection:
-            return [rows.order(row) for row in await connection.fetch(RESTED_SINCE, since, after, limit)]
 
     async def trigger_epoch(self) -> int:
         """Of the trigger that leads, or led last."""
@@ -187,8 +151,8 @@ class Orders:
         if not order_ids:
             return []
         async with transaction(self.pool) as connection:
-            decided = [(order, decide(order, now)) for order, now in await _locked(connection, order_ids)]
-            changes = await _write(connection, decided, traces or {})
+            decided = [(order, decide(order, now)) for order, now in await locked(connection, order_ids)]
+            changes = await write(connection, decided, traces or {})
             crash_point("order.change.before_commit")
         crash_point("order.change.after_commit")
         return changes
@@ -200,15 +164,15 @@ class Orders:
         fills = [each for some in reports.values() for each in some if isinstance(each, Filled)]
         ids = [execution_id_of(each.order_id, each.venue_execution_id) for each in fills]
         async with transaction(self.pool) as connection:
-            locked = await _locked(connection, list(reports))
+            found = await locked(connection, list(reports))
             known = {row["id"] for row in await connection.fetch(KNOWN_EXECUTIONS, ids)} if ids else set()
             decided = [
                 (order, after_reports(order, reports[order.order_id], venue=venue, now=now, known=known))
-                for order, now in locked
+                for order, now in found
             ]
-            changes = await _write(connection, decided, {})
-            found = {order.order_id for order, _ in locked}
-            strays = [fill for fill in fills if fill.order_id not in found]
+            changes = await write(connection, decided, {})
+            ours = {order.order_id for order, _ in found}
+            strays = [fill for fill in fills if fill.order_id not in ours]
             if strays:
                 values = [
                     (
@@ -227,16 +191,16 @@ class Orders:
         return changes, strays
 
 
-async def _locked(connection: Connection, order_ids: Sequence[UUID]) -> list[tuple[Order, datetime]]:
+async def locked(connection: Connection, order_ids: Sequence[UUID]) -> list[tuple[Order, datetime]]:
     """The rows that exist, locked in the order of their ids, each with the time of its next change."""
-    found = await connection.fetch(LOCK, order_ids)
-    locked = [(rows.order(row), row["now"]) for row in found]
-    return [(order, max(now, order.updated_at)) for order, now in locked]
+    found = [(rows.order(row), row["now"]) for row in await connection.fetch(LOCK, order_ids)]
+    return [(order, max(now, order.updated_at)) for order, now in found]
 
 
-async def _write(
+async def write(
     connection: Connection, decided: Sequence[tuple[Order, Sequence[Change]]], traces: Mapping[UUID, str]
 ) -> list[Change]:
+    """Of locked rows: executions, orders, records, outbox. What was written."""
     new = await _insert_executions(connection, [change for _, changes in decided for change in changes])
     kept = [(order, list(changes)) for order, changes in decided if changes and _all_new(changes, new)]
     if not kept:

@@ -31,11 +31,10 @@ def outbox_rows(change: Change, traces: Mapping[UUID, str]) -> list[OutboxRow]:
     )
     if kind == "order.cancel_requested":
         return [OutboxRow(ORDERS.name, ORDERS.key("processing", account_id), told)]
+    # The broker tells the other two to the fan-out orders.status as well: see hub_events.topology.
     if kind == "order.accepted":
-        first = OutboxRow(ORDERS.name, ORDERS.key("submit", account_id), told)
-    else:
-        first = OutboxRow(POSITIONS.name, POSITIONS.key("updates", account_id), told)
-    return [first, OutboxRow(ORDERS.status, "", told)]
+        return [OutboxRow(ORDERS.name, ORDERS.key("submit", account_id), told)]
+    return [OutboxRow(POSITIONS.name, POSITIONS.key("updates", account_id), told)]
 
 
 def _said(change: Change) -> tuple[str, Payload] | None:

@@ -11,9 +11,10 @@ from hub_order.domain import Change, Reason
 from hub_order.store import rows
 from hub_postgres import Pool, acquire, transaction
 
-# Orders that were abandoned have no order that could use their hold; all others vouch for it.
-ABANDONED_AMONG = """
-    SELECT id, status = 'FAILED' AND reason = $2 AS abandoned FROM orders WHERE id = ANY ($1::uuid[])
+# An order that was abandoned uses no hold; all others vouch for the one that they point to.
+HOLDS_OF = """
+    SELECT id, CASE WHEN status <> 'FAILED' OR reason <> $2 THEN hold_id END AS hold_id
+    FROM orders WHERE id = ANY ($1::uuid[])
 """
 
 OLD_MARKET_ORDERS = """
@@ -35,11 +36,11 @@ FORGET_KEYS = """
 class Sweeping:
     pool: Pool
 
-    async def existing(self, order_ids: Sequence[UUID]) -> dict[UUID, bool]:
-        """Which of these orders exist, and whether each was abandoned."""
+    async def existing(self, order_ids: Sequence[UUID]) -> dict[UUID, UUID | None]:
+        """Which of these orders exist, and the hold that each vouches for."""
         async with acquire(self.pool) as connection:
-            found = await connection.fetch(ABANDONED_AMONG, order_ids, Reason.ABANDONED)
-        return {row["id"]: row["abandoned"] for row in found}
+            found = await connection.fetch(HOLDS_OF, order_ids, Reason.ABANDONED)
+        return {row["id"]: row["hold_id"] for row in found}
 
     async def abandon(self, changes: Sequence[Change]) -> set[UUID]:
         """Takes the ids of orders that never came, so that they never can. Which it could take."""

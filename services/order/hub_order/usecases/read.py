@@ -9,7 +9,7 @@ from uuid import UUID
 from hub_errors import Invalid, NotFound
 from hub_identity import Principal
 from hub_order.domain import Execution, Order
-from hub_order.mapping import page_start, page_token
+from hub_order.mapping import Filter, page_start, page_token
 from hub_order.store import Orders
 
 PAGE_SIZE = 50
@@ -33,7 +33,7 @@ async def get_order(
 
 
 async def list_orders(
-    principal: Principal, *, page_size: int, token: str, open_only: bool, include_total: bool, orders: Orders
+    principal: Principal, wanted: Filter, *, page_size: int, token: str, include_total: bool, orders: Orders
 ) -> Page:
     """Newest first. One more than asked for is read, to know whether another page follows. The total is of
     all pages, and 0 where it was not asked for."""
@@ -41,8 +41,8 @@ async def list_orders(
         raise Invalid(f"page_size is at most {MOST_ON_A_PAGE}.", code="invalid_page_size", field="page_size")
     size = page_size or PAGE_SIZE
     account_id = UUID(principal.account_id)
-    found = await orders.page(account_id, before=page_start(token), limit=size + 1, open_only=open_only)
-    total = await orders.count(account_id, open_only=open_only) if include_total else 0
+    found = await orders.page(account_id, wanted, before=page_start(token), limit=size + 1)
+    total = await orders.count(account_id, wanted) if include_total else 0
     page = found[:size]
     return Page(page, page_token(page[-1].order_id) if len(found) > size else "", total)
 

@@ -40,8 +40,10 @@ async def sweep_holds(*, position: Position, sweeping: Sweeping, clock: Clock, m
         taken = await sweeping.abandon([abandoned(_never_came(hold, now)) for hold in missing])
         existing = await sweeping.existing(order_ids)
         log.warning("orders_abandoned", orders=[str(order_id) for order_id in taken])
-    released = [hold.hold_id for hold in holds if existing.get(hold.order_id)]
-    confirmed = [hold.hold_id for hold in holds if existing.get(hold.order_id) is False]
+    known = [hold for hold in holds if hold.order_id in existing]
+    confirmed = [hold.hold_id for hold in known if existing[hold.order_id] == hold.hold_id]
+    # A replacement that met a fill has held more than once; its order points to the last of them.
+    released = [hold.hold_id for hold in known if existing[hold.order_id] != hold.hold_id]
     await position.settle_holds(confirmed=confirmed, released=released)
     HOLDS.labels("confirmed").inc(len(confirmed))
     HOLDS.labels("released").inc(len(released))

@@ -1,0 +1,51 @@
+"""What is refused where money and shares are set aside: codes of the position service, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+from hub_errors import Conflict, HubError, Refused
+from hub_money import to_text
+
+_STATES: Final[Mapping[str, str]] = {
+    "account_closed": "The account is closed.",
+    "account_restricted": "The account is restricted: it may sell what it has, and buy nothing.",
+    "account_reducing": "The account may only reduce what it has: it may sell, and buy nothing.",
+    "account_halted": "Trading is halted for this account.",
+}
+
+
+def hold_refusal(
+    code: str,
+    *,
+    symbol: str,
+    required: Decimal | None,
+    available: Decimal | None,
+    most_position: Decimal | None = None,
+) -> HubError:
+    """The refusal for a hold that was not granted. The numbers are the caller's own, so they may be told."""
+    needed, there = _amount(required), _amount(available)
+    match code:
+        case "insufficient_funds":
+            sentence = f"The order needs {needed} in cash, and {there} is available."
+            return Refused(sentence, code=code, field="quantity")
+        case "insufficient_shares":
+            sentence = f"The order sells {needed} {symbol}, and {there} can be sold."
+            return Refused(sentence, code=code, field="quantity")
+        case "position_limit":
+            most = "" if most_position is None else f" {to_text(most_position)}"
+            sentence = f"The account may have at most{most} {symbol}, open purchases included."
+            return Refused(sentence, code=code, field="quantity")
+        case "hold_released":
+            return Conflict("The order came too late and was given up.", code="order_abandoned")
+        case "hold_conflict":
+            return Conflict("This order id is taken.", code="order_id_taken", field="order_id")
+        case _:
+            sentence = _STATES.get(code, "The account may not send this order now.")
+            return Refused(sentence, code=code or "hold_refused")
+
+
+def _amount(value: Decimal | None) -> str:
+    return "nothing" if value is None else to_text(value)

@@ -1,0 +1,71 @@
+"""The rules in the order they are asked in. A new one is a function and a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hub_errors import Exhausted, HubError, Invalid, Refused
+from hub_order.risk import account, instruments, market, terms
+from hub_order.risk.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`check` answers the sentence to refuse with, or nothing."""
+
+    code: str
+    field: str
+    error: type[HubError]
+    check: Callable[[Facts], str | None]
+
+
+RULES = (
+    Rule("order_rate", "", Exhausted, account.order_rate),
+    Rule("price_not_allowed", "limit_price", Invalid, terms.price_not_allowed),
+    Rule("price_required", "limit_price", Invalid, terms.price_required),
+    Rule("stop_not_allowed", "stop_price", Invalid, terms.stop_not_allowed),
+    Rule("stop_required", "stop_price", Invalid, terms.stop_required),
+    Rule("trail_not_allowed", "trail_amount", Invalid, terms.trail_not_allowed),
+    Rule("trail_required", "trail_amount", Invalid, terms.trail_required),
+    Rule("quantity_required", "quantity", Invalid, terms.quantity_required),
+    Rule("notional_not_allowed", "notional", Invalid, terms.notional_not_allowed),
+    Rule("extended_hours_not_allowed", "extended_hours", Invalid, terms.extended_hours_not_allowed),
+    Rule("unknown_symbol", "symbol", Refused, instruments.unknown_symbol),
+    Rule("not_tradable", "symbol", Refused, instruments.not_tradable),
+    Rule("halted", "symbol", Refused, instruments.halted),
+    Rule("market_closed", "time_in_force", Refused, instruments.market_closed),
+    Rule("tick_size", "limit_price", Invalid, instruments.limit_off_tick),
+    Rule("tick_size", "stop_price", Invalid, instruments.stop_off_tick),
+    Rule("lot_size", "quantity", Invalid, instruments.lot_size),
+    Rule("quantity_too_small", "quantity", Invalid, instruments.quantity_too_small),
+    Rule("quantity_too_large", "quantity", Invalid, instruments.quantity_too_large),
+    Rule("market_data_stale", "symbol", Refused, market.market_data_stale),
+    Rule("stop_wrong_side", "stop_price", Refused, market.stop_wrong_side),
+    Rule("price_out_of_band", "limit_price", Refused, market.limit_out_of_band),
+    Rule("price_out_of_band", "stop_price", Refused, market.stop_out_of_band),
+    Rule("trail_too_large", "trail_amount", Invalid, market.trail_amount_too_large),
+    Rule("trail_too_large", "trail_percent", Invalid, market.trail_percent_too_large),
+    Rule("value_too_small", "quantity", Refused, account.value_too_small),
+    Rule("value_too_large", "quantity", Refused, account.value_too_large),
+    Rule("too_many_open_orders", "", Refused, account.too_many_open_orders),
+    Rule("self_crossing", "limit_price", Refused, account.self_crossing),
+)
+
+
+def refusal(facts: Facts) -> HubError | None:
+    """The first rule that says no, as an error."""
+    for rule in RULES:
+        sentence = rule.check(facts)
+        if sentence is not None:
+            return _error(rule, sentence, facts)
+    return None
+
+
+def _error(rule: Rule, sentence: str, facts: Facts) -> HubError:
+    # Who gave an amount of cash is told of that, not of a quantity that he never gave.
+    field = "notional" if rule.field == "quantity" and facts.draft.notional is not None else rule.field
+    error = rule.error(sentence, code=rule.code, field=field)
+    if isinstance(error, Exhausted) and facts.retry_after_s is not None:
+        error.retry_after_s = facts.retry_after_s
+    return error

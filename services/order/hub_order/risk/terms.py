@@ -1,0 +1,99 @@
+"""Which fields belong to which type of order."""
+
+from __future__ import annotations
+
+from hub_order.domain import AT_ONCE, LIMITED, OrderType, TimeInForce
+from hub_order.risk.facts import Facts
+
+STOPPED = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LIMIT})
+STANDING = frozenset({TimeInForce.DAY, TimeInForce.GTC})
+NAMES = {
+    OrderType.MARKET: "A market order",
+    OrderType.LIMIT: "A limit order",
+    OrderType.STOP_LOSS: "A stop order",
+    OrderType.STOP_LIMIT: "A stop limit order",
+    OrderType.TRAILING_STOP: "A trailing stop order",
+}
+
+
+def price_not_allowed(facts: Facts) -> str | None:
+    draft = facts.draft
+    if draft.limit_price is not None and draft.type not in LIMITED:
+        return f"{NAMES[draft.type]} has no limit price."
+    return None
+
+
+def price_required(facts: Facts) -> str | None:
+    draft = facts.draft
+    return (
+        f"{NAMES[draft.type]} needs a limit price."
+        if draft.limit_price is None and draft.type in LIMITED
+        else None
+    )
+
+
+def stop_not_allowed(facts: Facts) -> str | None:
+    draft = facts.draft
+    if draft.stop_price is None:
+        return None
+    if draft.type not in STOPPED:
+        return f"{NAMES[draft.type]} has no stop price."
+    if draft.time_in_force in AT_ONCE:
+        return f"An order that waits for a stop cannot be {draft.time_in_force}, only DAY or GTC."
+    return None
+
+
+def stop_required(facts: Facts) -> str | None:
+    draft = facts.draft
+    return (
+        f"{NAMES[draft.type]} needs a stop price."
+        if draft.stop_price is None and draft.type in STOPPED
+        else None
+    )
+
+
+def trail_not_allowed(facts: Facts) -> str | None:
+    draft = facts.draft
+    if draft.trail_amount is None and draft.trail_percent is None:
+        return None
+    if draft.type is not OrderType.TRAILING_STOP:
+        return f"{NAMES[draft.type]} has no trail."
+    if draft.time_in_force in AT_ONCE:
+        return f"An order that waits for a stop cannot be {draft.time_in_force}, only DAY or GTC."
+    return None
+
+
+def trail_required(facts: Facts) -> str | None:
+    draft = facts.draft
+    if draft.type is not OrderType.TRAILING_STOP:
+        return None
+    if (draft.trail_amount is None) == (draft.trail_percent is None):
+        return f"{NAMES[draft.type]} needs a trail in money or in per cent, one of the two."
+    return None
+
+
+def quantity_required(facts: Facts) -> str | None:
+    draft = facts.draft
+    if draft.quantity is None and draft.notional is None and not draft.closing:
+        return "An order needs a quantity."
+    return None
+
+
+def notional_not_allowed(facts: Facts) -> str | None:
+    draft, instrument = facts.draft, facts.instrument
+    if draft.notional is None:
+        return None
+    if draft.quantity is not None:
+        return "An order is for a quantity or for an amount of cash, not for both."
+    if draft.type is not OrderType.MARKET:
+        return f"{NAMES[draft.type]} is for a quantity: only market orders can be for an amount of cash."
+    if instrument is not None and not instrument.fractionable:
+        return f"{draft.symbol} trades in whole shares: an order for it needs a quantity."
+    return None
+
+
+def extended_hours_not_allowed(facts: Facts) -> str | None:
+    draft = facts.draft
+    if draft.extended_hours and not (draft.type is OrderType.LIMIT and draft.time_in_force in STANDING):
+        return "Only limit orders that are DAY or GTC work outside of the regular session."
+    return None

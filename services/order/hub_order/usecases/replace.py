@@ -1,0 +1,165 @@
+"""Puts a new order in the place of an open one: the hold for what is more comes first, then both change at
+once.
+
+The new order has a new id and with it a new place in line: a replacement always loses its priority.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from hub_errors import Conflict, HubError, Refused
+from hub_identity import Principal
+from hub_money import to_text
+from hub_order import mapping
+from hub_order.clients import Position
+from hub_order.domain import Order, OrderType, Status, hold_id_of
+from hub_order.mapping import Replacement
+from hub_order.risk import Draft, Facts, quantity_of, refusal
+from hub_order.store import Newcomer, Orders, Replacing
+from hub_order.usecases.answers import Answer
+from hub_order.usecases.desk import (
+    Desk,
+    Patience,
+    Wanted,
+    first_answer_or,
+    hold_request,
+    new_order,
+    newcomer,
+    refused_hold,
+    tell_accepted,
+)
+from hub_order.usecases.read import order_not_found
+from hub_order.usecases.telling import tell_all
+from hub_runtime import crash_point, get_logger
+
+ATTEMPTS = 3
+
+log = get_logger("replace")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """What a replacement needs beside the desk."""
+
+    orders: Orders
+    replacing: Replacing
+    position: Position
+
+
+async def replace(
+    replacement: Replacement, principal: Principal, *, desk: Desk, exchange: Exchange
+) -> Answer:
+    """The new order once it is durable, or the first answer to its id or key. An order that is filled while
+    it is being replaced is read again; what it has come to decides."""
+    patience = Patience.of(None, desk.clock)
+    account_id = UUID(principal.account_id)
+    claim = _wanted(replacement, 0).claim(account_id)
+    for attempt in range(ATTEMPTS):
+        old = await exchange.orders.get(replacement.order_id, account_id)
+        if old is None:
+            raise order_not_found()
+        no = not_now(old, replacement)
+        if no is not None:
+            return await first_answer_or(no, claim, patience, desk)
+        wanted = _wanted(replacement, attempt)
+        facts = await desk.facts(draft_of(old, replacement), account_id)
+        no = refusal(facts)
+        if no is not None:
+            return await first_answer_or(no, claim, patience, desk)
+        asked = hold_request(wanted, principal, facts, replaced_hold_id=old.hold_id)
+        hold = await desk.holds.submit(asked, patience.left_s())
+        crash_point("order.replace.after_hold")
+        if not hold.granted:
+            return await first_answer_or(refused_hold(hold, facts), claim, patience, desk)
+        coming = _successor(wanted, principal, facts, desk)
+        if await _swapped(old, coming, principal, exchange=exchange):
+            return Answer(mapping.order_message(coming.order), repeated=False)
+        await _give_back([wanted.hold_id], exchange.position)
+        found = await desk.answers.submit(claim, patience.left_s())
+        if isinstance(found, Answer):
+            return found
+        if found is not None:
+            raise found
+    raise Conflict(
+        "The order changed while it was being replaced; look at it, and ask again.", code="order_changed"
+    )
+
+
+def not_now(old: Order, replacement: Replacement) -> HubError | None:
+    """Why this order cannot be replaced, or not like that."""
+    if old.final:
+        return Refused("The order has ended already.", code="order_final")
+    if old.route is not None or old.ending:
+        return Conflict("A venue has the order now; ask again when it has answered.", code="order_at_venue")
+    if old.status is Status.PENDING:
+        return Conflict("The order is on its way to the market; ask again.", code="order_in_flight")
+    if old.at_market or old.triggered_at is not None:
+        sentence = "An order that takes the market's price, or whose stop was reached, cannot be replaced."
+        return Refused(sentence, code="not_replaceable")
+    if replacement.changes_nothing:
+        return Refused("Nothing would change.", code="nothing_to_replace")
+    if replacement.quantity is not None and replacement.quantity <= old.filled_quantity:
+        filled = to_text(old.filled_quantity)
+        sentence = f"{filled} are filled already: the whole quantity must be above that."
+        return Refused(sentence, code="quantity_below_filled", field="quantity")
+    return None
+
+
+def draft_of(old: Order, replacement: Replacement) -> Draft:
+    """The new order as a wish: for what is left of the whole quantity. A term that the type does not have is
+    left to the rules to refuse."""
+    whole = old.quantity if replacement.quantity is None else replacement.quantity
+    by_percent = replacement.trail_amount is None and (
+        replacement.trail_percent is not None or old.trail_percent is not None
+    )
+    trailing = old.type is OrderType.TRAILING_STOP
+    return Draft(
+        symbol=old.symbol,
+        side=old.side,
+        type=old.type,
+        time_in_force=replacement.time_in_force or old.time_in_force,
+        quantity=whole - old.filled_quantity,
+        limit_price=replacement.limit_price or old.limit_price,
+        stop_price=replacement.stop_price or old.stop_price,
+        trail_amount=replacement.trail_amount or (old.trail_amount if trailing and not by_percent else None),
+        trail_percent=replacement.trail_percent or (old.trail_percent if trailing and by_percent else None),
+        extended_hours=old.extended_hours,
+        replaces=old.order_id,
+    )
+
+
+def _wanted(replacement: Replacement, attempt: int) -> Wanted:
+    return Wanted(
+        order_id=replacement.new_order_id,
+        hold_id=hold_id_of(replacement.new_order_id, attempt),
+        client_order_id=replacement.client_order_id,
+        idempotency_key=replacement.idempotency_key,
+        body_hash=replacement.body_hash,
+    )
+
+
+def _successor(wanted: Wanted, principal: Principal, facts: Facts, desk: Desk) -> Newcomer:
+    quantity = quantity_of(facts)
+    assert quantity is not None  # noqa: S101 - it is what the old order has left
+    order = new_order(wanted, principal, facts, quantity=quantity, desk=desk)
+    return newcomer(order, facts, idempotency_key=wanted.idempotency_key, desk=desk)
+
+
+async def _swapped(old: Order, coming: Newcomer, principal: Principal, *, exchange: Exchange) -> bool:
+    changes = await exchange.replacing.swap(old, coming, actor=f"user:{principal.user_id}")
+    if not changes:
+        return False
+    tell_all(changes, {})
+    tell_accepted(coming.order)
+    return True
+
+
+async def _give_back(hold_ids: Sequence[UUID], position: Position) -> None:
+    """What fails here is given back by the sweeper."""
+    try:
+        await position.settle_holds(confirmed=[], released=hold_ids)
+    except HubError as error:
+        log.warning("hold_not_given_back", code=error.code)
