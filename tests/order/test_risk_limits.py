@@ -20,6 +20,7 @@ from hub_order.risk import AccountLimits, Policy
 from hub_order.usecases.limits import PAGE
 from hub_rpc import calling_as
 from hub_runtime import SettingsError, load
+from tests.order import build
 from tests.order.house import House
 from tests.support.tokens import TokenUser as User
 from tests.support.waiting import eventually
