@@ -19,18 +19,29 @@ from hub.event.v1 import event_pb2
 from hub.order.v1 import order_pb2, order_pb2_grpc
 from hub.position.v1 import position_pb2_grpc
 from hub_batching import Batcher
-from hub_order.clients import HoldRequest, Market, Position
+from hub_order.clients import HoldAnswer, HoldRequest, Market, Position
 from hub_order.domain import Order, Side, hold_id_of
 from hub_order.risk import Policy
 from hub_order.rpc import MOST_ITEMS, OrderService
 from hub_order.rpc_admin import OrderAdminService
-from hub_order.store import LIMITS_CHANNEL, Acceptance, LimitsStore, Orders, OwnOrders, Replacing, Sweeping
+from hub_order.store import (
+    LIMITS_CHANNEL,
+    Acceptance,
+    Blotter,
+    LimitsStore,
+    Orders,
+    OwnOrders,
+    RefusalBook,
+    Replacing,
+    Sweeping,
+)
 from hub_order.usecases.accept import accept
 from hub_order.usecases.answers import Claim, Found, earlier
 from hub_order.usecases.desk import Desk
 from hub_order.usecases.execute import Floor, execute
 from hub_order.usecases.limits import LimitsCopy
 from hub_order.usecases.plan import Task
+from hub_order.usecases.refusals import BATCH, Refusals
 from hub_order.usecases.replace import Exchange
 from hub_order.usecases.standing import AccountDesk
 from hub_order.usecases.sweep import sweep_holds
@@ -67,6 +78,7 @@ class House:
     channel: aio.Channel
     target: str
     limits: LimitsCopy
+    holds: Batcher[HoldRequest, HoldAnswer]
     """Read on when a test says so."""
     orders: Orders = field(init=False)
     acceptance: Acceptance = field(init=False)
@@ -182,14 +194,21 @@ async def order_house(database: Database, tls: Tls) -> AsyncIterator[House]:
         limits = LimitsCopy(LimitsStore(pool), Wakeup(login.url, login.password, LIMITS_CHANNEL))
         desk = await _desk(stack, pool, position, tape, limits)
         exchange = Exchange(orders=Orders(pool), replacing=Replacing(pool), position=position)
-        service = OrderService(trust=keys.trust(), desk=desk, exchange=exchange)
+        kept = await enter(Batcher(RefusalBook(pool).add, name="refusals", **BATCH))
+        service = OrderService(
+            trust=keys.trust(),
+            desk=desk,
+            exchange=exchange,
+            refusals=await enter(Refusals(kept, utc_now)),
+            blotter=Blotter(pool),
+        )
         register = partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service)
         admin = OrderAdminService(trust=keys.trust(), limits=limits.store)
         register_admin = partial(order_pb2_grpc.add_OrderAdminServiceServicer_to_server, admin)
         server = await enter(_server(tls, "order", GATEWAY, register, register_admin))
         target = f"127.0.0.1:{server.port}"
         channel = await enter(connect(target, tls.files("gateway"), "order"))
-        yield House(database, pool, books, tape, keys, position, channel, target, limits)
+        yield House(database, pool, books, tape, keys, position, channel, target, limits, desk.holds)
 
 
 def _server(tls: Tls, name: str, table: Any, *register: Any) -> Server:
