@@ -23,6 +23,7 @@ from hub_order.rpc_admin import OrderAdminService
 from hub_order.settings import OrderSettings
 from hub_order.settlement import handle_settlements
 from hub_order.store import (
+    LEADERSHIP,
     LIMITS_CHANNEL,
     RESTING_CHANNEL,
     Acceptance,
@@ -33,6 +34,7 @@ from hub_order.store import (
     OwnOrders,
     RefusalBook,
     Replacing,
+    Resting,
     Settlements,
     Sweeping,
 )
@@ -48,7 +50,7 @@ from hub_order.usecases.replace import Exchange
 from hub_order.usecases.standing import AccountDesk
 from hub_order.usecases.venue_reports import VenueDesk
 from hub_order.worker import handle
-from hub_postgres import DatabaseProbe, Pool, Wakeup, holding_lock, migrate, pooled
+from hub_postgres import DatabaseProbe, Pool, Wakeup, holding_lock, leading, migrate, pooled
 from hub_rpc import Breaker, CallTable, Server, connect, peer_state
 from hub_runtime import Command, Process, main, supervised, utc_now
 
@@ -75,6 +77,7 @@ class Stores:
     sweeping: Sweeping
     limits: LimitsStore
     own_orders: OwnOrders
+    resting: Resting
 
 
 def _stores(pool: Pool) -> Stores:
@@ -85,6 +88,7 @@ def _stores(pool: Pool) -> Stores:
         sweeping=Sweeping(pool),
         limits=LimitsStore(pool),
         own_orders=OwnOrders(pool),
+        resting=Resting(pool),
     )
 
 
@@ -107,21 +111,34 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
     if "audit" in jobs:
         _audit(settings, process, pool)
     if jobs & {"serve", "work", "trigger", "sweep"}:
-        market = await _follow_market(settings, process)
-        if "trigger" in jobs:
-            _trigger(settings, process, stores, amqp, market)
-    if jobs & {"serve", "work", "sweep"}:
-        breaker = Breaker("position")
-        channel = await _channel(settings, process, settings.position_target, "position", breaker)
-        information["position"] = peer_state(channel, breaker)
-        position = Position(channel)
-        if "work" in jobs:
-            _work(settings, process, amqp, _floor(settings, stores, position, market))
-        if "sweep" in jobs:
-            _sweep(settings, process, stores, position, market)
-        if "serve" in jobs:
-            await _serve(settings, process, stores, position, market, information=information)
+        await _with_market(settings, jobs, process, stores, amqp, information)
     await process.drained()
+
+
+async def _with_market(  # noqa: PLR0917 - what is left of `run`
+    settings: OrderSettings,
+    jobs: frozenset[str],
+    process: Process,
+    stores: Stores,
+    amqp: Amqp,
+    information: dict[str, Callable[[], str]],
+) -> None:
+    """The jobs that look at the market."""
+    market = await _follow_market(settings, process)
+    if "trigger" in jobs:
+        _trigger(settings, process, stores, amqp, market)
+    if not jobs & {"serve", "work", "sweep"}:
+        return
+    breaker = Breaker("position")
+    channel = await _channel(settings, process, settings.position_target, "position", breaker)
+    information["position"] = peer_state(channel, breaker)
+    position = Position(channel)
+    if "work" in jobs:
+        _work(settings, process, amqp, _floor(settings, stores, position, market))
+    if "sweep" in jobs:
+        _sweep(settings, process, stores, position, market)
+    if "serve" in jobs:
+        await _serve(settings, process, stores, position, market, information=information)
 
 
 async def _serve(
@@ -214,14 +231,14 @@ def _trigger(settings: OrderSettings, process: Process, stores: Stores, amqp: Am
     publisher = Publisher(amqp, "trigger")
 
     async def watch() -> None:
-        async with holding_lock(settings.database_url, password, "hub_order trigger") as lock:
+        async with leading(settings.database_url, password, LEADERSHIP) as leadership:
             trigger = Trigger(
-                orders=stores.orders,
+                resting=stores.resting,
                 market=market,
                 wakeup=wakeup,
                 hand_over=partial(hand_over, publisher=publisher),
             )
-            await trigger.lead(lock)
+            await trigger.lead(leadership)
 
     process.spawn(wakeup.run(), "trigger wakeup")
     process.spawn(publisher.run(), "trigger publisher")

@@ -8,10 +8,12 @@ from hub_order.store.orders import RESTING_CHANNEL, Decide, Orders
 from hub_order.store.own_orders import Opposition, OwnOrders, Question
 from hub_order.store.refusals import RefusalBook
 from hub_order.store.replacing import Replacing
+from hub_order.store.resting import LEADERSHIP, Resting
 from hub_order.store.settlements import Settlements
 from hub_order.store.sweeping import Sweeping
 
 __all__ = [
+    "LEADERSHIP",
     "LIMITS_CHANNEL",
     "RESTING_CHANNEL",
     "Acceptance",
@@ -28,6 +30,7 @@ __all__ = [
     "Question",
     "RefusalBook",
     "Replacing",
+    "Resting",
     "Settlements",
     "Sweeping",
 ]
