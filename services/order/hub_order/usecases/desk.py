@@ -48,7 +48,8 @@ class Desk:
         instrument = self.market.instrument(draft.symbol)
         own = self.accounts.limits(account_id)
         limits = self.policy.limits(None if instrument is None else instrument.asset_class, own)
-        standing = await self.accounts.standing(account_id, draft, limits)
+        traded = self.market.trades(draft.symbol)
+        standing = await self.accounts.standing(account_id, draft, limits, traded=traded)
         facts = self.market.facts(
             draft,
             limits,
