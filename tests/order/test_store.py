@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from hub_order.domain import TRANSITIONS, Status, accepted
+from hub_order.mapping import order_message
 from hub_order.store import Newcomer, rows
 from hub_runtime import utc_now
 from tests.order import build
@@ -111,4 +112,5 @@ def newcomer(user: User, key: str, name: str) -> Newcomer:
     order = build.order(account_id=user.account_id, client_order_id=name, accepted_at=utc_now())
     remember_until = order.accepted_at + timedelta(hours=1)
     change = accepted(order, quote=None)
-    return Newcomer(change=change, idempotency_key=key, answer=b"", remember_until=remember_until)
+    message = order_message(change.order)
+    return Newcomer(change=change, idempotency_key=key, message=message, remember_until=remember_until)

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 FIRST = b""
+# Writes what json.dumps writes with sorted keys and without spaces, as long as all is ASCII that can be seen.
+_DELETE = b"\x7f"
+_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +40,10 @@ class Record:
             *(self.actor, self.occurred_at.isoformat(), dict(self.detail)),
             *(None if self.quote is None else dict(self.quote), self.prev_hash.hex()),
         ]
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).digest()
+        text = _encode(content)
+        if not text.isascii() or _DELETE in text:  # what is written down once stays as it was written
+            text = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+        return hashlib.sha256(text).digest()
 
 
 def faults(chain: Sequence[tuple[Record, bytes]], *, head: bytes, version: int) -> list[str]:

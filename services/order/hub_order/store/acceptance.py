@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from hub.order.v1 import order_pb2
 from hub_events import enqueue
 from hub_order.domain import Change, Order
 from hub_order.store import rows
@@ -52,11 +53,11 @@ TAKEN_NAMES = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Newcomer:
-    """An order to accept, with the key it came with and the answer to remember for it."""
+    """An order to accept, with the key it came with and the answer, which is remembered for the key."""
 
     change: Change
     idempotency_key: str
-    answer: bytes
+    message: order_pb2.Order
     remember_until: datetime
 
     @property
@@ -92,11 +93,12 @@ class Acceptance:
             lost = [item for item in tried if item.idempotency_key and item.order.order_id not in durable]
             if lost:
                 await connection.execute(GIVE_KEYS_BACK, *rows.columns(_key_of(item) for item in lost))
-            changes = [item.change for item in tried if item.order.order_id in durable]
-            if changes:
-                records = [rows.record_values(change) for change in changes]
+            kept = [item for item in tried if item.order.order_id in durable]
+            if kept:
+                records = [rows.record_values(item.change) for item in kept]
                 await connection.execute(rows.INSERT_RECORDS, *rows.columns(records))
-                await enqueue(connection, [row for change in changes for row in outbox_rows(change, {})])
+                told = [outbox_rows(item.change, {}, message=item.message) for item in kept]
+                await enqueue(connection, [row for some in told for row in some])
         return durable
 
     async def first_answers(self, keys: Sequence[Key], *, now: datetime) -> dict[Key, FirstAnswer]:
@@ -123,7 +125,7 @@ async def claim_keys(connection: Connection, items: Sequence[Newcomer]) -> set[U
     values = [
         (
             *(item.order.account_id, item.idempotency_key, item.order.body_hash, item.order.order_id),
-            *(item.answer, item.order.accepted_at, item.remember_until),
+            *(item.message.SerializeToString(), item.order.accepted_at, item.remember_until),
         )
         for item in items
     ]

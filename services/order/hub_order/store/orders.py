@@ -64,6 +64,11 @@ EXPIRED = """
 
 TRIGGER_EPOCH = "SELECT coalesce(max(epoch), 0) FROM leaderships WHERE name = 'hub_order trigger'"
 
+LOCK_VERSIONS = """
+    SELECT id, version, clock_timestamp() AS now FROM orders
+    WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
+"""
+
 LOCK = f"""
     SELECT {rows.ORDER}, clock_timestamp() AS now FROM orders
     WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
@@ -162,16 +167,24 @@ class Orders:
         return time
 
     async def change(
-        self, order_ids: Sequence[UUID], decide: Decide, *, traces: Mapping[UUID, str] | None = None
+        self,
+        order_ids: Sequence[UUID],
+        decide: Decide,
+        *,
+        traces: Mapping[UUID, str] | None = None,
+        read: Mapping[UUID, Order] | None = None,
     ) -> list[Change]:
         """Locks the rows, lets `decide` say what becomes of each, and writes all of it in one transaction.
+        What was `read` shortly before is read again only where it has changed.
 
         An order whose execution is known already stays as it is: that quote has filled it before.
         """
         if not order_ids:
             return []
         async with transaction(self.pool) as connection:
-            decided = [(order, decide(order, now)) for order, now in await locked(connection, order_ids)]
+            decided = [
+                (order, decide(order, now)) for order, now in await locked(connection, order_ids, read)
+            ]
             changes = await write(connection, decided, traces or {})
             crash_point("order.change.before_commit")
         crash_point("order.change.after_commit")
@@ -211,10 +224,19 @@ class Orders:
         return changes, strays
 
 
-async def locked(connection: Connection, order_ids: Sequence[UUID]) -> list[tuple[Order, datetime]]:
+async def locked(
+    connection: Connection, order_ids: Sequence[UUID], read: Mapping[UUID, Order] | None = None
+) -> list[tuple[Order, datetime]]:
     """The rows that exist, locked in the order of their ids, each with the time of its next change."""
-    found = [(rows.order(row), row["now"]) for row in await connection.fetch(LOCK, order_ids)]
-    return [(order, max(now, order.updated_at)) for order, now in found]
+    if read is not None:
+        versions = await connection.fetch(LOCK_VERSIONS, order_ids)
+        if all(read[row["id"]].version == row["version"] for row in versions):
+            return [_timed(read[row["id"]], row["now"]) for row in versions]
+    return [_timed(rows.order(row), row["now"]) for row in await connection.fetch(LOCK, order_ids)]
+
+
+def _timed(order: Order, now: datetime) -> tuple[Order, datetime]:
+    return order, max(now, order.updated_at)
 
 
 async def write(

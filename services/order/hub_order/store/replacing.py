@@ -38,7 +38,7 @@ class Replacing:
                 changes = await write(connection, [(order, [change])], {})
                 record = rows.record_values(newcomer.change)
                 await connection.execute(rows.INSERT_RECORDS, *rows.columns([record]))
-                await enqueue(connection, outbox_rows(newcomer.change, {}))
+                await enqueue(connection, outbox_rows(newcomer.change, {}, message=newcomer.message))
                 crash_point("order.replace.before_commit")
         except _Lost:
             return []

@@ -9,10 +9,22 @@ from decimal import Decimal
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from hub_money import to_text
 from hub_order.audit import Record
-from hub_order.domain import Change, Execution, Order, OrderType, Quote, Route, Side, Status, TimeInForce
+from hub_order.domain import (
+    Change,
+    Execution,
+    Order,
+    OrderType,
+    Quote,
+    Route,
+    Side,
+    Status,
+    TimeInForce,
+    order_of,
+)
 
 _COLUMNS = {
     "id": "uuid",
@@ -56,6 +68,7 @@ _COLUMNS = {
     "market_time": "timestamptz",
     "updated_at": "timestamptz",
 }
+_encode = msgspec.json.Encoder().encode
 # What a step may change of an order; the rest stays as it was accepted.
 _CHANGING = (
     *("quantity", "protection_price", "stop_price", "replaced_by", "status", "reason", "filled_quantity"),
@@ -69,6 +82,11 @@ def _unnest(columns: Iterable[str], kinds: Mapping[str, str], first: int = 1) ->
 
 
 ORDER = ", ".join(_COLUMNS)
+_FIELDS = ("order_id", *list(_COLUMNS)[1:])
+_SIDES = {str(each): each for each in Side}
+_TYPES = {str(each): each for each in OrderType}
+_TIMES_IN_FORCE = {str(each): each for each in TimeInForce}
+_STATUSES = {str(each): each for each in Status}
 
 INSERT_ORDERS = f"""
     INSERT INTO orders ({ORDER}) SELECT * FROM unnest({_unnest(_COLUMNS, _COLUMNS)})
@@ -121,48 +139,15 @@ def update_values(before: Order, after: Order) -> tuple[Any, ...]:
 
 
 def order(row: asyncpg.Record) -> Order:
-    return Order(
-        order_id=row["id"],
-        account_id=row["account_id"],
-        user_id=row["user_id"],
-        client_order_id=row["client_order_id"] or "",
-        symbol=row["symbol"],
-        side=Side(row["side"]),
-        type=OrderType(row["type"]),
-        time_in_force=TimeInForce(row["time_in_force"]),
-        quantity=row["quantity"],
-        limit_price=row["limit_price"],
-        protection_price=row["protection_price"],
-        hold_id=row["hold_id"],
-        stop_price=row["stop_price"],
-        trail_amount=row["trail_amount"],
-        trail_percent=row["trail_percent"],
-        notional=row["notional"],
-        extended_hours=row["extended_hours"],
-        replaces=row["replaces"],
-        replaced_by=row["replaced_by"],
-        parent_order_id=row["parent_order_id"],
-        body_hash=row["body_hash"],
-        traceparent=row["traceparent"],
-        status=Status(row["status"]),
-        reason=row["reason"],
-        filled_quantity=row["filled_quantity"],
-        filled_value=row["filled_value"],
-        execution_count=row["execution_count"],
-        rested=row["rested"],
-        reprice=row["reprice"],
-        triggered_at=row["triggered_at"],
-        route=_route(row["symbol"], row["route"]),
-        ending=row["ending"],
-        ending_actor=row["ending_actor"],
-        venue_filled=row["venue_filled"],
-        expires_at=row["expires_at"],
-        version=row["version"],
-        chain=row["chain"],
-        accepted_at=row["accepted_at"],
-        market_time=row["market_time"],
-        updated_at=row["updated_at"],
-    )
+    """A row of the columns ORDER."""
+    values = dict(zip(_FIELDS, row.values(), strict=False))
+    values["client_order_id"] = values["client_order_id"] or ""
+    values["side"] = _SIDES[values["side"]]
+    values["type"] = _TYPES[values["type"]]
+    values["time_in_force"] = _TIMES_IN_FORCE[values["time_in_force"]]
+    values["status"] = _STATUSES[values["status"]]
+    values["route"] = _route(values["symbol"], values["route"])
+    return order_of(values)
 
 
 def _route_text(route: Route | None) -> str | None:
@@ -199,9 +184,9 @@ def record_values(change: Change) -> tuple[Any, ...]:
     record = change.record
     return (
         *(record.order_id, record.version, record.account_id, record.kind, record.status, record.reason),
-        *(record.actor, record.occurred_at, json.dumps(dict(record.detail))),
+        *(record.actor, record.occurred_at, _encode(record.detail).decode()),
         *(
-            None if record.quote is None else json.dumps(dict(record.quote)),
+            None if record.quote is None else _encode(record.quote).decode(),
             record.prev_hash,
             change.order.chain,
         ),

@@ -137,7 +137,7 @@ def newcomer(order: Order, facts: Facts, *, idempotency_key: str, desk: Desk) ->
     return Newcomer(
         change=change,
         idempotency_key=idempotency_key,
-        answer=mapping.order_message(change.order).SerializeToString() if idempotency_key else b"",
+        message=mapping.order_message(change.order),
         remember_until=order.accepted_at + desk.remember,
     )
 

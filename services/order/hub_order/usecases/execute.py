@@ -127,11 +127,13 @@ class _Attempt:
         for report in await floor.venue.send(self._sendings()):
             self._reports.setdefault(report.order_id, []).append(report)
         crash_point("order.execute.after_send")
-        return await floor.orders.change(self._concerned(), self._decide, traces=traces)
+        return await floor.orders.change(self._concerned(), self._decide, traces=traces, read=self._read)
 
     async def _hand_to_keeper(self, traces: Mapping[UUID, str]) -> list[Change]:
         """What it keeps is marked before it is sent: after a crash the venue is asked about it."""
-        changes = await self.floor.orders.change(self._concerned(), self._decide, traces=traces)
+        changes = await self.floor.orders.change(
+            self._concerned(), self._decide, traces=traces, read=self._read
+        )
         crash_point("order.execute.before_send")
         sent = {change.order.order_id: change.order for change in changes if change.order.route is not None}
         if sent:
