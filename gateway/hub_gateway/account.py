@@ -8,7 +8,7 @@ import msgspec
 
 from hub.order.v1 import order_pb2
 from hub.position.v1 import position_pb2
-from hub_gateway import render
+from hub_gateway import render, render_orders
 from hub_gateway.gate import Caller
 from hub_gateway.peers import Peers
 from hub_gateway.types.orders import Order
@@ -32,7 +32,7 @@ class Account:
             for _ in range(MOST_PAGES):
                 wanted = order_pb2.ListOrdersRequest(open_only=True, page_size=ROWS, page_token=token)
                 page = await self._order.ListOrders(wanted)
-                orders.extend(render.order(order) for order in page.orders)
+                orders.extend(render_orders.order(order) for order in page.orders)
                 token = page.next_page_token
                 if not token:
                     break

@@ -10,9 +10,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hub_errors import NotFound
 from hub_gateway import legacy_socket
 from hub_gateway.admin import Admin
+from hub_gateway.admin_accounts import AdminAccounts
 from hub_gateway.auth import Auth
 from hub_gateway.bars import History
+from hub_gateway.blotter import Executions
 from hub_gateway.calendars import Calendars
+from hub_gateway.changes import Changes
 from hub_gateway.cors import Cors
 from hub_gateway.docs import Docs
 from hub_gateway.exchange import Request, Response, answer
@@ -22,6 +25,7 @@ from hub_gateway.legacy import Legacy
 from hub_gateway.limits import Rule
 from hub_gateway.market_data import MarketData
 from hub_gateway.middleware import Edge, Guard
+from hub_gateway.new_orders import NewOrders
 from hub_gateway.operation import Access, Operation, Resource
 from hub_gateway.orders import Orders
 from hub_gateway.peers import Peers
@@ -81,8 +85,12 @@ def resources(
 ) -> list[Resource]:
     """Every path there is, those that describe them included."""
     docs = Docs()
+    new_orders = NewOrders(gate=gate, submissions=submissions, pace=pace)
+    changes = Changes(peers=peers, gate=gate, pace=pace, timeout_s=submissions.timeout_s)
     found = [
-        *Orders(peers=peers, gate=gate, submissions=submissions, pace=pace).resources(),
+        *Orders(peers=peers, gate=gate, new_orders=new_orders, changes=changes, pace=pace).resources(),
+        *changes.resources(),
+        *Executions(peers=peers, gate=gate).resources(),
         *Catalogue(peers=peers, gate=gate).resources(),
         *Calendars(peers=peers, gate=gate).resources(),
         *MarketData(peers=peers, gate=gate).resources(),
@@ -92,6 +100,7 @@ def resources(
         *sockets.resources(),
         *Legacy(peers=peers, gate=gate, submissions=submissions, pace=pace, visits=visits).resources(),
         *Admin(peers=peers, gate=gate).resources(),
+        *AdminAccounts(peers=peers, gate=gate).resources(),
         *platform.resources(),
         Resource(
             "/healthz",

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 from hub.market_data.v1 import market_data_pb2
-from hub_errors import Invalid
 from hub_gateway import render
 from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Gate
 from hub_gateway.market_data import known_symbol
-from hub_gateway.operation import PAGES, Operation, Parameter, Resource
-from hub_gateway.pages import choice, moment, page
+from hub_gateway.operation import MOMENT, PAGES, Operation, Parameter, Resource
+from hub_gateway.pages import between, choice, page
 from hub_gateway.peers import Peers
 from hub_gateway.types.bars import Adjustment, Bars, CorporateActions, Timeframe
 
@@ -34,11 +33,6 @@ ADJUSTMENTS: Final[Mapping[str, market_data_pb2.Adjustment.ValueType]] = {
 }
 USUAL_TIMEFRAME: Final = "1Day"
 USUAL_ADJUSTMENT: Final = "raw"
-MOMENT: Final = {
-    "type": "string",
-    "pattern": "^(19|20|21)[0-9]{2}-",
-    "anyOf": [{"format": "date-time"}, {"format": "date"}],
-}
 QUERY: Final = (
     Parameter(
         name="timeframe",
@@ -100,9 +94,7 @@ class History:
             page_size=size,
             page_token=token,
         )
-        start, end = (moment(query[name], field=name) if name in query else None for name in ("start", "end"))
-        if start is not None and end is not None and end < start:
-            raise Invalid("end is before start.", code="inverted_range", field="end")
+        start, end = between(query, "start", "end")
         if start is not None:
             wanted.start.FromDatetime(start)
         if end is not None:

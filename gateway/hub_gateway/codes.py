@@ -61,14 +61,37 @@ MEANINGS: Final[Mapping[str, str]] = {
     # Orders
     "price_required": "An order of this type needs a price.",
     "price_not_allowed": "An order of this type has no price.",
-    "type_not_supported": "Orders of this type cannot be sent yet.",
+    "stop_required": "An order of this type needs a stop price.",
+    "stop_not_allowed": "An order of this type has no stop price.",
+    "trail_required": "A trailing stop needs a trail: an amount or per cent.",
+    "trail_not_allowed": "A trailing stop has one trail, other orders have none.",
+    "trail_too_large": "The trail reaches down to nothing: per cent are below 100.",
+    "quantity_required": "The order needs a quantity.",
+    "notional_not_allowed": "Only an order at the market may have a notional, instead of a quantity.",
+    "notional_too_small": "The notional does not buy or sell the smallest quantity.",
+    "extended_hours_not_allowed": "Orders of this type, or of this instrument, keep to the regular session.",
+    "stop_wrong_side": "The market is beyond the stop price already.",
+    "limit_wrong_side": "The limit price could not be reached from the stop price.",
+    "market_closed": "The market is closed, and the order is for now or never.",
+    "order_rate": "The account has sent too many orders; Retry-After says when to come back.",
+    "self_crossing": "The order could trade with an open order of the same account.",
+    "position_limit": "The account would have more of the instrument than it may.",
+    "too_many_open_orders": "The account has as many open orders as it may have.",
+    "value_too_small": "The order is worth less than an order must be.",
+    "quantity_below_filled": "The new quantity is not more than what is filled already.",
+    "nothing_to_replace": "Nothing would change.",
+    "not_replaceable": "An order of this kind cannot be replaced: cancel it, and send another.",
+    "order_at_venue": "The order is at a venue, which has to end it first.",
+    "order_changed": "The order has just changed: read it, and decide anew.",
+    "nothing_to_close": "There is nothing of the instrument that can be sold.",
+    "invalid_percentage": "A percentage is above 0 and at most 100, and stands instead of a quantity.",
     "invalid_idempotency_key": "The Idempotency-Key is not 1 to 255 printable ASCII characters.",
     "idempotency_key_reused": "The Idempotency-Key was used for another order.",
     "client_order_id_taken": "There is an order with this client_order_id.",
     "order_id_taken": "The order's id is taken.",
     "order_abandoned": "The order came too late and was given up: send it again.",
     "order_not_found": "There is no such order.",
-    "order_final": "The order has ended: it cannot be cancelled any more.",
+    "order_final": "The order has ended: it cannot be changed any more.",
     "tick_size": "The price is not a multiple of the instrument's step.",
     "lot_size": "The quantity is not a multiple of the instrument's lot.",
     "quantity_too_small": "The quantity is below the smallest.",
@@ -98,6 +121,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "too_many_symbols": "At most 100 symbols at once.",
     "missing_parameter": "A query parameter is missing.",
     "range_too_long": "The range is longer than 400 days.",
+    "nothing_to_change": "Nothing is said to change.",
     "invalid_reason": "The reason is empty or too long.",
     "unknown_calendar": "There is no such calendar.",
     "market_data_unavailable": "The market is not known yet.",
@@ -165,6 +189,73 @@ PAGES: Final[Problems] = {
     400: ("invalid_value", "invalid_length", "invalid_characters", "invalid_page_token")
 }
 NUMBERS: Final[Problems] = {400: ("invalid_decimal", "not_positive", "too_precise", "too_large")}
+
+# What an order can be refused for.
+NAMES: Final[Problems] = {400: ("invalid_length", "invalid_characters", "invalid_idempotency_key")}
+AMOUNTS: Final[Problems] = {
+    400: ("quantity_required", "notional_not_allowed", "extended_hours_not_allowed"),
+    422: ("notional_too_small", "extended_hours_not_allowed"),
+}
+PRICES: Final[Problems] = {
+    400: (
+        "price_required",
+        "price_not_allowed",
+        "stop_required",
+        "stop_not_allowed",
+        "trail_required",
+        "trail_not_allowed",
+        "trail_too_large",
+    )
+}
+TERMS: Final[Problems] = {
+    400: ("tick_size", "lot_size", "quantity_too_small", "quantity_too_large"),
+    422: (
+        "unknown_symbol",
+        "not_tradable",
+        "halted",
+        "market_closed",
+        "market_data_stale",
+        "price_out_of_band",
+        "stop_wrong_side",
+        "limit_wrong_side",
+        "trail_too_large",
+        "value_too_small",
+        "value_too_large",
+        "self_crossing",
+        "too_many_open_orders",
+    ),
+    429: ("order_rate",),
+    503: ("market_data_unavailable",),
+}
+HOLDS: Final[Problems] = {
+    422: (
+        "insufficient_funds",
+        "insufficient_shares",
+        "position_limit",
+        "account_closed",
+        "account_restricted",
+        "account_reducing",
+        "account_halted",
+        "hold_refused",
+    ),
+    503: ("account_not_opened",),
+}
+ACCEPTING: Final[Problems] = {
+    409: ("idempotency_key_reused", "client_order_id_taken", "order_id_taken", "order_abandoned"),
+    429: ("queue_full",),
+    503: ("in_doubt", "not_sent", "order_in_flight", "order_collided"),
+}
+REPLACING: Final[Problems] = {
+    400: ("nothing_to_replace",),
+    404: ("order_not_found",),
+    409: ("order_at_venue", "order_changed", "order_in_flight"),
+    422: ("order_final", "not_replaceable", "nothing_to_replace", "quantity_below_filled"),
+}
+CLOSING: Final[Problems] = {
+    400: ("invalid_percentage", "lot_size"),
+    404: ("unknown_symbol",),
+    422: ("nothing_to_close",),
+}
 
 
 def together(*parts: Problems) -> Problems:

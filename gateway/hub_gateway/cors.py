@@ -10,9 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub_gateway.problems import Header
 
-METHODS: Final = b"GET, HEAD, POST, PUT, DELETE, OPTIONS"
+METHODS: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 REQUEST_HEADERS: Final = b"authorization, content-type, idempotency-key, x-request-id"
-EXPOSED: Final = b"idempotency-replayed, location, retry-after, x-request-id"
+EXPOSED: Final = b"content-disposition, idempotency-replayed, location, retry-after, x-request-id"
 VARY: Final[Header] = (b"vary", b"origin")
 A_DAY: Final = b"86400"
 

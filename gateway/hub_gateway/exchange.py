@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -24,6 +25,7 @@ BODY_TIME_S: Final = 5.0
 ROUTE: Final = "hub_gateway.route"
 TRACE_ID: Final = "hub_gateway.trace_id"
 STARTED: Final = "hub_gateway.started"
+TIME_LIMIT: Final = "hub_gateway.time_limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,21 @@ class Response:
         sized = () if self.status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED} else (length,)
         await send({"type": "http.response.start", "status": self.status, "headers": [*self.headers, *sized]})
         await send({"type": "http.response.body", "body": b"" if head else self.body})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streamed(Response):
+    """An answer that is sent part by part. One that fails on the way ends without its last chunk, so that the
+    client can tell it is not whole."""
+
+    parts: AsyncIterator[bytes]
+
+    async def send(self, send: Send, *, head: bool = False) -> None:
+        await send({"type": "http.response.start", "status": self.status, "headers": [*self.headers]})
+        if not head:
+            async for part in self.parts:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
 
 def answer(document: object, *, status: int = 200, headers: Sequence[Header] = ()) -> Response:
@@ -74,8 +91,9 @@ class Request:
             raise Invalid(f"The header {name} is there more than once.", code="repeated_header", field=name)
         return found.decode("latin-1")
 
-    def query(self, *names: str) -> dict[str, str]:
-        """The query, which may hold these names, each once."""
+    def query(self, *names: str, lists: Collection[str] = ()) -> dict[str, str]:
+        """The query, which may hold these names, each once; those of `lists` more often, their values then
+        have commas between."""
         if not self.scope["query_string"]:
             return {}
         try:
@@ -89,9 +107,11 @@ class Request:
             raise Invalid("The query cannot be read.", code="malformed_query") from error
         found: dict[str, str] = {}
         for name, value in pairs:
-            if name not in names:
+            if name not in names and name not in lists:
                 raise Invalid(f"There is no query parameter {name[:50]!r}.", code="unknown_parameter")
-            if name in found:
+            if name in found and name in lists:
+                value = f"{found[name]},{value}"  # noqa: PLW2901
+            elif name in found:
                 raise Invalid(f"{name} is there more than once.", code="repeated_parameter", field=name)
             found[name] = value
         return found
@@ -111,6 +131,27 @@ class Request:
         except TimeoutError as error:
             late = "The body did not arrive in time."
             raise HttpError(HTTPStatus.REQUEST_TIMEOUT, late, code="body_timeout", headers=[CLOSE]) from error
+
+    async def optional_json(self) -> bytes:
+        """The same, or nothing where there is no body."""
+        if (self.header("content-length") or "0").strip("0") or self.header("transfer-encoding"):
+            return await self.json()
+        self.query()
+        return b""
+
+    async def abandoned(self) -> bool:
+        """Whether the client is gone: nobody would read the rest of an answer."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                while (await self._receive())["type"] != "http.disconnect":
+                    pass
+                return True
+        return False
+
+    def allow_more_time(self, seconds: float) -> None:
+        """An answer of many parts has its time for each of them."""
+        limit: asyncio.Timeout = self.scope[TIME_LIMIT]
+        limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
     async def _body(self) -> bytes:
         chunks: list[bytes] = []

@@ -74,7 +74,7 @@ class Frames:
         self._newest: dict[str, Frame] = {}
         self._symbols: dict[str, set[Reader]] = {}
         self._accounts: dict[str, set[Reader]] = {}
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
         self.connected = False
         self._received = counter("hub_gateway_frames_total", "Quote frames received from quote-stream.")
         self._up = gauge("hub_gateway_upstream_connected", "Whether the stream of frames is open.")
@@ -108,7 +108,7 @@ class Frames:
             for reader in self._symbols.get(message.symbol, ()):
                 reader.on_frame(frame)
         for update in response.updates:
-            if not self._known(update.event_id):
+            if not self._known((update.event_id, update.subject_id)):
                 for reader in self._accounts.get(update.account_id, ()):
                     reader.on_update(update_of(update))
 
@@ -118,11 +118,11 @@ class Frames:
             for reader in readers:
                 reader.on_gap()
 
-    def _known(self, event_id: str) -> bool:
-        """Streams overlap when one takes over from another."""
-        if event_id in self._seen:
+    def _known(self, update: tuple[str, str]) -> bool:
+        """Streams overlap when one takes over from another. An event may be about several things."""
+        if update in self._seen:
             return True
-        self._seen[event_id] = None
+        self._seen[update] = None
         if len(self._seen) > REMEMBERED_UPDATES:
             self._seen.popitem(last=False)
         return False

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from hub_errors import Unauthenticated
+from hub_errors import Denied, Unauthenticated
 from hub_gateway.exchange import Request
 from hub_gateway.limits import Limits, Rule
 from hub_identity import Principal, Trust, require_role
+
+STAFF: Final = frozenset({"admin", "support"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,13 @@ class Gate:
         """A user with the role admin."""
         caller = await self.user(request)
         require_role(caller.principal, "admin")
+        return caller
+
+    async def staff(self, request: Request) -> Caller:
+        """A user with the role admin or support."""
+        caller = await self.user(request)
+        if not caller.principal.roles & STAFF:
+            raise Denied("This needs the role admin or support.", code="role_required")
         return caller
 
     async def visitor(self, request: Request, rule: Rule) -> None:

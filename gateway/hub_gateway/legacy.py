@@ -12,23 +12,24 @@ from hub.auth.v1 import auth_pb2
 from hub.order.v1 import order_pb2
 from hub.portfolio.v1 import portfolio_pb2
 from hub.position.v1 import position_pb2
-from hub_errors import Invalid, Refused
+from hub_errors import Invalid
 from hub_gateway import legacy_shapes as shapes
 from hub_gateway.auth import CREDENTIALS, PASSWORD_TIME_S, Credentials
 from hub_gateway.codec import NULL, Body, Schema, printable
 from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Caller, Gate
 from hub_gateway.limits import Rule
-from hub_gateway.operation import Access, Operation, Parameter, Resource
-from hub_gateway.orders import (
+from hub_gateway.new_orders import (
     ACCEPTED_HEADERS,
     IDEMPOTENCY_KEY,
     SUBMIT_PROBLEMS,
     NewOrder,
     accepted_headers,
-    order_id,
+    nothing,
     send,
 )
+from hub_gateway.operation import Access, Operation, Parameter, Resource
+from hub_gateway.path_ids import order_id
 from hub_gateway.peers import Peers
 from hub_gateway.problems import naming
 from hub_gateway.submissions import Submissions
@@ -49,12 +50,13 @@ from hub_rpc import calling_as
 # Pages are walked from the newest order on: that is bounded, and programs that need more use /api/v1/orders.
 MOST_ORDERS: Final = 2_000
 MOST_ROWS: Final = 100
-SUPPORTED: Final = ("MARKET", "LIMIT")
-NAMES: Final = {"limit_price": "price", "side": "order_side", "type": "order_type"}
+NAMES: Final = {"limit_price": "price", "stop_price": "price", "side": "order_side", "type": "order_type"}
+STOPPED: Final = frozenset({"STOP_LOSS", "STOP_LIMIT"})
 
 
 class LegacyNewOrder(Body, frozen=True):
-    """What to buy or sell; it stays until it is cancelled."""
+    """What to buy or sell; it stays until it is cancelled. `price` is the limit, or the stop of a STOP_LOSS,
+    or both of a STOP_LIMIT."""
 
     symbol: Annotated[
         str, described("Upper or lower case.", "AAPL", pattern="^[A-Za-z0-9][A-Za-z0-9.\\-]{0,15}$")
@@ -62,7 +64,7 @@ class LegacyNewOrder(Body, frozen=True):
     order_type: Literal["MARKET", "LIMIT", "STOP_LOSS", "STOP_LIMIT"]
     order_side: Literal["BUY", "SELL"]
     quantity: AnyDecimal
-    price: OptionalDecimal = msgspec.field(default_factory=lambda: NULL)
+    price: OptionalDecimal = msgspec.field(default_factory=nothing)
 
 
 _NEW_ORDER: Final[Schema[LegacyNewOrder]] = Schema(LegacyNewOrder)
@@ -124,7 +126,7 @@ class Legacy:
                     headers=(IDEMPOTENCY_KEY,),
                     answers={202: LegacyAccepted},
                     answer_headers=ACCEPTED_HEADERS,
-                    problems={**SUBMIT_PROBLEMS, 422: (*SUBMIT_PROBLEMS[422], "type_not_supported")},
+                    problems=SUBMIT_PROBLEMS,
                 ),
             ),
             Resource(
@@ -181,15 +183,14 @@ class Legacy:
     async def submit(self, request: Request) -> Response:
         caller = await self._gate.user(request, self._pace)
         body = _NEW_ORDER.read(await request.json())
-        if body.order_type not in SUPPORTED:
-            sentence = f"{body.order_type} orders cannot be sent yet."
-            raise Refused(sentence, code="type_not_supported", field="order_type")
+        stop_only = body.order_type == "STOP_LOSS"
         order = NewOrder(
             symbol=shapes.in_capitals(body.symbol),
             side=body.order_side,
             type=body.order_type,
             quantity=body.quantity,
-            limit_price=body.price,
+            limit_price=NULL if stop_only else body.price,
+            stop_price=body.price if body.order_type in STOPPED else NULL,
             time_in_force="GTC",
         )
         with naming(NAMES):

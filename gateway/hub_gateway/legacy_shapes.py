@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from hub.market_data.v1 import market_data_pb2
 from hub.order.v1 import order_pb2
 from hub.portfolio.v1 import portfolio_pb2
-from hub_gateway import render
+from hub_gateway import render, render_orders
 from hub_gateway.codec import NULL
 from hub_gateway.types.legacy import (
     LegacyAccepted,
@@ -84,14 +84,15 @@ def accepted(message: order_pb2.Order) -> LegacyAccepted:
         order_id=message.order_id,
         status=_status(message),
         message="The order was accepted.",
-        estimated_price=_optional(message.limit_price),
+        estimated_price=_optional(message.limit_price or message.stop_price),
         submitted_at=render.when(message.accepted_at),
     )
 
 
 def order(message: order_pb2.Order, *, user_id: str, executed_at: Timestamp | None = None) -> LegacyOrder:
-    shown = render.order(message)
-    price = message.average_price or message.limit_price or message.protection_price or "0"
+    shown = render_orders.order(message)
+    asked = message.limit_price or message.stop_price
+    price = message.average_price or asked or message.protection_price or "0"
     filled = Decimal(message.filled_quantity or 0)
     return LegacyOrder(
         order_id=message.order_id,
@@ -100,7 +101,7 @@ def order(message: order_pb2.Order, *, user_id: str, executed_at: Timestamp | No
         order_type=shown.type,
         order_side=shown.side,
         quantity=number(message.quantity),
-        price=_optional(message.limit_price),
+        price=_optional(asked),
         status=shown.status,
         created_at=shown.accepted_at,
         updated_at=shown.updated_at,
@@ -116,9 +117,9 @@ def status(message: order_pb2.Order) -> LegacyStatus:
     return LegacyStatus(
         order_id=message.order_id,
         status=name,
-        message=MESSAGES[name],
+        message=_message(message),
         updated_at=render.when(message.updated_at),
-        can_cancel=name in OPEN,
+        can_cancel=name in OPEN and not message.cancel_requested,
     )
 
 
@@ -127,7 +128,7 @@ def cancelled(message: order_pb2.Order) -> LegacyCancelled:
     return LegacyCancelled(
         order_id=message.order_id,
         status=name,
-        message=MESSAGES[name],
+        message=_message(message),
         updated_at=render.when(message.updated_at),
     )
 
@@ -168,5 +169,11 @@ def _optional(text: str) -> msgspec.Raw | UnsetType:
     return number(text) if text else UNSET
 
 
+def _message(message: order_pb2.Order) -> str:
+    if message.cancel_requested:
+        return "The end of the order was asked of the venue that has it."
+    return MESSAGES[_status(message)]
+
+
 def _status(message: order_pb2.Order) -> str:
-    return render.order(message).status
+    return render_orders.order(message).status

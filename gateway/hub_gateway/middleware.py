@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub_errors import HubError
 from hub_gateway import problems
-from hub_gateway.exchange import BODY_LIMIT, ROUTE, STARTED, TRACE_ID, Response, too_large
+from hub_gateway.exchange import BODY_LIMIT, ROUTE, STARTED, TIME_LIMIT, TRACE_ID, Response, too_large
 from hub_gateway.problems import Header, HttpError
 from hub_runtime.log import get_logger
 from hub_runtime.metrics import counted, counter, histogram, observed
@@ -114,7 +114,7 @@ class Guard:
             return
         try:
             _refuse_declared_size(scope)
-            async with asyncio.timeout(self._time_limit_s):
+            async with asyncio.timeout(self._time_limit_s) as scope[TIME_LIMIT]:
                 await self._app(scope, receive, send)
         except HubError as error:
             await _answer(scope, send, error)

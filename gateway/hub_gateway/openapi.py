@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from hub_gateway.codes import MEANINGS, Problems
-from hub_gateway.operation import PATH, Access, Operation, Parameter, Resource
+from hub_gateway.operation import KNOWN, PATH, Operation, Parameter, Resource
 from hub_gateway.problems import title_of
 from hub_gateway.types.common import Problem
 
@@ -107,7 +107,7 @@ def _operation(path: str, method: str, operation: Operation, schemas: _Schemas) 
         described["description"] = operation.description
     if operation.deprecated:
         described["deprecated"] = True
-    if operation.access in {Access.USER, Access.ADMIN}:
+    if operation.access in KNOWN:
         described["security"] = [{"token": []}]
     parameters = [_parameter("query", each) for each in operation.query]
     parameters += [_parameter("header", each) for each in operation.headers]
@@ -115,9 +115,12 @@ def _operation(path: str, method: str, operation: Operation, schemas: _Schemas) 
         described["parameters"] = parameters
     if operation.body is not None:
         content: Document = {"schema": schemas.of(operation.body)}
-        if operation.example is not None:
-            content["example"] = operation.example
-        described["requestBody"] = {"required": True, "content": {"application/json": content}}
+        if operation.examples:
+            content["examples"] = {name: {"value": each} for name, each in operation.examples.items()}
+        described["requestBody"] = {
+            "required": not operation.body_optional,
+            "content": {"application/json": content},
+        }
     described["responses"] = {**_answers(operation, schemas), **_problems(operation.all_problems(path))}
     return described
 

@@ -23,6 +23,11 @@ class Access(Enum):
     VISITOR = "counted by address"
     USER = "user"
     ADMIN = "admin"
+    STAFF = "admin or support"
+
+
+KNOWN: Final = frozenset({Access.USER, Access.ADMIN, Access.STAFF})
+PRIVILEGED: Final = frozenset({Access.ADMIN, Access.STAFF})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +52,19 @@ PAGE_TOKEN: Final = Parameter(
     schema={"type": "string", "maxLength": 512, "pattern": "^[A-Za-z0-9_-]*$"},
 )
 PAGES: Final = (PAGE_SIZE, PAGE_TOKEN)
+SYMBOL: Final = {"type": "string", "pattern": "^[A-Z0-9][A-Z0-9.\\-]{0,15}$"}
+MOMENT: Final = {
+    "type": "string",
+    "pattern": "^(19|20|21)[0-9]{2}-",
+    "anyOf": [{"format": "date-time"}, {"format": "date"}],
+}
 PATH: Final[Mapping[str, Parameter]] = {
     each.name: each
     for each in (
         Parameter(
             name="symbol",
             description="Names an instrument.",
-            schema={"type": "string", "pattern": "^[A-Z0-9][A-Z0-9.\\-]{0,15}$"},
+            schema=SYMBOL,
             required=True,
             example="AAPL",
         ),
@@ -63,6 +74,13 @@ PATH: Final[Mapping[str, Parameter]] = {
             schema={"type": "string", "format": "uuid"},
             required=True,
             example="01a20e32-4587-7d1c-a3b0-6c2f9e7d5a41",
+        ),
+        Parameter(
+            name="account_id",
+            description="The account's id.",
+            schema={"type": "string", "format": "uuid"},
+            required=True,
+            example="01a20e32-4061-7c52-9d0f-2f6a0f4f3b11",
         ),
         Parameter(
             name="calendar",
@@ -93,7 +111,8 @@ class Operation:
     description: str = ""
     access: Access = Access.USER
     body: Any = None
-    example: Any = None
+    body_optional: bool = False
+    examples: Mapping[str, Any] = field(default_factory=dict)
     query: Sequence[Parameter] = ()
     headers: Sequence[Parameter] = ()
     answer_headers: Mapping[str, str] = field(default_factory=dict)
@@ -111,9 +130,9 @@ class Operation:
             parts.append(codes.PAGES)
         if self.access is Access.VISITOR:
             parts.append(codes.VISITOR)
-        if self.access in {Access.USER, Access.ADMIN}:
+        if self.access in KNOWN:
             parts.append(codes.USER)
-        if self.access is Access.ADMIN:
+        if self.access in PRIVILEGED:
             parts.append(codes.ADMIN)
         if self.asks_peers:
             parts.append(codes.PEER)

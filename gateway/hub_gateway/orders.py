@@ -1,157 +1,108 @@
-"""/orders: checks what a request says by itself and mints the order's id. The order service decides."""
+"""/orders: reading orders and ending them."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from decimal import Decimal
-from typing import Annotated, Final
-from uuid import UUID
-
-import msgspec
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final, get_args
 
 from hub.order.v1 import order_pb2
-from hub_errors import Invalid, NotFound
-from hub_gateway import codes, render
-from hub_gateway.codec import NULL, Body, Schema, decimal, optional_decimal, printable
+from hub_errors import HubError, Invalid
+from hub_gateway import render_orders
+from hub_gateway.changes import Changes
 from hub_gateway.exchange import Request, Response, answer
-from hub_gateway.gate import Caller, Gate
+from hub_gateway.gate import Gate
 from hub_gateway.limits import Rule
 from hub_gateway.market_data import symbol
-from hub_gateway.operation import PAGES, Operation, Parameter, Resource
-from hub_gateway.pages import flag, page
+from hub_gateway.new_orders import NewOrders
+from hub_gateway.operation import MOMENT, PAGES, SYMBOL, Operation, Parameter, Resource
+from hub_gateway.pages import between, choice, flag, page
+from hub_gateway.path_ids import order_id
 from hub_gateway.peers import Peers
-from hub_gateway.problems import Header
-from hub_gateway.submissions import Submissions
-from hub_gateway.types.common import PRINTABLE, AnyDecimal, OptionalDecimal, Symbol, described
-from hub_gateway.types.orders import Order, OrderStatus, OrderType, OrderWithExecutions, Side, TimeInForce
+from hub_gateway.types.orders import (
+    CancelledOrders,
+    Order,
+    OrderEvents,
+    OrderStatus,
+    OrderWithExecutions,
+    Status,
+)
 from hub_gateway.types.orders import Orders as OrdersPage
-from hub_money import to_text
 from hub_rpc import calling_as
 from hub_runtime import get_logger
-from hub_runtime.ids import uuid7
-from hub_runtime.tracing import current_traceparent
 
 log = get_logger("orders")
 
-
-class NewOrder(Body, frozen=True):
-    """What to buy or sell. A LIMIT order needs a limit_price, a MARKET order has none."""
-
-    symbol: Symbol
-    side: Side
-    type: OrderType
-    quantity: AnyDecimal
-    limit_price: OptionalDecimal = msgspec.field(default_factory=lambda: NULL)
-    time_in_force: Annotated[
-        TimeInForce,
-        described("DAY is for the session, GTC until it is cancelled. DAY orders do not expire yet."),
-    ] = "DAY"
-    client_order_id: Annotated[
-        str | None,
-        described("A name of your own, unique for ever in your account.", pattern=PRINTABLE, maxLength=64),
-    ] = None
-
-
-_SIDE: Final = dict(order_pb2.Side.items())
-_TYPE: Final = dict(order_pb2.OrderType.items())
-_FORCE: Final = dict(order_pb2.TimeInForce.items())
-_NEW_ORDER: Final[Schema[NewOrder]] = Schema(NewOrder)
-SUBMIT_PROBLEMS: Final = codes.together(
-    codes.NUMBERS,
-    {
-        400: (
-            "invalid_symbol",
-            "price_required",
-            "price_not_allowed",
-            "invalid_length",
-            "invalid_characters",
-            "invalid_idempotency_key",
-            "tick_size",
-            "lot_size",
-            "quantity_too_small",
-            "quantity_too_large",
-        ),
-        409: ("idempotency_key_reused", "client_order_id_taken", "order_id_taken", "order_abandoned"),
-        422: (
-            "unknown_symbol",
-            "not_tradable",
-            "halted",
-            "market_data_stale",
-            "price_out_of_band",
-            "value_too_large",
-            "insufficient_funds",
-            "insufficient_shares",
-            "account_closed",
-            "account_restricted",
-            "account_reducing",
-            "account_halted",
-            "hold_refused",
-        ),
-        429: ("queue_full",),
-        503: (
-            "in_doubt",
-            "not_sent",
-            "order_in_flight",
-            "order_collided",
-            "account_not_opened",
-            "market_data_unavailable",
-        ),
-    },
-)
-IDEMPOTENCY_KEY: Final = Parameter(
-    name="Idempotency-Key",
-    description="Your name for the request, new for each order. Makes it repeatable for 24 hours: "
-    "the first answer comes again.",
-    schema={"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x20-\\x7e]+$"},
-)
-ACCEPTED_HEADERS: Final = {
-    "Location": "Where the order can be read.",
-    "Idempotency-Replayed": "true, where this is the first answer once more.",
+# One call ends a bounded number of orders: there are as many as an account has open, up to this.
+MOST_ROUNDS: Final = 20
+CANCEL_ALL_TIME_S: Final = 10.0
+STATUSES: Final = get_args(Status)
+SIDES: Final[Mapping[str, order_pb2.Side.ValueType]] = {
+    "BUY": order_pb2.SIDE_BUY,
+    "SELL": order_pb2.SIDE_SELL,
 }
-OPEN_ONLY: Final = Parameter(
-    name="open_only",
-    description="Only orders that have not ended.",
-    schema={"type": "boolean", "default": False},
+OF_SYMBOL: Final = Parameter(name="symbol", description="Only of this instrument.", schema=SYMBOL)
+FROM: Final = Parameter(name="from", description="Not before this moment or day (UTC).", schema=MOMENT)
+BEFORE: Final = Parameter(name="before", description="Before this moment or day (UTC).", schema=MOMENT)
+FILTERS: Final = (
+    Parameter(
+        name="status",
+        description="Only these; also with commas between.",
+        schema={
+            "type": "array",
+            "items": {"type": "string", "enum": list(STATUSES)},
+            "minItems": 1,
+            "maxItems": len(STATUSES),
+        },
+    ),
+    Parameter(
+        name="side", description="Only purchases or sales.", schema={"type": "string", "enum": list(SIDES)}
+    ),
+    OF_SYMBOL,
+    FROM,
+    BEFORE,
+    Parameter(
+        name="open_only",
+        description="Only orders that have not ended.",
+        schema={"type": "boolean", "default": False},
+    ),
 )
+NOT_FOUND: Final = {404: ("order_not_found",)}
 
 
 class Orders:
-    def __init__(self, *, peers: Peers, gate: Gate, submissions: Submissions, pace: Rule) -> None:
+    def __init__(
+        self, *, peers: Peers, gate: Gate, new_orders: NewOrders, changes: Changes, pace: Rule
+    ) -> None:
         self._order = peers.order
         self._gate = gate
-        self._submissions = submissions
+        self._new_orders = new_orders
+        self._changes = changes
         self._pace = pace
 
     def resources(self) -> Sequence[Resource]:
         return [
-            Resource("/api/v1/orders", GET=self._list(), POST=self._submit()),
-            Resource("/api/v1/orders/{order_id}", GET=self._one()),
+            Resource(
+                "/api/v1/orders",
+                GET=self._list(),
+                POST=self._new_orders.operation(),
+                DELETE=self._cancel_all(),
+            ),
+            Resource("/api/v1/orders/{order_id}", GET=self._one(), PATCH=self._changes.replacement()),
             Resource("/api/v1/orders/{order_id}/status", GET=self._status()),
+            Resource("/api/v1/orders/{order_id}/events", GET=self._events()),
             Resource("/api/v1/orders/{order_id}/cancel", PUT=self._cancel()),
         ]
-
-    def _submit(self) -> Operation:
-        return Operation(
-            handler=self.submit,
-            summary="Send an order",
-            tag="orders",
-            description="202: the order is durable, and will be executed or end with a reason.",
-            body=NewOrder,
-            example={"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": "10"},
-            headers=(IDEMPOTENCY_KEY,),
-            answers={202: Order},
-            answer_headers=ACCEPTED_HEADERS,
-            problems=SUBMIT_PROBLEMS,
-        )
 
     def _list(self) -> Operation:
         return Operation(
             handler=self.list,
             summary="Your orders, newest first",
             tag="orders",
-            query=(*PAGES, OPEN_ONLY),
+            description="`from` and `before` are of the time an order was accepted at.",
+            query=(*FILTERS, *PAGES),
             answers={200: OrdersPage},
+            problems={400: ("invalid_value", "invalid_length", "invalid_symbol", "inverted_range")},
         )
 
     def _one(self) -> Operation:
@@ -160,7 +111,7 @@ class Orders:
             summary="An order and its executions",
             tag="orders",
             answers={200: OrderWithExecutions},
-            problems={404: ("order_not_found",)},
+            problems=NOT_FOUND,
         )
 
     def _status(self) -> Operation:
@@ -169,7 +120,17 @@ class Orders:
             summary="What changes of an order",
             tag="orders",
             answers={200: OrderStatus},
-            problems={404: ("order_not_found",)},
+            problems=NOT_FOUND,
+        )
+
+    def _events(self) -> Operation:
+        return Operation(
+            handler=self.events,
+            summary="Everything that happened to an order",
+            tag="orders",
+            description="Append-only: each record has a hash over itself and the one before.",
+            answers={200: OrderEvents},
+            problems=NOT_FOUND,
         )
 
     def _cancel(self) -> Operation:
@@ -177,45 +138,102 @@ class Orders:
             handler=self.cancel,
             summary="Cancel an order",
             tag="orders",
-            answers={200: Order},
-            problems={404: ("order_not_found",), 422: ("order_final",)},
+            description="200: it is cancelled. 202: a venue has it (`cancel_requested`), and the venue's "
+            "answer decides; until then it may still be filled.",
+            answers={200: Order, 202: Order},
+            problems={**NOT_FOUND, 422: ("order_final",)},
         )
 
-    async def submit(self, request: Request) -> Response:
-        caller = await self._gate.user(request, self._pace)
-        body = _NEW_ORDER.read(await request.json())
-        accepted = await send(self._submissions, body, caller=caller, request=request)
-        headers = accepted_headers(accepted, path="/api/v1/orders")
-        return answer(render.order(accepted.order), status=202, headers=headers)
+    def _cancel_all(self) -> Operation:
+        return Operation(
+            handler=self.cancel_all,
+            summary="Cancel all your open orders, or those of an instrument",
+            tag="orders",
+            description="Each is decided for itself: one that was filled meanwhile is not in the answer.",
+            query=(OF_SYMBOL,),
+            answers={200: CancelledOrders},
+            problems={400: ("invalid_symbol",)},
+        )
 
     async def list(self, request: Request) -> Response:
-        query = request.query("page_size", "page_token", "open_only")
+        names = ("side", "symbol", "from", "before", "open_only", "page_size", "page_token")
+        query = request.query(*names, lists=("status",))
         size, token = page(query)
         wanted = order_pb2.ListOrdersRequest(
-            page_size=size, page_token=token, open_only=flag(query, "open_only")
+            page_size=size,
+            page_token=token,
+            open_only=flag(query, "open_only"),
+            statuses=_statuses(query),
+            side=choice(query, "side", SIDES, order_pb2.SIDE_UNSPECIFIED),
+            symbol=wanted_symbol(query),
         )
+        start, end = between(query, "from", "before")
+        if start is not None:
+            wanted.accepted_from.FromDatetime(start)
+        if end is not None:
+            wanted.accepted_before.FromDatetime(end)
         caller = await self._gate.user(request)
         with calling_as(caller.token):
             found = await self._order.ListOrders(wanted)
-        orders = [render.order(order) for order in found.orders]
+        orders = [render_orders.order(order) for order in found.orders]
         return answer(OrdersPage(orders=orders, next_page_token=found.next_page_token or None))
 
     async def one(self, request: Request) -> Response:
         found = await self._get(request)
-        executions = [render.execution(execution) for execution in found.executions]
-        return answer(OrderWithExecutions(order=render.order(found.order), executions=executions))
+        executions = [render_orders.execution(execution) for execution in found.executions]
+        return answer(OrderWithExecutions(order=render_orders.order(found.order), executions=executions))
 
     async def status(self, request: Request) -> Response:
         found = await self._get(request)
-        return answer(render.order_status(found.order))
+        return answer(render_orders.order_status(found.order))
+
+    async def events(self, request: Request) -> Response:
+        request.query()
+        caller = await self._gate.user(request)
+        wanted = order_pb2.ListOrderEventsRequest(order_id=order_id(request))
+        with calling_as(caller.token):
+            found = await self._order.ListOrderEvents(wanted)
+        events = [render_orders.order_event(event) for event in found.events]
+        return answer(OrderEvents(order_id=wanted.order_id, events=events))
 
     async def cancel(self, request: Request) -> Response:
         request.query()
         caller = await self._gate.user(request, self._pace)
         wanted = order_pb2.CancelOrderRequest(order_id=order_id(request))
         with calling_as(caller.token):
-            cancelled = await self._order.CancelOrder(wanted)
-        return answer(render.order(cancelled.order))
+            found = await self._order.CancelOrder(wanted)
+        return answer(render_orders.order(found.order), status=202 if found.order.cancel_requested else 200)
+
+    async def cancel_all(self, request: Request) -> Response:
+        wanted = order_pb2.CancelOrdersRequest(symbol=wanted_symbol(request.query("symbol")))
+        caller = await self._gate.user(request, self._pace)
+        cancelled: dict[str, order_pb2.Order] = {}
+        with calling_as(caller.token):
+            more = await self._cancel_rounds(wanted, cancelled)
+        orders = [render_orders.order(order) for order in cancelled.values()]
+        return answer(CancelledOrders(orders=orders, more=more))
+
+    async def _cancel_rounds(
+        self, wanted: order_pb2.CancelOrdersRequest, cancelled: dict[str, order_pb2.Order]
+    ) -> bool:
+        """Fills in what is cancelled; whether there may be more."""
+        until = asyncio.get_running_loop().time() + CANCEL_ALL_TIME_S
+        for _ in range(MOST_ROUNDS):
+            try:
+                found = await self._order.CancelOrders(
+                    wanted, timeout=until - asyncio.get_running_loop().time()
+                )
+            except HubError as error:
+                if not cancelled:
+                    raise
+                # What is cancelled already must be told.
+                log.warning("cancel_all_broken_off", code=error.code, cancelled=len(cancelled))
+                return True
+            before = len(cancelled)
+            cancelled.update({order.order_id: order for order in found.orders})
+            if not found.more or len(cancelled) == before:
+                return found.more
+        return True
 
     async def _get(self, request: Request) -> order_pb2.GetOrderResponse:
         request.query()
@@ -225,76 +243,19 @@ class Orders:
             return await self._order.GetOrder(wanted)
 
 
-async def send(
-    submissions: Submissions, body: NewOrder, *, caller: Caller, request: Request
-) -> order_pb2.Accepted:
-    """The one way that every order takes, whatever shape it came in."""
-    key = idempotency_key(request.header("idempotency-key"))
-    accepted = await submissions.submit(submission(body, caller=caller, key=key))
-    log.info("order_answered", order_id=accepted.order.order_id, repeated=accepted.repeated_answer)
-    return accepted
+def wanted_symbol(query: Mapping[str, str]) -> str:
+    """The instrument that is asked for; empty for all."""
+    return symbol(query["symbol"]) if "symbol" in query else ""
 
 
-def accepted_headers(accepted: order_pb2.Accepted, *, path: str) -> Sequence[Header]:
-    """Where the order is, and whether this was answered before."""
-    headers: list[Header] = [(b"location", f"{path}/{accepted.order.order_id}".encode())]
-    if accepted.repeated_answer:
-        headers.append((b"idempotency-replayed", b"true"))
-    return headers
-
-
-def submission(body: NewOrder, *, caller: Caller, key: str) -> order_pb2.OrderSubmission:
-    """The order as it goes to the order service, under the id it keeps whatever happens."""
-    quantity = decimal(body.quantity, field="quantity")
-    limit_price = _limit_price(body)
-    message = order_pb2.OrderSubmission(
-        symbol=symbol(body.symbol),
-        side=_SIDE[f"SIDE_{body.side}"],
-        type=_TYPE[f"ORDER_TYPE_{body.type}"],
-        time_in_force=_FORCE[f"TIME_IN_FORCE_{body.time_in_force}"],
-        quantity=to_text(quantity),
-        limit_price="" if limit_price is None else to_text(limit_price),
-        client_order_id=printable(body.client_order_id or "", field="client_order_id", longest=64),
-    )
-    message.body_hash = body_hash(message)
-    message.order_id = str(uuid7())
-    message.access_token = caller.token
-    message.idempotency_key = key
-    message.traceparent = current_traceparent()
-    return message
-
-
-def body_hash(message: order_pb2.OrderSubmission) -> bytes:
-    """Of what the request means, not of its text: "1.0" and 1 are the same order."""
-    meaning = [message.symbol, message.side, message.type, message.time_in_force]
-    meaning += [message.quantity, message.limit_price, message.client_order_id]
-    return hashlib.sha256(msgspec.json.encode(meaning)).digest()
-
-
-def _limit_price(body: NewOrder) -> Decimal | None:
-    price = optional_decimal(body.limit_price, field="limit_price")
-    if body.type == "LIMIT" and price is None:
-        raise Invalid("A LIMIT order needs a limit_price.", code="price_required", field="limit_price")
-    if body.type == "MARKET" and price is not None:
-        raise Invalid("A MARKET order has no limit_price.", code="price_not_allowed", field="limit_price")
-    return price
-
-
-def idempotency_key(header: str | None) -> str:
-    """The key, or nothing where the caller chose none."""
-    if header is None:
-        return ""
-    if not (1 <= len(header) <= 255 and header.isascii() and header.isprintable()):
-        sentence = "Idempotency-Key must have 1 to 255 printable ASCII characters."
-        raise Invalid(sentence, code="invalid_idempotency_key", field="Idempotency-Key")
-    return header
-
-
-def order_id(request: Request) -> str:
-    text = request.parameter("order_id").lower()
-    try:
-        if str(UUID(text)) == text:
-            return text
-    except ValueError:
-        pass
-    raise NotFound("There is no such order.", code="order_not_found")
+def _statuses(query: Mapping[str, str]) -> Sequence[order_pb2.OrderStatus.ValueType]:
+    if "status" not in query:
+        return []
+    names = query["status"].split(",")
+    if len(names) > len(STATUSES):
+        sentence = f"status may be there {len(STATUSES)} times."
+        raise Invalid(sentence, code="invalid_length", field="status")
+    if not set(names) <= set(STATUSES):
+        sentence = f"status must be one of {', '.join(STATUSES)}."
+        raise Invalid(sentence, code="invalid_value", field="status")
+    return [order_pb2.OrderStatus.Value(f"ORDER_STATUS_{name}") for name in dict.fromkeys(names)]

@@ -58,3 +58,11 @@ def moment(text: str, *, field: str) -> datetime:
         sentence = f"{field} must be a day or a time such as 2026-11-24T14:30:00Z."
         raise Invalid(sentence, code="invalid_value", field=field) from None
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def between(query: Mapping[str, str], first: str, last: str) -> tuple[datetime | None, datetime | None]:
+    """Two moments, either of which may be left out; the first is not after the last."""
+    start, end = (moment(query[name], field=name) if name in query else None for name in (first, last))
+    if start is not None and end is not None and end < start:
+        raise Invalid(f"{last} is before {first}.", code="inverted_range", field=last)
+    return start, end

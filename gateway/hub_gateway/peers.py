@@ -21,6 +21,7 @@ class Peers:
     market_data: market_data_pb2_grpc.MarketDataServiceStub
     market_data_admin: market_data_admin_pb2_grpc.MarketDataAdminServiceStub
     order: order_pb2_grpc.OrderServiceStub
+    order_admin: order_pb2_grpc.OrderAdminServiceStub
     position: position_pb2_grpc.PositionServiceStub
     portfolio: portfolio_pb2_grpc.PortfolioServiceStub
     quote_stream: quote_stream_pb2_grpc.QuoteStreamServiceStub
@@ -32,6 +33,7 @@ class Peers:
             market_data=market_data_pb2_grpc.MarketDataServiceStub(channels["market-data"]),
             market_data_admin=market_data_admin_pb2_grpc.MarketDataAdminServiceStub(channels["market-data"]),
             order=order_pb2_grpc.OrderServiceStub(channels["order"]),
+            order_admin=order_pb2_grpc.OrderAdminServiceStub(channels["order"]),
             position=position_pb2_grpc.PositionServiceStub(channels["position"]),
             portfolio=portfolio_pb2_grpc.PortfolioServiceStub(channels["portfolio"]),
             quote_stream=quote_stream_pb2_grpc.QuoteStreamServiceStub(channels["quote-stream"]),

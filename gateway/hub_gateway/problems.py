@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
+from math import ceil
 from typing import Any, Final
 
 import msgspec
@@ -107,7 +108,7 @@ def headers(error: HubError) -> list[Header]:
     if isinstance(error, Unauthenticated):
         found.append((b"www-authenticate", b'Bearer realm="hub"'))
     if isinstance(error, Exhausted):
-        found.append((b"retry-after", str(max(1, round(error.retry_after_s))).encode()))
+        found.append((b"retry-after", str(max(1, ceil(error.retry_after_s))).encode()))
     if isinstance(error, Unavailable):
         found.append((b"retry-after", b"1"))
     return found

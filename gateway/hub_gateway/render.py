@@ -9,37 +9,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from hub.auth.v1 import auth_pb2
 from hub.market_data.v1 import market_data_pb2
-from hub.order.v1 import order_pb2
 from hub.portfolio.v1 import portfolio_pb2
 from hub.position.v1 import position_pb2
 from hub_gateway.types.auth import Login, Role, Tokens, User
 from hub_gateway.types.bars import Bar, CorporateAction
 from hub_gateway.types.calendars import Clock, Session
 from hub_gateway.types.market_data import AssetClass, Instrument, InstrumentDetails, Quote
-from hub_gateway.types.orders import (
-    Execution,
-    Order,
-    OrderStatus,
-    OrderType,
-    QuoteUsed,
-    Side,
-    Status,
-    TimeInForce,
-)
 from hub_gateway.types.portfolio import Balance, Position, Posting, Summary
 from hub_runtime.clock import utc_text
 
-_STATUS = {
-    number: cast(Status, name.removeprefix("ORDER_STATUS_")) for name, number in order_pb2.OrderStatus.items()
-}
-_SIDE = {number: cast(Side, name.removeprefix("SIDE_")) for name, number in order_pb2.Side.items()}
-_TYPE = {
-    number: cast(OrderType, name.removeprefix("ORDER_TYPE_")) for name, number in order_pb2.OrderType.items()
-}
-_FORCE = {
-    number: cast(TimeInForce, name.removeprefix("TIME_IN_FORCE_"))
-    for name, number in order_pb2.TimeInForce.items()
-}
 _CLASS = {
     number: cast(AssetClass, name.removeprefix("ASSET_CLASS_"))
     for name, number in market_data_pb2.AssetClass.items()
@@ -129,55 +107,6 @@ def quote(message: market_data_pb2.Quote) -> Quote:
         volume=message.volume,
         market_time=when(message.market_time),
         received_at=when(message.received_at),
-    )
-
-
-def order(message: order_pb2.Order) -> Order:
-    return Order(
-        order_id=message.order_id,
-        account_id=message.account_id,
-        client_order_id=message.client_order_id or None,
-        symbol=message.symbol,
-        side=_SIDE[message.side],
-        type=_TYPE[message.type],
-        time_in_force=_FORCE[message.time_in_force],
-        quantity=message.quantity,
-        limit_price=message.limit_price or None,
-        protection_price=message.protection_price or None,
-        status=_STATUS[message.status],
-        reason=message.reason or None,
-        filled_quantity=message.filled_quantity,
-        average_price=message.average_price or None,
-        version=message.version,
-        accepted_at=when(message.accepted_at),
-        updated_at=when(message.updated_at),
-    )
-
-
-def order_status(message: order_pb2.Order) -> OrderStatus:
-    return OrderStatus(
-        order_id=message.order_id,
-        status=_STATUS[message.status],
-        reason=message.reason or None,
-        filled_quantity=message.filled_quantity,
-        average_price=message.average_price or None,
-        version=message.version,
-        updated_at=when(message.updated_at),
-    )
-
-
-def execution(message: order_pb2.Execution) -> Execution:
-    return Execution(
-        execution_id=message.execution_id,
-        quantity=message.quantity,
-        price=message.price,
-        executed_at=when(message.executed_at),
-        quote=QuoteUsed(
-            epoch=message.quote_epoch,
-            seq=message.quote_seq,
-            bid=message.quote_bid,
-            ask=message.quote_ask,
-        ),
     )
 
 

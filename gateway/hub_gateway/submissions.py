@@ -43,7 +43,7 @@ class Submissions:
 
     def __init__(self, stub: OrderServiceStub, *, timeout_s: float = 5.0) -> None:
         self._stub = stub
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._batcher: Batcher[_Item, order_pb2.Accepted] = Batcher(
             self._send, limit=BATCH, in_flight=IN_FLIGHT, queue_limit=QUEUE, name="submit_orders"
         )
@@ -57,10 +57,10 @@ class Submissions:
 
     async def submit(self, message: order_pb2.OrderSubmission) -> order_pb2.Accepted:
         """The accepted order; InDoubt when it was sent and nobody could say what became of it."""
-        message.deadline.FromNanoseconds(time.time_ns() + int(self._timeout_s * 1e9))
-        item = _Item(message, asyncio.get_running_loop().time() + self._timeout_s)
+        message.deadline.FromNanoseconds(time.time_ns() + int(self.timeout_s * 1e9))
+        item = _Item(message, asyncio.get_running_loop().time() + self.timeout_s)
         try:
-            return await self._batcher.submit(item, deadline_s=self._timeout_s)
+            return await self._batcher.submit(item, deadline_s=self.timeout_s)
         except _Refusal as refusal:
             raise refusal.error from None
         except HubError as error:
@@ -136,6 +136,12 @@ def _outcome(result: order_pb2.SubmissionResult) -> order_pb2.Accepted | Excepti
     if result.HasField("accepted"):
         return result.accepted
     refused = result.refused
-    error = error_from(refused.status, message=refused.message, code=refused.code, field=refused.field)
+    error = error_from(
+        refused.status,
+        message=refused.message,
+        code=refused.code,
+        field=refused.field,
+        retry_after_s=refused.retry_after_s or 1.0,
+    )
     unknown = type(error) is HubError or isinstance(error, Timeout) or error.code in _UNKNOWN
     return error if unknown else _Refusal(error)

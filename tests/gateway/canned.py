@@ -47,7 +47,12 @@ SERVICES: dict[str, list[tuple[str, type, Callable[..., None]]]] = {
             "hub.order.v1.OrderService",
             order_pb2_grpc.OrderServiceServicer,
             order_pb2_grpc.add_OrderServiceServicer_to_server,
-        )
+        ),
+        (
+            "hub.order.v1.OrderAdminService",
+            order_pb2_grpc.OrderAdminServiceServicer,
+            order_pb2_grpc.add_OrderAdminServiceServicer_to_server,
+        ),
     ],
     "position": [
         (

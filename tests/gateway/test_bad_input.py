@@ -280,7 +280,7 @@ async def test_an_unknown_query_parameter(lonely: Gateway, route: Route) -> None
         ({"quantity": "9" * 5000}, "invalid_decimal", "quantity"),
         ({"quantity": True}, "wrong_type", "quantity"),
         ({"quantity": ["1"]}, "wrong_type", "quantity"),
-        ({"quantity": None}, "wrong_type", "quantity"),
+        ({"quantity": None}, "quantity_required", "quantity"),
         ({"limit_price": "10"}, "price_not_allowed", "limit_price"),
         ({"limit_price": 10}, "price_not_allowed", "limit_price"),
         ({"type": "LIMIT"}, "price_required", "limit_price"),

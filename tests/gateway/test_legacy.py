@@ -16,6 +16,7 @@ from hub.portfolio.v1 import portfolio_pb2
 from hub.position.v1 import position_pb2
 from hub_runtime import uuid7
 from tests.gateway.canned import Peers, canned
+from tests.gateway.examples import an_order
 from tests.gateway.test_bad_input import problem
 from tests.gateway.world import Gateway, running_gateway
 from tests.support.servers import Login
@@ -94,6 +95,15 @@ async def submit(gateway: Gateway, *, key: str | None = None, **change: Any) -> 
     return await gateway.http.post("/orders", json={**body, **change}, headers=headers)
 
 
+def accepted(request: order_pb2.SubmitOrdersRequest) -> order_pb2.SubmitOrdersResponse:
+    item = request.items[0]
+    order = order_pb2.Order()
+    order.CopyFrom(ORDER)
+    order.order_id, order.status = item.order_id, order_pb2.ORDER_STATUS_PENDING
+    result = order_pb2.SubmissionResult(order_id=item.order_id, accepted=order_pb2.Accepted(order=order))
+    return order_pb2.SubmitOrdersResponse(results=[result])
+
+
 async def test_login_answers_a_token_alone(gateway: Gateway) -> None:
     answer = await gateway.http.post("/login", json={"email": "a@example.com", "password": "a password"})
     assert (answer.status_code, answer.json()) == (200, {"token": "t.o.k"})
@@ -124,14 +134,6 @@ async def test_the_summary_has_cash_and_holdings(gateway: Gateway) -> None:
 async def test_an_order_is_accepted_with_202_and_rests_until_it_is_cancelled(
     gateway: Gateway, peers: Peers
 ) -> None:
-    def accepted(request: order_pb2.SubmitOrdersRequest) -> order_pb2.SubmitOrdersResponse:
-        item = request.items[0]
-        order = order_pb2.Order()
-        order.CopyFrom(ORDER)
-        order.order_id, order.status = item.order_id, order_pb2.ORDER_STATUS_PENDING
-        result = order_pb2.SubmissionResult(order_id=item.order_id, accepted=order_pb2.Accepted(order=order))
-        return order_pb2.SubmitOrdersResponse(results=[result])
-
     peers.answers["SubmitOrders"] = accepted
     told = await submit(gateway)
     assert told.status_code == 202
@@ -139,6 +141,40 @@ async def test_an_order_is_accepted_with_202_and_rests_until_it_is_cancelled(
     [item] = peers.asked["SubmitOrders"][0].items
     assert (item.symbol, item.quantity, item.limit_price) == ("AAPL", "10", "99.5")
     assert item.time_in_force == order_pb2.TIME_IN_FORCE_GTC
+
+
+@pytest.mark.parametrize(
+    ("order_type", "number", "limit_price"),
+    [
+        ("STOP_LOSS", order_pb2.ORDER_TYPE_STOP_LOSS, ""),
+        ("STOP_LIMIT", order_pb2.ORDER_TYPE_STOP_LIMIT, "99.5"),
+    ],
+)
+async def test_the_one_price_of_a_stop_order_is_its_stop_and_where_it_has_one_its_limit(
+    gateway: Gateway, peers: Peers, order_type: str, number: int, limit_price: str
+) -> None:
+    peers.answers["SubmitOrders"] = accepted
+    assert (await submit(gateway, order_type=order_type)).status_code == 202
+    [item] = peers.asked["SubmitOrders"][0].items
+    assert (item.type, item.stop_price, item.limit_price) == (number, "99.5", limit_price)
+
+
+async def test_an_order_with_a_stop_shows_it_as_its_price(gateway: Gateway, peers: Peers) -> None:
+    order = an_order(ORDER_ID, type=order_pb2.ORDER_TYPE_STOP_LOSS, stop_price="90")
+    order.limit_price = ""
+    peers.answers["GetOrder"] = order_pb2.GetOrderResponse(order=order)
+    told = await get(gateway, f"/orders/{ORDER_ID}")
+    assert (told["order_type"], told["price"], told["estimated_value"]) == ("STOP_LOSS", 90, 900)
+
+
+async def test_an_order_whose_end_was_asked_for_says_so(gateway: Gateway, peers: Peers) -> None:
+    order = an_order(ORDER_ID, cancel_requested=True)
+    peers.answers["CancelOrder"] = order_pb2.CancelOrderResponse(order=order)
+    peers.answers["GetOrder"] = order_pb2.GetOrderResponse(order=order)
+    answer = await gateway.http.put(f"/orders/{ORDER_ID}/cancel")
+    assert (answer.status_code, answer.json()["status"]) == (200, "PROCESSING")
+    assert "asked" in answer.json()["message"]
+    assert not (await get(gateway, f"/orders/{ORDER_ID}/status"))["can_cancel"]
 
 
 async def test_a_repeated_order_says_so_and_where_it_is(gateway: Gateway, peers: Peers) -> None:
@@ -182,7 +218,9 @@ async def test_a_symbol_of_odd_letters_never_becomes_another_one(
 
 
 async def test_bad_orders_are_4xx(gateway: Gateway, peers: Peers) -> None:
-    problem(await submit(gateway, order_type="STOP_LOSS"), 422, "type_not_supported", "order_type")
+    problem(await submit(gateway, order_type="STOP_LOSS", price=None), 400, "stop_required", "price")
+    problem(await submit(gateway, order_type="STOP_LIMIT", price=None), 400, "price_required", "price")
+    problem(await submit(gateway, order_type="TRAILING_STOP"), 400, "invalid_value", "order_type")
     problem(await submit(gateway, order_type="FUNNY"), 400, "invalid_value", "order_type")
     problem(await submit(gateway, quantity=-1), 400, "not_positive", "quantity")
     problem(await submit(gateway, order_type="MARKET"), 400, "price_not_allowed", "price")

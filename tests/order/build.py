@@ -27,7 +27,7 @@ LIMITS = Limits(
     price_sanity=Decimal(10),
     price_protection=Decimal("0.05"),
     most_quantity=Decimal(1_000_000),
-    most_value=Decimal(100_000_000),
+    most_value=Decimal(1_000_000),
 )
 
 
@@ -99,17 +99,19 @@ def instrument(**fields: Any) -> Instrument:
 
 
 def draft(**fields: Any) -> Draft:
-    """A market purchase of 10 AAPL, or with `limit_price` a limit one."""
-    limit_price = fields.pop("limit_price", None)
+    """A market purchase of 10 AAPL, or with `limit_price` a limit one. Prices may be texts."""
+    kind = OrderType.MARKET if fields.get("limit_price") is None else OrderType.LIMIT
     values: dict[str, Any] = {
         "symbol": "AAPL",
         "side": Side.BUY,
-        "type": OrderType.MARKET if limit_price is None else OrderType.LIMIT,
+        "type": kind,
         "time_in_force": TimeInForce.DAY,
-        "quantity": Decimal(10),
-        "limit_price": None if limit_price is None else Decimal(limit_price),
+        "quantity": None if "notional" in fields else Decimal(10),
     }
-    return Draft(**{**values, **fields})
+    numbers = {
+        name: Decimal(value) for name, value in fields.items() if type(value) is str and name != "symbol"
+    }
+    return Draft(**{**values, **fields, **numbers})
 
 
 def facts(of: Draft | None = None, **fields: Any) -> Facts:

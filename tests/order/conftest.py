@@ -23,7 +23,9 @@ async def order_database(postgres_server: Postgres) -> AsyncIterator[Database]:
 async def house(order_database: Database, tls: Tls) -> AsyncIterator[House]:
     """The service over an empty database."""
     async with order_house(order_database, tls) as made:
-        await made.tamper("TRUNCATE orders, executions, order_events, idempotency_keys, outbox")
+        await made.tamper(
+            "TRUNCATE orders, executions, order_events, idempotency_keys, outbox, refusals, audit_anchors"
+        )
         yield made
 
 

@@ -19,22 +19,24 @@ from hub.event.v1 import event_pb2
 from hub.order.v1 import order_pb2, order_pb2_grpc
 from hub.position.v1 import position_pb2_grpc
 from hub_batching import Batcher
-from hub_order.clients import HoldRequest, Market, Position
+from hub_order.clients import HoldAnswer, HoldRequest, Market, Position
 from hub_order.domain import Order, Side, hold_id_of
 from hub_order.risk import Policy
 from hub_order.rpc import MOST_ITEMS, OrderService
-from hub_order.store import Acceptance, Orders, OwnOrders, Replacing, Sweeping
+from hub_order.rpc_admin import OrderAdminService
+from hub_order.store import LIMITS_CHANNEL, Acceptance, LimitsStore, Orders, OwnOrders, Replacing, Sweeping
 from hub_order.usecases.accept import accept
 from hub_order.usecases.answers import Claim, Found, earlier
 from hub_order.usecases.desk import Desk
 from hub_order.usecases.execute import Floor, execute
+from hub_order.usecases.limits import LimitsCopy
 from hub_order.usecases.plan import Task
 from hub_order.usecases.replace import Exchange
 from hub_order.usecases.standing import AccountDesk
 from hub_order.usecases.sweep import sweep_holds
 from hub_order.usecases.venue_reports import VenueDesk
 from hub_order.venue import SimulatedVenue, Venue
-from hub_postgres import Pool, connect_pool
+from hub_postgres import Pool, Wakeup, connect_pool
 from hub_rpc import Server, calling_as, connect
 from hub_runtime import Address, utc_now, uuid7
 from tests.order import build
@@ -45,7 +47,10 @@ from tests.support.tokens import Signer
 from tests.support.tokens import TokenUser as User
 
 ANYWHERE = Address("127.0.0.1", 0)
-GATEWAY = {"hub.order.v1.OrderService": {"*": frozenset({"gateway"})}}
+GATEWAY = {
+    "hub.order.v1.OrderService": {"*": frozenset({"gateway"})},
+    "hub.order.v1.OrderAdminService": {"*": frozenset({"gateway"})},
+}
 ORDER = {"hub.position.v1.PositionService": {"*": frozenset({"order"})}}
 
 
@@ -61,6 +66,9 @@ class House:
     position: Position
     channel: aio.Channel
     target: str
+    limits: LimitsCopy
+    holds: Batcher[HoldRequest, HoldAnswer]
+    """Read on when a test says so."""
     orders: Orders = field(init=False)
     acceptance: Acceptance = field(init=False)
     sweeping: Sweeping = field(init=False)
@@ -75,6 +83,7 @@ class House:
         self.sweeping = Sweeping(self.pool)
         self.floor = self.floor_with()
         self.stub = order_pb2_grpc.OrderServiceStub(self.channel)
+        self.admin = order_pb2_grpc.OrderAdminServiceStub(self.channel)
 
     def floor_with(self, **fields: Any) -> Floor:
         values: dict[str, Any] = {"market": self.market, "venue": SimulatedVenue(), "pauses_s": ()}
@@ -170,35 +179,39 @@ async def order_house(database: Database, tls: Tls) -> AsyncIterator[House]:
         server = await enter(_server(tls, "position", ORDER, register))
         to_position = await enter(connect(f"127.0.0.1:{server.port}", tls.files("order"), "position"))
         position = Position(to_position)
-        desk = await _desk(stack, pool, position, tape)
+        login = database.runtime
+        limits = LimitsCopy(LimitsStore(pool), Wakeup(login.url, login.password, LIMITS_CHANNEL))
+        desk = await _desk(stack, pool, position, tape, limits)
         exchange = Exchange(orders=Orders(pool), replacing=Replacing(pool), position=position)
         service = OrderService(trust=keys.trust(), desk=desk, exchange=exchange)
         register = partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service)
-        server = await enter(_server(tls, "order", GATEWAY, register))
+        admin = OrderAdminService(trust=keys.trust(), limits=limits.store)
+        register_admin = partial(order_pb2_grpc.add_OrderAdminServiceServicer_to_server, admin)
+        server = await enter(_server(tls, "order", GATEWAY, register, register_admin))
         target = f"127.0.0.1:{server.port}"
         channel = await enter(connect(target, tls.files("gateway"), "order"))
-        yield House(database, pool, books, tape, keys, position, channel, target)
+        yield House(database, pool, books, tape, keys, position, channel, target, limits, desk.holds)
 
 
-def _server(tls: Tls, name: str, table: Any, register: Any) -> Server:
-    return Server(ANYWHERE, tls.files(name), table, [register], drain_s=0, grace_s=0.5)
+def _server(tls: Tls, name: str, table: Any, *register: Any) -> Server:
+    return Server(ANYWHERE, tls.files(name), table, [*register], drain_s=0, grace_s=0.5)
 
 
-async def _desk(stack: AsyncExitStack, pool: Pool, position: Position, tape: Tape) -> Desk:
+async def _desk(
+    stack: AsyncExitStack, pool: Pool, position: Position, tape: Tape, limits: LimitsCopy
+) -> Desk:
     acceptance = Acceptance(pool)
 
     async def find(claims: Sequence[Claim]) -> list[Found]:
         return await earlier(claims, acceptance=acceptance, now=utc_now())
 
     take = partial(accept, acceptance=acceptance, clock=utc_now)
+    questions = Batcher(OwnOrders(pool).of, limit=MOST_ITEMS, name="own orders")
     enter = stack.enter_async_context
     return Desk(
         market=Market(tape.cache, max_age_s=10),
         policy=Policy(build.LIMITS),
-        accounts=AccountDesk(
-            own_limits=lambda _: None,
-            own_orders=await enter(Batcher(OwnOrders(pool).of, limit=MOST_ITEMS, name="own orders")),
-        ),
+        accounts=AccountDesk(own_limits=limits.of, own_orders=await enter(questions)),
         answers=await enter(Batcher(find, limit=MOST_ITEMS, name="answers")),
         holds=await enter(Batcher(position.place_holds, limit=MOST_ITEMS, name="holds")),
         accepts=await enter(Batcher(take, limit=MOST_ITEMS, name="accepts")),

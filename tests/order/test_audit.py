@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hub_order import audit
 from hub_order.domain import accepted, fill, rest
@@ -31,17 +27,6 @@ def faults(chain: Chain, *, of: Chain) -> list[str]:
 
 def test_an_untouched_chain_has_no_faults(chain: Chain) -> None:
     assert faults(chain, of=chain) == []
-
-
-@given(st.text(), st.text(), st.dictionaries(st.text(), st.text()))
-def test_the_hash_is_that_of_the_json_that_python_writes(
-    actor: str, reason: str, detail: dict[str, str]
-) -> None:
-    record = replace(accepted(build.order(), quote=None).record, actor=actor, reason=reason, detail=detail)
-    content = [str(record.order_id), record.version, str(record.account_id), record.kind, record.status]
-    content += [reason, actor, record.occurred_at.isoformat(), detail, None, ""]
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    assert record.hash == hashlib.sha256(text.encode()).digest()
 
 
 @pytest.mark.parametrize(

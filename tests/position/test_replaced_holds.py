@@ -1,4 +1,4 @@
-"""A hold that comes in the place of another: what it sets aside, and how it takes over whatever comes first."""
+"""A hold in the place of another: what it sets aside, and how it takes over, whatever comes first."""
 
 from __future__ import annotations
 

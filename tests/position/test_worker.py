@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -174,6 +175,58 @@ async def test_the_end_of_an_order_may_arrive_before_its_executions(desk: Desk) 
         await until_booked(desk, owner, 2)
     assert await desk.held(owner) == 0
     assert (await desk.world.position(owner)).holding.total_cost == 580
+    await desk.world.assert_balanced(owner)
+
+
+async def test_an_order_that_was_replaced_hands_its_hold_over(desk: Desk) -> None:
+    owner = await desk.world.owner()
+    old, new = hold_of(owner, Side.BUY, "10", "100"), hold_of(owner, Side.BUY, "6", "120")
+    await desk.world.hold(old, replace(new, replaced_hold_id=old.hold_id))
+    payload = event_pb2.OrderReplaced(
+        order=order_of(old, "4"),
+        hold_id=str(old.hold_id),
+        execution_count=1,
+        new_order=order_of(new, "0"),
+        new_hold_id=str(new.hold_id),
+        new_unit_price="120",
+        user_id=str(owner.user_id),
+    )
+    about = str(old.order_id), str(old.account_id)
+    async with desk.working(desk.handle):
+        await desk.publish(
+            envelope("order.replaced", *about, payload, traceparent=UNSAMPLED),
+            executed(new, "110"),
+            executed(old, "100", quantity="4", minute=1),
+        )
+        await until_booked(desk, owner, 2)
+    assert await desk.held(owner) == 0
+    assert (await desk.world.balance(owner)).account.cash == DEPOSIT - 1060
+    await desk.world.assert_balanced(owner)
+
+
+async def test_a_hold_that_nobody_placed_is_made_from_the_replacement(desk: Desk) -> None:
+    owner = await desk.world.owner()
+    old, new = hold_of(owner, Side.BUY, "10", "100"), hold_of(owner, Side.BUY, "500", "1")
+    await desk.world.hold(old)
+    payload = event_pb2.OrderReplaced(
+        order=order_of(old, "0"),
+        hold_id=str(old.hold_id),
+        new_order=order_of(new, "0"),
+        new_hold_id=str(new.hold_id),
+        user_id=str(owner.user_id),
+    )
+    payload.new_order.notional, payload.new_order.quantity = "500", "4.9"
+    about = str(old.order_id), str(old.account_id)
+    event = envelope("order.replaced", *about, payload, traceparent=UNSAMPLED)
+    last = executed(new, "100", quantity="4.99")
+    last.order_executed.order.status = order_pb2.ORDER_STATUS_EXECUTED
+    last.order_executed.order.notional = "500"
+    for _ in range(2):
+        await desk.handle([event])
+        assert await desk.held(owner) == 500
+    for _ in range(2):
+        await desk.handle([last])
+        assert await desk.held(owner) == 0, "the order is executed: what is left of its cash is free"
     await desk.world.assert_balanced(owner)
 
 

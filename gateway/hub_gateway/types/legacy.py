@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from hub_gateway.types.common import Answer, Id, Symbol, Time, described
+from hub_gateway.types.orders import OrderType
 
 Number = Annotated[msgspec.Raw, described("An exact decimal, as a JSON number.", 1234.5, type="number")]
 OptionalNumber = Annotated[
@@ -82,7 +83,7 @@ class LegacyOrder(Answer, frozen=True, kw_only=True):
     order_id: Id
     user_id: Id
     symbol: Symbol
-    order_type: Literal["MARKET", "LIMIT"]
+    order_type: OrderType
     order_side: Literal["BUY", "SELL"]
     quantity: Number
     price: Number | UnsetType = UNSET
@@ -106,7 +107,7 @@ class LegacyStatus(Answer, frozen=True):
 
 
 class LegacyCancelled(Answer, frozen=True):
-    """The order is cancelled."""
+    """The order is cancelled, or its end is asked of the venue that has it."""
 
     order_id: Id
     status: str

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from hub_gateway.types.common import Answer, Decimal, Id, PageToken, Symbol, Time, described
 
 Side = Literal["BUY", "SELL"]
-OrderType = Literal["MARKET", "LIMIT"]
-TimeInForce = Literal["DAY", "GTC"]
+OrderType = Literal["MARKET", "LIMIT", "STOP_LOSS", "STOP_LIMIT", "TRAILING_STOP"]
+TimeInForce = Literal["DAY", "GTC", "IOC", "FOK"]
 Status = Literal[
     "PENDING",
     "PROCESSING",
@@ -19,6 +19,15 @@ Status = Literal[
     "REPLACED",
     "FAILED",
 ]
+REASONS: Final = """Why it ended, where its status does not say that alone:
+- `PRICE_PROTECTION`: the market went beyond what the purchase may cost
+- `STALE`: there was no price for too long
+- `ABANDONED`: it never became durable
+- `INSUFFICIENT_FUNDS`: it waited for the open, and opened beyond the cash there is
+- `NOT_FILLED_AT_ONCE`: what an IOC or FOK order did not get at once
+- `REJECTED_BY_VENUE`: the venue did not take it
+- `SESSION_ENDED`: a DAY order, at the end of its session
+- `CORPORATE_ACTION`: the instrument is not what it was"""
 
 
 class Order(Answer, frozen=True):
@@ -31,16 +40,34 @@ class Order(Answer, frozen=True):
     side: Side
     type: OrderType
     time_in_force: TimeInForce
-    quantity: Decimal
+    quantity: Annotated[Decimal, described("With notional: an estimate, until it is filled.", "10")]
+    notional: Annotated[Decimal | None, described("The cash to spend or to get, instead of a quantity.")]
     limit_price: Decimal | None
-    protection_price: Annotated[Decimal | None, described("A purchase at the market never costs more.")]
+    stop_price: Annotated[
+        Decimal | None, described("Where the market sets it off; of a TRAILING_STOP, where it was set off.")
+    ]
+    trail_amount: Decimal | None
+    trail_percent: Decimal | None
+    protection_price: Annotated[
+        Decimal | None, described("A purchase at the market, or by a stop, never costs more.")
+    ]
+    extended_hours: Annotated[bool, described("Whether it works outside of the regular session too.")]
     status: Status
-    reason: Annotated[str | None, described("Why it failed.", "PRICE_PROTECTION")]
+    cancel_requested: Annotated[
+        bool, described("Its end was asked of the venue that has it, which has not answered yet.")
+    ]
+    reason: Annotated[str | None, described(REASONS, "PRICE_PROTECTION")]
     filled_quantity: Decimal
     average_price: Decimal | None
     version: Annotated[int, described("Grows with every change: keep the highest.")]
     accepted_at: Time | None
     updated_at: Time | None
+    expires_at: Annotated[
+        Time | None, described("When it ends by itself, by the market's clock; null where it does not.")
+    ]
+    triggered_at: Annotated[Time | None, described("When the market reached its stop.")]
+    replaces: Annotated[Id | None, described("The order that it came in the place of.")]
+    replaced_by: Annotated[Id | None, described("The order that came in its place.")]
 
 
 class OrderStatus(Answer, frozen=True):
@@ -48,11 +75,14 @@ class OrderStatus(Answer, frozen=True):
 
     order_id: Id
     status: Status
+    cancel_requested: bool
     reason: str | None
     filled_quantity: Decimal
     average_price: Decimal | None
     version: int
     updated_at: Time | None
+    triggered_at: Time | None
+    replaced_by: Id | None
 
 
 class QuoteUsed(Answer, frozen=True):
@@ -86,3 +116,39 @@ class Orders(Answer, frozen=True):
 
     orders: list[Order]
     next_page_token: PageToken | None
+
+
+class CancelledOrders(Answer, frozen=True):
+    """The orders that were open, as they are now: cancelled, or with cancel_requested."""
+
+    orders: list[Order]
+    more: Annotated[bool, described("There may be more that are open: ask again.")]
+
+
+class OrderEvent(Answer, frozen=True):
+    """One record of what happened to an order."""
+
+    version: Annotated[int, described("Counts up from 1.", 1)]
+    kind: Annotated[str, described("What happened.", "accepted", "working", "triggered", "executed")]
+    status: Annotated[Status, described("What it was afterwards.")]
+    reason: str | None
+    actor: Annotated[str, described("Who did it.", "worker", "venue:simulated")]
+    occurred_at: Time | None
+    detail: Annotated[dict[str, str], described("What belongs to it.", {"stop_price": "99.5"})]
+    quote: Annotated[
+        dict[str, str], described("The quote that was used; empty where none was.", {"bid": "99.5"})
+    ]
+    hash: Annotated[
+        str,
+        described(
+            "SHA-256 of this record and of the hash before it, in hexadecimal: what was changed later shows.",
+            pattern="^[0-9a-f]*$",
+        ),
+    ]
+
+
+class OrderEvents(Answer, frozen=True):
+    """The audit chain of an order, oldest first."""
+
+    order_id: Id
+    events: list[OrderEvent]

@@ -6,18 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
 
 import aio_pika
 from aio_pika.abc import AbstractChannel
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, DeliveryError, PublishError
+from prometheus_client import Counter
 from yarl import URL
 
 from hub.event.v1 import event_pb2
 from hub_errors import Unavailable
 from hub_events.envelope import pack
+from hub_events.labels import Label, label
 from hub_events.topology import TOPOLOGY, Topology, declare
-from hub_runtime import Backoff, get_logger
+from hub_runtime import Backoff, counter, get_logger
 
 CONNECT_TIMEOUT_S = 5.0
 PUBLISH_TIMEOUT_S = 5.0
@@ -25,7 +27,17 @@ CLOSE_TIMEOUT_S = 2.0
 HEARTBEAT_S = 15
 BROKER_FAULTS = (*CONNECTION_EXCEPTIONS, TimeoutError)
 
+_UNLABELLED = Label()
+
 log = get_logger("amqp")
+
+
+@cache
+def _published(exchange: str, outcome: str) -> Counter:
+    """confirmed; returned: no queue would get it; refused by the broker; unknown: no answer in time."""
+    return counter(
+        "hub_events_published_total", "Messages sent to the broker, by its answer", ("exchange", "outcome")
+    ).labels(exchange, outcome)
 
 
 @dataclass(frozen=True)
@@ -50,20 +62,34 @@ class Link:
         body: bytes,
         *,
         mandatory: bool = True,
-        headers: dict[str, Any] | None = None,
+        label: Label = _UNLABELLED,
     ) -> None:
         """Returns when the broker has confirmed; raises when nobody would get a mandatory message."""
         message = aio_pika.Message(
             body,
-            headers=headers,
+            headers=label.headers,
+            message_id=label.message_id,
+            timestamp=label.at,
             content_type="application/x-protobuf",
+            type=event_pb2.EventBatch.DESCRIPTOR.full_name,
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         )
         if exchange:
             target = await self.channel.get_exchange(exchange, ensure=False)
         else:
             target = self.channel.default_exchange
-        await target.publish(message, routing_key, mandatory=mandatory, timeout=PUBLISH_TIMEOUT_S)
+        outcome = "unknown"
+        try:
+            await target.publish(message, routing_key, mandatory=mandatory, timeout=PUBLISH_TIMEOUT_S)
+            outcome = "confirmed"
+        except PublishError:
+            outcome = "returned"
+            raise
+        except DeliveryError:
+            outcome = "refused"
+            raise
+        finally:
+            _published(exchange, outcome).inc()
 
 
 class _Connection(aio_pika.Connection):
@@ -179,7 +205,7 @@ class Publisher:
             raise Unavailable("The broker cannot be reached now.", code="broker_unavailable")
         body = pack(event.SerializeToString() for event in events)
         try:
-            await link.publish(exchange, routing_key, body)
+            await link.publish(exchange, routing_key, body, label=label(events))
         except (*BROKER_FAULTS, asyncio.CancelledError) as error:
             _heed_cancellation()
             raise Unavailable("The broker did not confirm.", code="broker_unavailable") from error

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from hub.event.v1 import event_pb2
 from hub_events.amqp import Amqp, Link
 from hub_events.envelope import unpack
-from hub_events.failures import UnknownEvent, Verdict, bury, put_aside, reason_of, verdict
+from hub_events.failures import UnknownEvent, Verdict, bury_unread, put_aside, reason_of, verdict
 from hub_events.topology import Family
 from hub_runtime import SIZE_BUCKETS, Backoff, counter, crash_point, gauge, get_logger, histogram
 
@@ -187,7 +187,6 @@ class _Worker:
             pass
 
     async def _bury(self, delivery: Delivery) -> None:
-        await bury(
-            self._link, self._family, delivery.queue, delivery.message.body, "cannot be read as events"
-        )
+        reason = "cannot be read as events"
+        await bury_unread(self._link, self._family, delivery.queue, delivery.message.body, reason)
         log.error("message_unreadable", queue=delivery.queue)

@@ -9,8 +9,9 @@ from hub.event.v1 import event_pb2
 from hub_errors import Exhausted, HubError, Invalid, Timeout, Unavailable
 from hub_events.amqp import Link
 from hub_events.envelope import pack
+from hub_events.labels import Label, label_of
 from hub_events.topology import Family
-from hub_runtime import counter, get_logger
+from hub_runtime import counter, get_logger, utc_now, uuid7
 
 REASON_LIMIT: Final = 500
 
@@ -63,7 +64,7 @@ async def put_aside(
         counter("hub_events_unknown_total", "Events of a newer release", ("queue",)).labels(queue).inc()
         log.error("event_unknown", type=event.type, event_id=event.event_id, reason=reason)
     elif decided is Verdict.NEVER or event.attempt >= len(family.retries):
-        await bury(link, family, queue, pack([event.SerializeToString()]), reason)
+        await bury(link, family, queue, event, reason)
         log.error("event_dead", type=event.type, event_id=event.event_id, reason=reason, exc_info=error)
     else:
         step = event.attempt
@@ -72,12 +73,26 @@ async def put_aside(
         log.warning("event_retried", type=event.type, event_id=event.event_id, reason=reason, exc_info=error)
 
 
-async def bury(link: Link, family: Family, queue: str, body: bytes, reason: str) -> None:
-    await link.publish("", family.dlq, body, headers={"reason": reason, "queue": queue})
-    counter("hub_events_dead_lettered_total", "Events put aside for good", ("queue",)).labels(queue).inc()
+async def bury(link: Link, family: Family, queue: str, event: event_pb2.Envelope, reason: str) -> None:
+    """One event, alone."""
+    label = label_of(event, at=utc_now(), reason=reason, queue=queue)
+    await _bury(link, family, pack([event.SerializeToString()]), label)
+
+
+async def bury_unread(link: Link, family: Family, queue: str, body: bytes, reason: str) -> None:
+    """A message as it is."""
+    label = Label(str(uuid7()), {"reason": reason, "queue": queue}, utc_now())
+    await _bury(link, family, body, label)
+
+
+async def _bury(link: Link, family: Family, body: bytes, label: Label) -> None:
+    await link.publish("", family.dlq, body, label=label)
+    counter("hub_events_dead_lettered_total", "Events put aside for good", ("queue",)).labels(
+        label.headers["queue"]
+    ).inc()
 
 
 async def _retry(link: Link, family: Family, queue: str, event: event_pb2.Envelope, step: int) -> None:
     exchange = family.retries[step]
-    await link.publish(exchange, queue, pack([event.SerializeToString()]))
+    await link.publish(exchange, queue, pack([event.SerializeToString()]), label=label_of(event))
     counter("hub_events_retried_total", "Events sent through a retry step", ("step",)).labels(exchange).inc()

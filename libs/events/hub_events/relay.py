@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final, NamedTuple
+from uuid import UUID
 
+from hub.event.v1 import event_pb2
 from hub_events.amqp import Amqp, Link
 from hub_events.envelope import pack
+from hub_events.labels import Label, label_of, label_of_many
 from hub_postgres import Connection, Pool, Wakeup
 from hub_runtime import SIZE_BUCKETS, counter, crash_point, gauge, get_logger, histogram, utc_now
 
@@ -23,7 +26,7 @@ _TRY_LOCK: Final = "SELECT pg_try_advisory_lock(hashtextextended('outbox relay',
 _UNLOCK: Final = "SELECT pg_advisory_unlock(hashtextextended('outbox relay', 0))"
 # No cursor: ids are drawn in another order than transactions commit, so what is there is what is left to do.
 _SELECT: Final = """
-SELECT id, exchange, routing_key, envelope, created_at FROM outbox ORDER BY id LIMIT $1
+SELECT id, exchange, routing_key, event_id, envelope, created_at FROM outbox ORDER BY id LIMIT $1
 """
 _DELETE: Final = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 
@@ -34,6 +37,7 @@ class Row(NamedTuple):
     id: int
     exchange: str
     routing_key: str
+    event_id: UUID
     envelope: bytes
     created_at: datetime
 
@@ -103,7 +107,8 @@ class Relay:
             rows = group[start : start + EVENTS_PER_MESSAGE]
             try:
                 body = pack(row.envelope for row in rows)
-                await link.publish(exchange, routing_key, body, mandatory=exchange not in self._fanouts)
+                mandatory = exchange not in self._fanouts
+                await link.publish(exchange, routing_key, body, mandatory=mandatory, label=_label(rows))
             except Exception as error:  # noqa: BLE001 - raised by the round, after the others are done
                 log.warning("relay_failed", exchange=exchange, routing_key=routing_key, error=repr(error))
                 return error
@@ -113,3 +118,9 @@ class Relay:
             ).inc(len(rows))
             histogram("hub_events_message_size", "Events per message", (), SIZE_BUCKETS).observe(len(rows))
         return None
+
+
+def _label(rows: Sequence[Row]) -> Label:
+    if len(rows) == 1:
+        return label_of(event_pb2.Envelope.FromString(rows[0].envelope))
+    return label_of_many(str(rows[0].event_id), len(rows))

@@ -24,10 +24,8 @@ from hub_order.store import (
     RESTING_CHANNEL,
     Acceptance,
     LimitsStore,
-    Opposition,
     Orders,
     OwnOrders,
-    Question,
     Replacing,
     Settlements,
     Sweeping,
@@ -67,6 +65,19 @@ class Stores:
     acceptance: Acceptance
     replacing: Replacing
     sweeping: Sweeping
+    limits: LimitsStore
+    own_orders: OwnOrders
+
+
+def _stores(pool: Pool) -> Stores:
+    return Stores(
+        orders=Orders(pool),
+        acceptance=Acceptance(pool),
+        replacing=Replacing(pool),
+        sweeping=Sweeping(pool),
+        limits=LimitsStore(pool),
+        own_orders=OwnOrders(pool),
+    )
 
 
 async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -> None:
@@ -74,7 +85,7 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
     probe = DatabaseProbe(pool, package="hub_order")
     process.spawn(probe.run(), "database probe")
     process.ready("database", probe.state)
-    stores = Stores(Orders(pool), Acceptance(pool), Replacing(pool), Sweeping(pool))
+    stores = _stores(pool)
     amqp = Amqp(settings.amqp_url, settings.amqp_password, name="order")
     information = {"database": probe.state}
     if jobs & {"work", "trigger", "relay"}:
@@ -118,20 +129,12 @@ async def _serve(
     process.spawn(trust.watch(await _channel(settings, process, settings.auth_target, "auth")), "trust")
     find = partial(_earlier, acceptance=stores.acceptance)
     take = partial(accept, acceptance=stores.acceptance, clock=utc_now)
-    limits = LimitsStore(stores.orders.pool)
-    wakeup = Wakeup(settings.database_url, settings.database_password, LIMITS_CHANNEL)
-    own_limits = LimitsCopy(limits, wakeup)
-    process.ready("account limits", own_limits.state)
-    process.spawn(wakeup.run(), "limits wakeup")
-    process.spawn(own_limits.watch(), "account limits")
-    asked = OwnOrders(stores.orders.pool).of
-    own_orders: Batcher[Question, Opposition] = await enter(
-        Batcher(asked, limit=MOST_ITEMS, name="own orders")
-    )
+    limits = _limits(settings, process, stores.limits)
+    own_orders = await enter(Batcher(stores.own_orders.of, limit=MOST_ITEMS, name="own orders"))
     desk = Desk(
         market=market,
         policy=settings.policy,
-        accounts=AccountDesk(own_limits=own_limits.of, own_orders=own_orders),
+        accounts=AccountDesk(own_limits=limits.of, own_orders=own_orders),
         answers=await enter(Batcher(find, limit=MOST_ITEMS, name="answers")),
         holds=await enter(Batcher(position.place_holds, limit=MOST_ITEMS, name="holds")),
         accepts=await enter(Batcher(take, limit=MOST_ITEMS, name="accepts")),
@@ -140,7 +143,7 @@ async def _serve(
     )
     exchange = Exchange(orders=stores.orders, replacing=stores.replacing, position=position)
     service = OrderService(trust=trust, desk=desk, exchange=exchange)
-    admin = OrderAdminService(trust=trust, limits=limits)
+    admin = OrderAdminService(trust=trust, limits=stores.limits)
     server = Server(
         settings.grpc_address,
         settings.tls,
@@ -150,10 +153,20 @@ async def _serve(
             partial(order_pb2_grpc.add_OrderAdminServiceServicer_to_server, admin),
         ],
         reflection=settings.environment == "local",
-        checks={"trust": trust.state, "market": market.state},
+        checks={"trust": trust.state, "market": market.state, "limits": limits.state},
         information=information,
     )
     await enter(server)
+
+
+def _limits(settings: OrderSettings, process: Process, store: LimitsStore) -> LimitsCopy:
+    """What single accounts may do, as it is now."""
+    wakeup = Wakeup(settings.database_url, settings.database_password, LIMITS_CHANNEL)
+    copy = LimitsCopy(store, wakeup)
+    process.spawn(wakeup.run(), "limits wakeup")
+    process.spawn(supervised("limits", copy.watch), "limits")
+    process.ready("limits", copy.state)
+    return copy
 
 
 def _floor(settings: OrderSettings, stores: Stores, position: Position, market: Market) -> Floor:

@@ -24,19 +24,26 @@ _FORCE: Final = {
 ORDERS: Final = ("order_accepted", "order_executed", "order_closed")
 
 
-def update(envelope: event_pb2.Envelope) -> quote_stream_pb2.AccountUpdate | None:
-    """None where an event is of no interest to a screen, or not known yet."""
+def updates(envelope: event_pb2.Envelope) -> list[quote_stream_pb2.AccountUpdate]:
+    """None where an event is of no interest to a screen, or not known yet; two where an order came in the
+    place of another."""
     payload = envelope.WhichOneof("payload")
     if payload in ORDERS:
-        message = getattr(envelope, payload).order
-        return _update(envelope, "order", message.order_id, message.version, order(message))
+        return [_order_update(envelope, getattr(envelope, payload).order)]
+    if payload == "order_replaced":
+        replaced = envelope.order_replaced
+        return [_order_update(envelope, order) for order in (replaced.order, replaced.new_order)]
     if payload == "position_changed":
         changed = envelope.position_changed
-        return _update(envelope, "position", changed.symbol, changed.version, position(changed))
+        return [_update(envelope, "position", changed.symbol, changed.version, position(changed))]
     if payload == "account_changed":
         account = envelope.account_changed
-        return _update(envelope, "account", envelope.account_id, account.version, balance(account))
-    return None
+        return [_update(envelope, "account", envelope.account_id, account.version, balance(account))]
+    return []
+
+
+def _order_update(envelope: event_pb2.Envelope, message: order_pb2.Order) -> quote_stream_pb2.AccountUpdate:
+    return _update(envelope, "order", message.order_id, message.version, order(message))
 
 
 def _update(
@@ -53,7 +60,7 @@ def _update(
 
 
 def order(message: order_pb2.Order) -> dict[str, Any]:
-    """The same fields as the gateway's answers have."""
+    """The same members as the gateway's answers have; a test holds the two against each other."""
     return {
         "order_id": message.order_id,
         "account_id": message.account_id,
@@ -63,15 +70,25 @@ def order(message: order_pb2.Order) -> dict[str, Any]:
         "type": _TYPE[message.type],
         "time_in_force": _FORCE[message.time_in_force],
         "quantity": message.quantity,
+        "notional": message.notional or None,
         "limit_price": message.limit_price or None,
+        "stop_price": message.stop_price or None,
+        "trail_amount": message.trail_amount or None,
+        "trail_percent": message.trail_percent or None,
         "protection_price": message.protection_price or None,
+        "extended_hours": message.extended_hours,
         "status": _STATUS[message.status],
+        "cancel_requested": message.cancel_requested,
         "reason": message.reason or None,
         "filled_quantity": message.filled_quantity,
         "average_price": message.average_price or None,
         "version": message.version,
         "accepted_at": _when(message.accepted_at),
         "updated_at": _when(message.updated_at),
+        "expires_at": _when(message.expires_at),
+        "triggered_at": _when(message.triggered_at),
+        "replaces": message.replaces or None,
+        "replaced_by": message.replaced_by or None,
     }
 
 
@@ -91,6 +108,8 @@ def balance(message: event_pb2.AccountChanged) -> dict[str, Any]:
         "cash": message.cash,
         "held": message.held,
         "buying_power": message.buying_power,
+        "status": message.status or None,
+        "trading_state": message.trading_state or None,
         "version": message.version,
     }
 

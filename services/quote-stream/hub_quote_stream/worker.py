@@ -26,8 +26,7 @@ def account_updates(frames: Frames) -> Callable[[Sequence[event_pb2.Envelope]], 
     async def handle(envelopes: Sequence[event_pb2.Envelope]) -> None:
         for envelope in envelopes:
             with use_traceparent(envelope.traceparent), span("quote_stream.update", kind=SpanKind.CONSUMER):
-                update = mapping.update(envelope)
-                if update is not None:
+                for update in mapping.updates(envelope):
                     frames.update(update)
 
     return handle

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from hub_money import PLACES, money, to_text
 from hub_order.audit import FIRST, Record
@@ -231,8 +232,15 @@ def affordable(cash: Decimal, price: Decimal) -> Decimal:
 
 def hold_id_of(order_id: UUID, attempt: int = 0) -> UUID:
     """Later attempts of one order (a replacement that met a fill) hold anew."""
-    return uuid5(NAMESPACE_HUB_HOLD, str(order_id) if not attempt else f"{order_id}/{attempt}")
+    return _uuid5(NAMESPACE_HUB_HOLD, str(order_id) if not attempt else f"{order_id}/{attempt}")
 
 
 def execution_id_of(order_id: UUID, venue_execution_id: str) -> UUID:
-    return uuid5(order_id, venue_execution_id)
+    return _uuid5(order_id, venue_execution_id)
+
+
+def _uuid5(namespace: UUID, name: str) -> UUID:
+    """`uuid.uuid5` in half of its time."""
+    digest = hashlib.sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()
+    number = int.from_bytes(digest[:16]) & ~(0xF << 76 | 0x3 << 62)
+    return UUID(int=number | 5 << 76 | 0x2 << 62)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,8 +12,8 @@ from hub_market_client import Quote as MarketQuote
 from hub_money import to_text
 from hub_order.domain import Execution, Order, Quote
 from hub_order.mapping.words import SIDE_NUMBERS, STATUSES, TIME_IN_FORCE_NUMBERS, TYPE_NUMBERS
+from hub_runtime import since_epoch
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PRICES = (
     *("limit_price", "protection_price", "average_price", "stop_price", "trail_amount", "trail_percent"),
     "notional",
@@ -83,8 +83,8 @@ def quote(market: MarketQuote) -> Quote:
 
 def timestamp(time: datetime) -> Timestamp:
     """Timestamp.FromDatetime in a third of its time."""
-    since = time - _EPOCH
-    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
+    seconds, nanoseconds = since_epoch(time)
+    return Timestamp(seconds=seconds, nanos=nanoseconds)
 
 
 def optional(value: Decimal | None) -> str:

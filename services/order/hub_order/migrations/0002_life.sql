@@ -93,11 +93,21 @@ CREATE TABLE stray_executions (
     UNIQUE (venue, order_id, venue_execution_id)
 );
 
+-- Records that were added on one day are found by the database's own clock, which no writer can be late for. Rows are
+-- added in its order, so that an index of a few pages is enough.
+ALTER TABLE order_events ADD COLUMN recorded_at timestamptz NOT NULL DEFAULT now();
+CREATE INDEX order_events_recorded ON order_events USING brin (recorded_at) WITH (autosummarize = on);
+
+CREATE OR REPLACE FUNCTION order_events_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END $$;
+
 -- What was not done and why: requests about orders that were refused. Append-only; each carries the hash of the one
--- before of the same order.
+-- before of the same order id.
 CREATE TABLE refusals (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     order_id uuid NOT NULL,
+    number bigint NOT NULL,
     account_id uuid NOT NULL,
     request text NOT NULL,
     code text NOT NULL,
@@ -105,25 +115,45 @@ CREATE TABLE refusals (
     sentence text NOT NULL,
     actor text NOT NULL,
     occurred_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT now(),
     detail jsonb NOT NULL,
     quote jsonb,
     prev_hash bytea NOT NULL,
-    hash bytea NOT NULL
+    hash bytea NOT NULL,
+    PRIMARY KEY (order_id, number)
 );
-CREATE INDEX refusals_of_order ON refusals (order_id, id);
-CREATE INDEX refusals_of_account ON refusals (account_id, id);
+CREATE INDEX refusals_of_account ON refusals (account_id, occurred_at);
+CREATE INDEX refusals_recorded ON refusals USING brin (recorded_at) WITH (autosummarize = on);
 CREATE TRIGGER refusals_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON refusals
     FOR EACH STATEMENT EXECUTE FUNCTION order_events_append_only();
 
--- A day's end: how many chains and records there were, and a hash over all their heads.
+-- A refusal comes with the hash of its content, and gets its place in the chain under a lock of its order id: what
+-- follows the lock is read anew, so that two processes never follow the same one.
+CREATE FUNCTION refusals_chained() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    last record;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('refusals ' || NEW.order_id, 0));
+    SELECT number, hash INTO last FROM refusals WHERE order_id = NEW.order_id ORDER BY number DESC LIMIT 1;
+    NEW.number := coalesce(last.number, 0) + 1;
+    NEW.prev_hash := coalesce(last.hash, '');
+    NEW.hash := sha256(NEW.prev_hash || NEW.hash);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refusals_chained BEFORE INSERT ON refusals FOR EACH ROW EXECUTE FUNCTION refusals_chained();
+
+-- What was recorded on each day: counts, digests over it, and the digest of the day before.
 CREATE TABLE audit_anchors (
     day date PRIMARY KEY,
     orders bigint NOT NULL,
     records bigint NOT NULL,
     refusals bigint NOT NULL,
     executions bigint NOT NULL,
-    digest bytea NOT NULL,
+    records_digest bytea NOT NULL,
+    refusals_digest bytea NOT NULL,
+    executions_digest bytea NOT NULL,
     prev_digest bytea NOT NULL,
+    digest bytea NOT NULL,
     made_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE TRIGGER audit_anchors_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_anchors

@@ -104,8 +104,8 @@ def new_order(wanted: Wanted, principal: Principal, facts: Facts, *, quantity: D
     unsure = not facts.session_open or facts.opening
     return Order(
         order_id=wanted.order_id,
-        account_id=UUID(principal.account_id),
-        user_id=UUID(principal.user_id),
+        account_id=mapping.id_of(principal.account_id),
+        user_id=mapping.id_of(principal.user_id),
         client_order_id=wanted.client_order_id,
         symbol=draft.symbol,
         side=draft.side,
@@ -155,8 +155,8 @@ def hold_request(
     return HoldRequest(
         hold_id=wanted.hold_id,
         order_id=wanted.order_id,
-        account_id=UUID(principal.account_id),
-        user_id=UUID(principal.user_id),
+        account_id=mapping.id_of(principal.account_id),
+        user_id=mapping.id_of(principal.user_id),
         side=facts.draft.side,
         symbol=facts.draft.symbol,
         quantity=aside.quantity or Decimal(0),

@@ -18,7 +18,7 @@ from hub_position.store import Books
 from hub_position.usecases.accounts import open_accounts
 from hub_position.usecases.writing import write
 from hub_postgres import Pool, transaction
-from hub_runtime import uuid7
+from hub_runtime import crash_point, uuid7
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,10 @@ async def book(facts: Facts, *, pool: Pool, deposit: Decimal, now: datetime) -> 
             if not missing:
                 batch = await _book(facts, books=books, accounts=accounts, now=now)
                 await write(batch, books=books, causes=facts.causes)
-                return batch.entries
+                crash_point("position.book.before_commit")
+        if not missing:
+            crash_point("position.book.after_commit")
+            return batch.entries
         await open_accounts({account: users[account] for account in missing}, pool=pool, deposit=deposit)
     raise Unavailable("The account could not be opened.", code="account_not_opened")
 

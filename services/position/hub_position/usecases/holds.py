@@ -18,7 +18,7 @@ from hub_position.store import Books
 from hub_position.usecases.accounts import open_accounts
 from hub_position.usecases.writing import write
 from hub_postgres import Pool, transaction
-from hub_runtime import Clock, uuid7
+from hub_runtime import Clock, crash_point, uuid7
 
 
 async def place_holds(
@@ -32,7 +32,11 @@ async def place_holds(
             accounts = await books.lock_accounts(users)
             missing = users.keys() - accounts.keys()
             if not missing:
-                return await _place(requests, books=books, accounts=accounts, now=now)
+                answers = await _place(requests, books=books, accounts=accounts, now=now)
+                crash_point("position.holds.before_commit")
+        if not missing:
+            crash_point("position.holds.after_commit")
+            return answers
         await open_accounts({account: users[account] for account in missing}, pool=pool, deposit=deposit)
     raise Unavailable("The account could not be opened.", code="account_not_opened")
 
@@ -89,6 +93,8 @@ async def reprice_holds(prices: Sequence[tuple[UUID, Decimal]], *, pool: Pool) -
         answers = [repricing.decide(hold_id, unit_price) for hold_id, unit_price in prices]
         if repricing.repriced:
             await books.reprice_holds(list(repricing.repriced.values()), repricing.rises)
+        crash_point("position.reprice.before_commit")
+    crash_point("position.reprice.after_commit")
     return answers
 
 

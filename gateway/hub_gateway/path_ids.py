@@ -1,0 +1,31 @@
+"""Ids in a path. What no id can be is an id of nothing."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from hub_errors import NotFound
+from hub_gateway.exchange import Request
+
+
+def order_id(request: Request) -> str:
+    found = _uuid(request.parameter("order_id"))
+    if found is None:
+        raise NotFound("There is no such order.", code="order_not_found")
+    return found
+
+
+def account_id(request: Request) -> str:
+    found = _uuid(request.parameter("account_id"))
+    if found is None:
+        raise NotFound("There is no such account.", code="account_not_found")
+    return found
+
+
+def _uuid(text: str) -> str | None:
+    """In small letters and with its hyphens; None where it is written in another way."""
+    text = text.lower()
+    try:
+        return text if str(UUID(text)) == text else None
+    except ValueError:
+        return None
