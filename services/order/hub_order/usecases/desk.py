@@ -20,7 +20,7 @@ from hub_order.store import Newcomer
 from hub_order.usecases.answers import Answer, Claim, Found
 from hub_order.usecases.standing import AccountDesk
 from hub_order.usecases.telling import ORDERS
-from hub_runtime import Clock, current_traceparent, get_logger
+from hub_runtime import Clock, counted, current_traceparent, get_logger
 
 DEADLINE_S = 5.0
 LONGEST_DEADLINE_S = 30.0
@@ -205,7 +205,7 @@ async def answer_of_the_first(claim: Claim, patience: Patience, desk: Desk) -> A
 
 
 def tell_accepted(order: Order) -> None:
-    ORDERS.labels("accepted", "").inc()
+    counted(ORDERS, "accepted", "").inc()
     log.info(
         "order_accepted",
         order_id=str(order.order_id),

@@ -28,7 +28,7 @@ from hub_order.store import Orders
 from hub_order.usecases.plan import NOTHING, Plan, Scene, Task, plan
 from hub_order.usecases.telling import tell_all
 from hub_order.venue import Sending, Venue
-from hub_runtime import Clock, crash_point, current_traceparent, span, use_traceparent, utc_now
+from hub_runtime import Clock, crash_point, current_traceparent, is_sampled, span, use_traceparent, utc_now
 
 # An order that wants to be filled at once and finds no price is tried again on the spot.
 PAUSES_S = (0.3, 0.6, 0.9)
@@ -213,8 +213,8 @@ def _one_each(tasks: Sequence[Task]) -> tuple[list[Task], list[Task]]:
 
 def _span_of(task: Task, spans: ExitStack) -> str:
     """The trace that goes on from here. A sampled order has its own span, whatever batch it travels in."""
-    if task.traceparent:
+    if is_sampled(task.traceparent):
         spans.enter_context(use_traceparent(task.traceparent))
         spans.enter_context(span("order.execute", attributes={"order.id": str(task.order_id)}))
         return current_traceparent()
-    return ""
+    return task.traceparent

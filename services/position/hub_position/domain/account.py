@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from hub_position.domain.copying import replace
 from hub_position.domain.trade import Side
 
 # Who acts where a rule of the books does, and why.

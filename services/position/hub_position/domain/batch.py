@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 from hub_position.domain import ledger
 from hub_position.domain.account import BOOKS, OVER_FILL, Account, StateChange, restricted
+from hub_position.domain.copying import replace
 from hub_position.domain.hold import Drawn, Hold, Terms, made_late
 from hub_position.domain.position import (
     Booked,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from hub_position.domain.copying import replace
 from hub_position.domain.trade import Side, Trade, share
 
 ZERO = Decimal(0)

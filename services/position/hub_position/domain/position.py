@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from hub_position.domain.copying import replace
 from hub_position.domain.trade import Key, Side, Trade, share
 
 ZERO = Decimal(0)
