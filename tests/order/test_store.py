@@ -14,6 +14,7 @@ import pytest
 from hub_order.domain import TRANSITIONS, Status, accepted
 from hub_order.mapping import order_message
 from hub_order.store import Newcomer, rows
+from hub_postgres import column_arrays
 from hub_runtime import utc_now
 from tests.order import build
 from tests.order.house import House
@@ -35,7 +36,7 @@ async def test_the_sql_guard_allows_exactly_the_transition_table(house: House) -
             fresh = replace(
                 fresh, filled_quantity=Decimal(filled), execution_count=count, replaced_by=successor
             )
-            await connection.execute(rows.INSERT_ORDERS, *rows.columns([rows.order_values(fresh)]))
+            await connection.execute(rows.INSERT_ORDERS, *column_arrays([rows.order_values(fresh)]))
             allowed = after is before or after in TRANSITIONS[before]
             if allowed:
                 await connection.execute(MOVE, order_id, after, filled, count)

@@ -1,18 +1,12 @@
 """PostgreSQL: pool with deadlines, transactions, migrations, advisory locks."""
 
-from uuid import UUID
-
-from asyncpg.pgproto import pgproto
-
+from hub_postgres.arrays import Uuid, array_parameters, array_text, column_arrays
 from hub_postgres.faults import database_faults
 from hub_postgres.locks import HeldLock, holding_lock
 from hub_postgres.migrations import Migration, migrate, read_migrations
 from hub_postgres.pool import Connection, Pool, acquire, connect_pool, pooled, transaction
 from hub_postgres.probe import DatabaseProbe
 from hub_postgres.wakeup import Wakeup, listen
-
-Uuid: type[UUID] = pgproto.UUID
-"""A `uuid.UUID` that is read, written and compared in a fraction of the time; rows have these."""
 
 __all__ = [
     "Connection",
@@ -23,6 +17,9 @@ __all__ = [
     "Uuid",
     "Wakeup",
     "acquire",
+    "array_parameters",
+    "array_text",
+    "column_arrays",
     "connect_pool",
     "database_faults",
     "holding_lock",

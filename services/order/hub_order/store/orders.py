@@ -14,7 +14,7 @@ from hub_order.mapping import Filter
 from hub_order.store import rows
 from hub_order.store.filters import count_query, page_query
 from hub_order.store.outbox import outbox_rows
-from hub_postgres import Connection, Pool, acquire, transaction
+from hub_postgres import Connection, Pool, acquire, array_parameters, column_arrays, transaction
 from hub_runtime import crash_point
 
 RESTING_CHANNEL = "orders_resting"
@@ -39,11 +39,11 @@ BY_ID = f"SELECT {rows.ORDER} FROM orders WHERE id = ANY ($1::uuid[])"  # noqa: 
 
 KNOWN_EXECUTIONS = "SELECT id FROM executions WHERE id = ANY ($1::uuid[])"
 
-INSERT_STRAYS = """
+INSERT_STRAYS = f"""
     INSERT INTO stray_executions (venue, order_id, venue_execution_id, quantity, price, venue_time)
-    SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::numeric[], $5::numeric[], $6::timestamptz[])
+    SELECT * FROM unnest({array_parameters("text uuid text numeric numeric timestamptz")})
     ON CONFLICT DO NOTHING RETURNING order_id
-"""
+"""  # noqa: S608
 
 AT_VENUE = f"""
     SELECT {rows.ORDER} FROM orders
@@ -74,14 +74,16 @@ LOCK = f"""
     WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
 """  # noqa: S608
 
-INSERT_EXECUTIONS = """
+_EXECUTION = (
+    "uuid uuid uuid text text numeric numeric bigint bigint numeric numeric "
+    "timestamptz timestamptz timestamptz"
+)
+INSERT_EXECUTIONS = f"""
     INSERT INTO executions (id, order_id, account_id, venue, venue_execution_id, quantity, price, quote_epoch,
                             quote_seq, quote_bid, quote_ask, executed_at, venue_time, market_time)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::numeric[],
-                         $7::numeric[], $8::bigint[], $9::bigint[], $10::numeric[], $11::numeric[],
-                         $12::timestamptz[], $13::timestamptz[], $14::timestamptz[])
+    SELECT * FROM unnest({array_parameters(_EXECUTION)})
     ON CONFLICT DO NOTHING RETURNING id
-"""
+"""  # noqa: S608
 
 ALL_RESTING = f"""
     SELECT {rows.ORDER} FROM orders
@@ -218,7 +220,7 @@ class Orders:
                     )
                     for fill in strays
                 ]
-                await connection.execute(INSERT_STRAYS, *rows.columns(values))
+                await connection.execute(INSERT_STRAYS, *column_arrays(values))
             crash_point("order.record.before_commit")
         crash_point("order.record.after_commit")
         return changes, strays
@@ -248,11 +250,11 @@ async def write(
     if not kept:
         return []
     updates = [rows.update_values(order, changes[-1].order) for order, changes in kept]
-    if await connection.execute(rows.UPDATE_ORDERS, *rows.columns(updates)) != f"UPDATE {len(updates)}":
+    if await connection.execute(rows.UPDATE_ORDERS, *column_arrays(updates)) != f"UPDATE {len(updates)}":
         raise RuntimeError("a locked order changed its version")
     changes = [change for _, some in kept for change in some]
     records = [rows.record_values(change) for change in changes]
-    await connection.execute(rows.INSERT_RECORDS, *rows.columns(records))
+    await connection.execute(rows.INSERT_RECORDS, *column_arrays(records))
     await enqueue(connection, [row for change in changes for row in outbox_rows(change, traces)])
     if any(change.order.rested for change in changes):
         await connection.execute(f"NOTIFY {RESTING_CHANNEL}")
@@ -263,7 +265,7 @@ async def _insert_executions(connection: Connection, changes: Sequence[Change]) 
     values = [rows.execution_values(change.execution) for change in changes if change.execution is not None]
     if not values:
         return set()
-    return {row["id"] for row in await connection.fetch(INSERT_EXECUTIONS, *rows.columns(values))}
+    return {row["id"] for row in await connection.fetch(INSERT_EXECUTIONS, *column_arrays(values))}
 
 
 def _all_new(changes: Sequence[Change], new: set[UUID]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -25,6 +25,7 @@ from hub_order.domain import (
     TimeInForce,
     order_of,
 )
+from hub_postgres import array_parameters
 
 _COLUMNS = {
     "id": "uuid",
@@ -78,7 +79,7 @@ _CHANGING = (
 
 
 def _unnest(columns: Iterable[str], kinds: Mapping[str, str], first: int = 1) -> str:
-    return ", ".join(f"${number}::{kinds[name]}[]" for number, name in enumerate(columns, first))
+    return array_parameters((kinds[name] for name in columns), first)
 
 
 ORDER = ", ".join(_COLUMNS)
@@ -95,22 +96,18 @@ INSERT_ORDERS = f"""
 
 UPDATE_ORDERS = f"""
     UPDATE orders SET {", ".join(f"{name} = new.{name}" for name in _CHANGING)}
-    FROM unnest($1::uuid[], $2::bigint[], {_unnest(_CHANGING, _COLUMNS, 3)})
+    FROM unnest($1::text::uuid[], $2::text::bigint[], {_unnest(_CHANGING, _COLUMNS, 3)})
          AS new (id, read_version, {", ".join(_CHANGING)})
     WHERE orders.id = new.id AND orders.version = new.read_version
 """  # noqa: S608
 
-INSERT_RECORDS = """
+_RECORD = "uuid bigint uuid text text text text timestamptz jsonb jsonb bytea bytea"
+
+INSERT_RECORDS = f"""
     INSERT INTO order_events (order_id, version, account_id, kind, status, reason, actor, occurred_at, detail,
                               quote, prev_hash, hash)
-    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
-                         $8::timestamptz[], $9::jsonb[], $10::jsonb[], $11::bytea[], $12::bytea[])
-"""
-
-
-def columns(table: Iterable[Sequence[Any]]) -> list[list[Any]]:
-    """What unnest takes: a list for each column."""
-    return [list(column) for column in zip(*table, strict=True)]
+    SELECT * FROM unnest({array_parameters(_RECORD)})
+"""  # noqa: S608
 
 
 def order_values(order: Order) -> tuple[Any, ...]:
