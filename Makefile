@@ -15,7 +15,7 @@ MEMBERS := $(wildcard proto/pyproject.toml libs/*/pyproject.toml services/*/pypr
 DISTRIBUTIONS := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(MEMBERS))
 MIGRATIONS := $(wildcard services/*/hub_*/migrations/*.sql)
 
-.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders lint manifests fmt types sql proto lock
+.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders lint manifests fmt types sql proto lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-15s %s\n", $$1, $$2 }'
@@ -67,6 +67,9 @@ db-reset: servers-installed ## delete the local stack's databases and make them 
 
 db-shell: servers-installed ## psql in the database of one service: SERVICE=order
 	@exec $(LOCAL) db-shell $(PORTS) '$(SERVICE)'
+
+verify-audit: servers-installed ## hold the history of orders against itself (ARGS='--since 2026-11-01' or '--order ID')
+	@exec $(LOCAL) verify-audit $(PORTS) $(ARGS)
 
 demo: setup ## run the demonstration against the running stack, or GATEWAY=http://127.0.0.1:8080
 	@exec $(LOCAL) demo $(if $(filter-out file,$(origin GATEWAY)),--gateway '$(GATEWAY)')

@@ -155,6 +155,16 @@ async def test_the_shell_is_the_services_own_role_in_its_database(
     assert "hub_ledger in hub_ledger" in capfd.readouterr().out
 
 
+async def test_the_history_is_verified_by_the_service_with_its_own_environment(
+    running: Stack, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "AUDITED", "ledger")
+    stack = beside(running)
+    assert await databases.verify_audit(stack, since="2026-01-01", report=screen.report) == 1
+    asked = (running.layout.state / "asked").read_text()
+    assert asked == "verify-audit --since=2026-01-01 as hub_ledger"
+
+
 @pytest.mark.parametrize(
     ("name", "reason"), [("", "Which database"), ("gateway", "gateway has no"), ("oder", "oder has no")]
 )

@@ -13,11 +13,14 @@ from hub_order.domain import (
     Order,
     OrderType,
     Quote,
+    Route,
     Side,
+    Status,
     TimeInForce,
     execution_id_of,
     hold_id_of,
 )
+from hub_order.resting import Entry, entry
 from hub_order.risk import Draft, Facts, Limits
 from hub_runtime import uuid7
 
@@ -60,6 +63,47 @@ def order(**fields: Any) -> Order:
         "updated_at": NOW,
     }
     return Order(order_id=order_id, **{**values, **fields})
+
+
+def resting(**fields: Any) -> Order:
+    """As `order`, or with `stop_price`, `trail_amount` or `trail_percent` a stop, as the worker leaves it."""
+    trails = {"trail_amount", "trail_percent"} & fields.keys()
+    if trails:
+        fields.setdefault("type", OrderType.TRAILING_STOP)
+    elif "stop_price" in fields:
+        limited = fields.get("limit_price") is not None
+        fields.setdefault("type", OrderType.STOP_LIMIT if limited else OrderType.STOP_LOSS)
+    for name in ("stop_price", "trail_amount", "trail_percent"):
+        if fields.get(name) is not None:
+            fields[name] = Decimal(fields[name])
+    return order(**{"status": Status.PROCESSING, "rested": True, "version": 2, **fields})
+
+
+def entry_of(of: Order) -> Entry:
+    """What the store reads of it for the trigger."""
+    return entry(
+        order_id=of.order_id,
+        account_id=of.account_id,
+        traceparent=of.traceparent,
+        version=of.version,
+        symbol=of.symbol,
+        side=of.side,
+        type=of.type,
+        status=of.status,
+        routed=of.route is not None,
+        triggered=of.triggered_at is not None,
+        limit_price=of.limit_price,
+        stop_price=of.stop_price,
+        trail_amount=of.trail_amount,
+        trail_percent=of.trail_percent,
+        accepted_at=of.accepted_at,
+    )
+
+
+def route() -> Route:
+    return Route(
+        venue="slow", quote=quote(), routed_at=NOW, filled_quantity=Decimal(0), filled_value=Decimal(0)
+    )
 
 
 def execution(

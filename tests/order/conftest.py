@@ -24,7 +24,8 @@ async def house(order_database: Database, tls: Tls) -> AsyncIterator[House]:
     """The service over an empty database."""
     async with order_house(order_database, tls) as made:
         await made.tamper(
-            "TRUNCATE orders, executions, order_events, idempotency_keys, outbox, refusals, audit_anchors"
+            "TRUNCATE orders, executions, order_events, idempotency_keys, outbox, refusals, audit_anchors,"
+            " leaderships, quote_extremes"
         )
         yield made
 

@@ -24,13 +24,24 @@ from hub_order.domain import Order, Side, hold_id_of
 from hub_order.risk import Policy
 from hub_order.rpc import MOST_ITEMS, OrderService
 from hub_order.rpc_admin import OrderAdminService
-from hub_order.store import LIMITS_CHANNEL, Acceptance, LimitsStore, Orders, OwnOrders, Replacing, Sweeping
+from hub_order.store import (
+    LIMITS_CHANNEL,
+    Acceptance,
+    Blotter,
+    LimitsStore,
+    Orders,
+    OwnOrders,
+    RefusalBook,
+    Replacing,
+    Sweeping,
+)
 from hub_order.usecases.accept import accept
 from hub_order.usecases.answers import Claim, Found, earlier
 from hub_order.usecases.desk import Desk
 from hub_order.usecases.execute import Floor, execute
 from hub_order.usecases.limits import LimitsCopy
 from hub_order.usecases.plan import Task
+from hub_order.usecases.refusals import BATCH, Refusals
 from hub_order.usecases.replace import Exchange
 from hub_order.usecases.standing import AccountDesk
 from hub_order.usecases.sweep import sweep_holds
@@ -183,7 +194,14 @@ async def order_house(database: Database, tls: Tls) -> AsyncIterator[House]:
         limits = LimitsCopy(LimitsStore(pool), Wakeup(login.url, login.password, LIMITS_CHANNEL))
         desk = await _desk(stack, pool, position, tape, limits)
         exchange = Exchange(orders=Orders(pool), replacing=Replacing(pool), position=position)
-        service = OrderService(trust=keys.trust(), desk=desk, exchange=exchange)
+        kept = await enter(Batcher(RefusalBook(pool).add, name="refusals", **BATCH))
+        service = OrderService(
+            trust=keys.trust(),
+            desk=desk,
+            exchange=exchange,
+            refusals=await enter(Refusals(kept, utc_now)),
+            blotter=Blotter(pool),
+        )
         register = partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service)
         admin = OrderAdminService(trust=keys.trust(), limits=limits.store)
         register_admin = partial(order_pb2_grpc.add_OrderAdminServiceServicer_to_server, admin)

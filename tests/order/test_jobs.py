@@ -18,10 +18,10 @@ from hub_order.domain import Status
 from hub_order.handover import hand_over
 from hub_order.mapping import accepted_event, order_message
 from hub_order.resting import Hand
-from hub_order.store import RESTING_CHANNEL
+from hub_order.store import LEADERSHIP, RESTING_CHANNEL, Resting
 from hub_order.trigger import Trigger
 from hub_order.worker import handle
-from hub_postgres import HeldLock, Wakeup, holding_lock
+from hub_postgres import Leadership, Wakeup, leading
 from hub_runtime import utc_now
 from tests.order import build
 from tests.order.house import House
@@ -73,7 +73,7 @@ class Broker:
 
     def trigger(self) -> Trigger:
         return Trigger(
-            orders=self.house.orders,
+            resting=Resting(self.house.pool),
             market=self.house.market,
             wakeup=self.wakeup,
             hand_over=partial(hand_over, publisher=self.publisher),
@@ -105,7 +105,7 @@ async def test_an_accepted_order_is_executed(broker: Broker, user: User) -> None
 
 
 async def test_a_resting_limit_is_filled_when_a_quote_crosses_it(broker: Broker, user: User) -> None:
-    async with running(broker.trigger().lead(HeldLock("test"))):
+    async with running(broker.trigger().lead(Leadership("test", 1))):
         order_id = await broker.house.accepted(user, limit_price="95")
         await broker.becomes(order_id, Status.PROCESSING)
         broker.house.tape.quote("AAPL", "95", "96")
@@ -120,12 +120,12 @@ async def test_an_order_that_rested_before_the_trigger_came_is_found(broker: Bro
     await broker.becomes(order_id, Status.PROCESSING)
     broker.house.tape.quote("AAPL", "93", "94")
     assert await broker.status(order_id) is Status.PROCESSING
-    async with running(broker.trigger().lead(HeldLock("test"))):
+    async with running(broker.trigger().lead(Leadership("test", 1))):
         await broker.becomes(order_id, Status.EXECUTED)
 
 
 async def test_two_triggers_fill_an_order_once(broker: Broker, user: User) -> None:
-    leads = [broker.trigger().lead(HeldLock("one")), broker.trigger().lead(HeldLock("other"))]
+    leads = [broker.trigger().lead(Leadership("one", 1)), broker.trigger().lead(Leadership("other", 1))]
     async with running(*leads):
         order_ids = [await broker.house.accepted(user, limit_price="95", quantity="1") for _ in range(5)]
         for order_id in order_ids:
@@ -146,8 +146,9 @@ async def test_events_that_are_delivered_again_change_nothing(broker: Broker, us
     key = ORDERS.key("submit", str(user.account_id))
     for _ in range(3):
         await broker.publisher.publish("orders", key, [accepted])
-    hand = Hand(order, build.quote(bid="93", ask="94", seq=5, market_time=utc_now()))
-    await hand_over([hand, hand], publisher=broker.publisher)
+    quote = build.quote(bid="93", ask="94", seq=5, market_time=utc_now())
+    hand = Hand(order_id, order.account_id, "", quote)
+    await hand_over([hand, hand], 1, publisher=broker.publisher)
 
     async def all_handled() -> bool:
         return sorted(broker.handled) == ["order.accepted"] * 4 + ["order.triggered"] * 2
@@ -159,7 +160,7 @@ async def test_events_that_are_delivered_again_change_nothing(broker: Broker, us
 
 async def test_a_cancelled_order_leaves_the_triggers_memory(broker: Broker, user: User) -> None:
     trigger = broker.trigger()
-    async with running(trigger.lead(HeldLock("test"))):
+    async with running(trigger.lead(Leadership("test", 1))):
         gone = await broker.house.accepted(user, limit_price="95")
         stays = await broker.house.accepted(user, limit_price="95")
         for order_id in (gone, stays):
@@ -176,10 +177,9 @@ async def test_a_cancelled_order_leaves_the_triggers_memory(broker: Broker, user
     assert await broker.house.count("executions") == 1
 
 
-async def test_a_trigger_ends_with_its_lock(broker: Broker) -> None:
+async def test_a_trigger_ends_with_its_leadership(broker: Broker) -> None:
     database = broker.house.database.runtime
-    async with holding_lock(database.url, database.password, "trigger") as lock:
-        leading = asyncio.create_task(broker.trigger().lead(lock))
-        lock.lost.set()
-        with pytest.raises(ExceptionGroup):
-            await leading
+    async with asyncio.timeout(40), leading(database.url, database.password, LEADERSHIP) as leadership:
+        working = asyncio.create_task(broker.trigger().lead(leadership))
+        leadership.lost.set()
+        await working

@@ -16,12 +16,12 @@ from hub_market_client import Quote as MarketQuote
 from hub_order.clients import Market
 from hub_order.domain import Status
 from hub_order.resting import Hand
-from hub_order.store import RESTING_CHANNEL
+from hub_order.store import RESTING_CHANNEL, Resting
 from hub_order.trigger import Trigger
 from hub_order.usecases.execute import execute
 from hub_order.usecases.plan import Task
 from hub_order.usecases.sweep import fail_stale
-from hub_postgres import HeldLock, Wakeup
+from hub_postgres import Leadership, Wakeup
 from hub_runtime import utc_now
 from tests.order import build
 from tests.order.house import House
@@ -233,14 +233,14 @@ class Watch:
     def __post_init__(self) -> None:
         self.market = ReadMarket(self.house.tape.cache, max_age_s=10)
 
-    async def hand_over(self, hands: Sequence[Hand]) -> None:
-        self.handed += [hand.order.order_id for hand in hands]
-        tasks = [Task(hand.order.order_id, "", hand.quote) for hand in hands]
+    async def hand_over(self, hands: Sequence[Hand], epoch: int) -> None:
+        self.handed += [hand.order_id for hand in hands]
+        tasks = [Task(hand.order_id, "", hand.quote, hand.stop_price, epoch) for hand in hands]
         await execute(tasks, floor=self.house.floor)
 
     def trigger(self) -> Trigger:
         return Trigger(
-            orders=self.house.orders, market=self.market, wakeup=self.wakeup, hand_over=self.hand_over
+            resting=Resting(self.house.pool), market=self.market, wakeup=self.wakeup, hand_over=self.hand_over
         )
 
     async def quote(self, bid: str, ask: str) -> None:
@@ -264,7 +264,7 @@ class Watch:
 async def watch(house: House) -> AsyncIterator[Watch]:
     login = house.database.runtime
     made = Watch(house, Wakeup(login.url, login.password, RESTING_CHANNEL))
-    async with running(made.wakeup.run(), made.trigger().lead(HeldLock("test"))):
+    async with running(made.wakeup.run(), made.trigger().lead(Leadership("test", 1))):
         yield made
 
 

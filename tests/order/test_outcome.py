@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -64,7 +65,7 @@ def ended(of: Order, quantity: str) -> Ended:
 def told(order: Order, batches: Sequence[Sequence[Report]]) -> list[Change]:
     """All changes, one transaction after the other, with what is recorded known to the next."""
     changes: list[Change] = []
-    known = set()
+    known = set[UUID]()
     for number, batch in enumerate(batches, start=1):
         now = build.NOW + timedelta(seconds=number)
         new = after_reports(order, batch, venue="slow", now=now, known=known)
@@ -94,7 +95,7 @@ def test_parts_in_any_order_come_to_the_same(data: st.DataObject, sizes: list[in
     reports.append(returned(order, str(sum(sizes))))
     changes = told(order, data.draw(deliveries(reports)))
     after = changes[-1].order
-    assert (after.filled_quantity, after.execution_count) == (sum(sizes), len(sizes))
+    assert (after.filled_quantity, after.execution_count) == (Decimal(sum(sizes)), len(sizes))
     assert after.route is None
     assert after.status is (Status.EXECUTED if sum(sizes) >= 10 else Status.PARTIALLY_EXECUTED)
     heads = [order.chain, *(change.record.hash for change in changes)]
@@ -110,7 +111,7 @@ def test_an_end_that_was_asked_for_comes_after_the_last_fill_it_counts(
     if size:
         reports.append(filled(order, str(size)))
     after = told(order, data.draw(deliveries(reports)))[-1].order
-    assert (after.status, after.filled_quantity) == (Status.CANCELLED, size)
+    assert (after.status, after.filled_quantity) == (Status.CANCELLED, Decimal(size))
 
 
 def test_a_fill_that_comes_after_the_end_is_recorded_and_the_state_stays() -> None:

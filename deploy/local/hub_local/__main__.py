@@ -24,6 +24,7 @@ COMMANDS = {
     "db-seed": "put in what the services start with; what is there stays",
     "db-reset": "delete the local stack's databases and make them anew",
     "db-shell": "open psql in the database of one service, as its own role",
+    "verify-audit": "hold the history of orders against itself: 1 when somebody changed it",
     "compose-secrets": "make secrets and certificates for docker-compose.yml, as far as they are missing",
 }
 
@@ -33,8 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     options = _parser().parse_args(arguments)
-    # What psql prints may be piped on.
-    report = Report(sys.stderr if options.command == "db-shell" else sys.stdout)
+    # What they print may be piped on.
+    piped = options.command in ("db-shell", "verify-audit")
+    report = Report(sys.stderr if piped else sys.stdout)
     try:
         return asyncio.run(_command(options, report))
     except StackError as error:
@@ -50,7 +52,7 @@ def _command(options: argparse.Namespace, report: Report) -> Coroutine[None, Non
             return running.run(_stack(options, report), demonstrate=not options.no_demo, report=report)
         case "servers":
             return running.servers(_stack(options, report), report=report)
-        case "db-migrate" | "db-seed" | "db-reset" | "db-shell":
+        case "db-migrate" | "db-seed" | "db-reset" | "db-shell" | "verify-audit":
             return _database_command(options, report)
         case "stop":
             return commands.stop(report=report)
@@ -77,6 +79,8 @@ def _database_command(options: argparse.Namespace, report: Report) -> Coroutine[
             # Asked before the event loop runs, so that Ctrl-C is an answer too.
             confirmed = options.yes or databases.confirm(stack, report=report)
             return databases.reset(stack, confirmed=confirmed, report=report)
+        case "verify-audit":
+            return databases.verify_audit(stack, since=options.since, order=options.order, report=report)
         case _:
             return databases.shell(stack, options.service, report=report)
 
@@ -99,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in COMMANDS.items():
         command = choices.add_parser(name, help=text, description=text)
-        if name in ("run", "servers") or name.startswith("db-"):
+        if name in ("run", "servers", "verify-audit") or name.startswith("db-"):
             command.add_argument("--gateway-port", type=int, default=8080, help="the gateway's port (8080)")
             command.add_argument(
                 "--port-shift", type=_shift, default=0, help="what is added to all other ports (0)"
@@ -110,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--yes", action="store_true", help="do not ask")
         if name == "db-shell":
             command.add_argument("service", nargs="?", default="", help="such as order")
+        if name == "verify-audit":
+            command.add_argument("--since", metavar="DAY", help="only from this UTC day on")
+            command.add_argument("--order", metavar="ID", help="only this order")
         if name == "demo":
             command.add_argument("--gateway", help="its address (default: the one of the running stack)")
         if name == "compose-secrets":

@@ -23,6 +23,7 @@ from hub_local.stack import Stack, running_pid
 
 PATIENCE = 60.0
 SEEDED = ("auth", "market-data")
+AUDITED = "order"
 CONFIRMATION = "yes"
 
 
@@ -91,6 +92,19 @@ async def shell(stack: Stack, name: str, *, report: Report) -> int:
         )
         with _control_c_is_not_ours():
             return await process.wait()
+
+
+async def verify_audit(
+    stack: Stack, *, since: str | None = None, order: str | None = None, report: Report
+) -> int:
+    """Holds the history of orders against itself, as the service's own role; 1 when something is wrong."""
+    arguments = [f"--{name}={value}" for name, value in (("since", since), ("order", order)) if value]
+    async with _server(stack, report):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", stack.services[AUDITED].package, "verify-audit", *arguments),
+            env=stack.environment(AUDITED),
+        )
+        return await process.wait()
 
 
 @contextlib.asynccontextmanager

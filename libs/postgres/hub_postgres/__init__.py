@@ -1,7 +1,8 @@
-"""PostgreSQL: pool with deadlines, transactions, migrations, advisory locks."""
+"""PostgreSQL: pool with deadlines, transactions, migrations, advisory locks, leadership."""
 
 from hub_postgres.arrays import Uuid, array_parameters, array_text, column_arrays
 from hub_postgres.faults import database_faults
+from hub_postgres.leadership import Leadership, LeadershipLostError, leading
 from hub_postgres.locks import HeldLock, holding_lock
 from hub_postgres.migrations import Migration, migrate, read_migrations
 from hub_postgres.pool import Connection, Pool, acquire, connect_pool, pooled, transaction
@@ -12,6 +13,8 @@ __all__ = [
     "Connection",
     "DatabaseProbe",
     "HeldLock",
+    "Leadership",
+    "LeadershipLostError",
     "Migration",
     "Pool",
     "Uuid",
@@ -23,6 +26,7 @@ __all__ = [
     "connect_pool",
     "database_faults",
     "holding_lock",
+    "leading",
     "listen",
     "migrate",
     "pooled",

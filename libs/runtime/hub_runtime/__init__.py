@@ -3,6 +3,7 @@
 from hub_runtime.admin import AdminServer
 from hub_runtime.backoff import Backoff
 from hub_runtime.clock import Clock, since_epoch, utc_now, utc_text, utc_time
+from hub_runtime.command_line import Command
 from hub_runtime.common_settings import (
     AmqpSettings,
     DatabaseSettings,
@@ -50,6 +51,7 @@ __all__ = [
     "AmqpSettings",
     "Backoff",
     "Clock",
+    "Command",
     "CrashPointError",
     "DatabaseSettings",
     "GrpcSettings",

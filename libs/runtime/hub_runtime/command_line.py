@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from hub_runtime.settings import FILE_VARIABLE, Settings, SettingsError, describe, load
 
@@ -15,23 +15,47 @@ MIGRATE = "migrate"
 
 
 @dataclass(frozen=True)
+class Command:
+    """Something a person has a service do, that has an end. `run` takes the settings and the words behind the
+    command's name, and answers the exit code."""
+
+    meaning: str
+    run: Callable[[Any, Sequence[str]], Awaitable[int]]
+
+
+@dataclass(frozen=True)
 class CommandLine(Generic[S]):
     jobs: frozenset[str]
     migrate: bool
     settings: S
+    command: Command | None = None
+    arguments: Sequence[str] = ()
 
 
 def parse_command_line(
-    name: str, description: str, jobs: Mapping[str, str], settings_type: type[S], *, can_migrate: bool
+    name: str,
+    description: str,
+    jobs: Mapping[str, str],
+    settings_type: type[S],
+    *,
+    can_migrate: bool,
+    commands: Mapping[str, Command] | None = None,
 ) -> CommandLine[S]:
-    """Answers help and faults itself, by leaving."""
-    words = sys.argv[1:]
+    """Answers help and faults itself, by leaving. A command comes first, and what follows is its own."""
+    words, commands = sys.argv[1:], commands or {}
     if any(word in {"-h", "--help", "help"} for word in words):
-        sys.stdout.write(help_text(name, description, jobs, settings_type, can_migrate=can_migrate))
+        once = {each: command.meaning for each, command in commands.items()}
+        if can_migrate:
+            once[MIGRATE] = (
+                "bring the database up to date, then exit (with the owner's role in HUB_DATABASE_URL)"
+            )
+        sys.stdout.write(help_text(name, description, jobs, once, settings_type))
         raise SystemExit(0)
+    command = commands.get(words[0]) if words else None
     known = [*jobs, MIGRATE] if can_migrate else [*jobs]
     unknown = [word for word in words if word not in known]
-    if unknown:
+    if unknown and command is None:
+        known = [*known, *commands]
         _leave([f"{word}: no such job; there are {', '.join(known)} (see --help)" for word in unknown])
     if MIGRATE in words and len(words) > 1:
         _leave([f"{MIGRATE}: goes alone"])
@@ -39,16 +63,23 @@ def parse_command_line(
         settings = load(settings_type)
     except SettingsError as error:
         _leave(error.faults)
+    if command is not None:
+        return CommandLine(
+            frozenset(), migrate=False, settings=settings, command=command, arguments=words[1:]
+        )
     chosen = frozenset(words) - {MIGRATE}
     return CommandLine(jobs=chosen or frozenset(jobs), migrate=MIGRATE in words, settings=settings)
 
 
 def help_text(
-    name: str, description: str, jobs: Mapping[str, str], settings_type: type[Settings], *, can_migrate: bool
+    name: str,
+    description: str,
+    jobs: Mapping[str, str],
+    once: Mapping[str, str],
+    settings_type: type[Settings],
 ) -> str:
-    rows = dict(jobs)
-    if can_migrate:
-        rows[MIGRATE] = "bring the database up to date, then exit (with the owner's role in HUB_DATABASE_URL)"
+    """`once` is what has an end and does not run without being named."""
+    rows = {**jobs, **once}
     width = max(len(row) for row in rows)
     listed = "\n".join(f"  {row:<{width}}  {meaning}" for row, meaning in rows.items())
     command = f"python -m hub_{name.replace('-', '_')}"

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from hub_runtime.admin import AdminServer
-from hub_runtime.command_line import parse_command_line
+from hub_runtime.command_line import Command, parse_command_line
 from hub_runtime.common_settings import ProcessSettings
 from hub_runtime.crash_points import arm
 from hub_runtime.log import flush_log, get_logger, set_up_logging
@@ -123,17 +123,22 @@ def main(  # noqa: PLR0917 - reads as one table in every `__main__`
     settings_type: type[P],
     run: Callable[[P, frozenset[str], Process], Awaitable[None]],
     migrate: Callable[[P], Awaitable[None]] | None = None,
+    commands: Mapping[str, Command] | None = None,
 ) -> None:
     """A service's whole life. `run` wires everything and returns, or ends with `process.drained()`."""
-    chosen = parse_command_line(name, description, jobs, settings_type, can_migrate=migrate is not None)
+    chosen = parse_command_line(
+        name, description, jobs, settings_type, can_migrate=migrate is not None, commands=commands
+    )
     settings: P = chosen.settings
     set_up_logging(name, level=settings.log_level, style=settings.log_format)
     arm(settings.crash_points)
     tracing = set_up_tracing(
         name, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio, environment=settings.environment
     )
-    if migrate is not None and chosen.migrate:
-        work = _migrate(migrate(settings))
+    if chosen.command is not None:
+        work = _once(chosen.command.run(settings, chosen.arguments), "command_failed")
+    elif migrate is not None and chosen.migrate:
+        work = _once(_done(migrate(settings)), "migration_failed")
     else:
         work = _serve(name, settings, chosen.jobs, run)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -142,11 +147,16 @@ def main(  # noqa: PLR0917 - reads as one table in every `__main__`
     raise SystemExit(code)
 
 
-async def _migrate(work: Awaitable[None]) -> int:
+async def _once(work: Awaitable[int], event: str) -> int:
+    """What has an end. Its exit code."""
     try:
-        await work
+        return await work
     except Exception as error:  # noqa: BLE001 - explained in the log and the exit code
-        return _explain("migration_failed", error)
+        return _explain(event, error)
+
+
+async def _done(work: Awaitable[None]) -> int:
+    await work
     return 0
 
 

@@ -13,6 +13,9 @@ from hub_batching import Batcher
 from hub_events import CHANNEL, ORDERS, Amqp, Publisher, Relay, consume
 from hub_identity import Trust
 from hub_market_client import QuoteCache
+from hub_order import verify
+from hub_order.audit import Refusal
+from hub_order.auditor import Auditor
 from hub_order.clients import Market, Position
 from hub_order.handover import hand_over
 from hub_order.rpc import MOST_ITEMS, OrderService
@@ -20,13 +23,18 @@ from hub_order.rpc_admin import OrderAdminService
 from hub_order.settings import OrderSettings
 from hub_order.settlement import handle_settlements
 from hub_order.store import (
+    LEADERSHIP,
     LIMITS_CHANNEL,
     RESTING_CHANNEL,
     Acceptance,
+    Anchors,
+    Blotter,
     LimitsStore,
     Orders,
     OwnOrders,
+    RefusalBook,
     Replacing,
+    Resting,
     Settlements,
     Sweeping,
 )
@@ -37,13 +45,14 @@ from hub_order.usecases.answers import Claim, Found, earlier
 from hub_order.usecases.desk import Desk
 from hub_order.usecases.execute import Floor
 from hub_order.usecases.limits import LimitsCopy
+from hub_order.usecases.refusals import BATCH, Refusals
 from hub_order.usecases.replace import Exchange
 from hub_order.usecases.standing import AccountDesk
 from hub_order.usecases.venue_reports import VenueDesk
 from hub_order.worker import handle
-from hub_postgres import DatabaseProbe, Pool, Wakeup, holding_lock, migrate, pooled
+from hub_postgres import DatabaseProbe, Pool, Wakeup, holding_lock, leading, migrate, pooled
 from hub_rpc import Breaker, CallTable, Server, connect, peer_state
-from hub_runtime import Process, main, supervised, utc_now
+from hub_runtime import Command, Process, main, supervised, utc_now
 
 DESCRIPTION = "accepts orders, brings them to a venue and records what became of them"
 JOBS = {
@@ -52,6 +61,7 @@ JOBS = {
     "trigger": "watches resting orders against the live quotes (one of many instances does)",
     "relay": "moves the outbox to the broker (one of many instances does)",
     "sweep": "releases holds without an order, fails market orders without a price",
+    "audit": "anchors each day of the history once it is over (one of many instances does)",
 }
 CALL_TABLE: CallTable = {
     "hub.order.v1.OrderService": {"*": frozenset({"gateway"})},
@@ -67,6 +77,7 @@ class Stores:
     sweeping: Sweeping
     limits: LimitsStore
     own_orders: OwnOrders
+    resting: Resting
 
 
 def _stores(pool: Pool) -> Stores:
@@ -77,6 +88,7 @@ def _stores(pool: Pool) -> Stores:
         sweeping=Sweeping(pool),
         limits=LimitsStore(pool),
         own_orders=OwnOrders(pool),
+        resting=Resting(pool),
     )
 
 
@@ -96,22 +108,37 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
     if "work" in jobs:
         stamp = partial(handle_settlements, settlements=Settlements(pool))
         process.spawn(consume(amqp, ORDERS.queues_of("settlement"), stamp, family=ORDERS.name), "settlement")
+    if "audit" in jobs:
+        _audit(settings, process, pool)
     if jobs & {"serve", "work", "trigger", "sweep"}:
-        market = await _follow_market(settings, process)
-        if "trigger" in jobs:
-            _trigger(settings, process, stores, amqp, market)
-    if jobs & {"serve", "work", "sweep"}:
-        breaker = Breaker("position")
-        channel = await _channel(settings, process, settings.position_target, "position", breaker)
-        information["position"] = peer_state(channel, breaker)
-        position = Position(channel)
-        if "work" in jobs:
-            _work(settings, process, amqp, _floor(settings, stores, position, market))
-        if "sweep" in jobs:
-            _sweep(settings, process, stores, position, market)
-        if "serve" in jobs:
-            await _serve(settings, process, stores, position, market, information=information)
+        await _with_market(settings, jobs, process, stores, amqp, information)
     await process.drained()
+
+
+async def _with_market(  # noqa: PLR0917 - what is left of `run`
+    settings: OrderSettings,
+    jobs: frozenset[str],
+    process: Process,
+    stores: Stores,
+    amqp: Amqp,
+    information: dict[str, Callable[[], str]],
+) -> None:
+    """The jobs that look at the market."""
+    market = await _follow_market(settings, process)
+    if "trigger" in jobs:
+        _trigger(settings, process, stores, amqp, market)
+    if not jobs & {"serve", "work", "sweep"}:
+        return
+    breaker = Breaker("position")
+    channel = await _channel(settings, process, settings.position_target, "position", breaker)
+    information["position"] = peer_state(channel, breaker)
+    position = Position(channel)
+    if "work" in jobs:
+        _work(settings, process, amqp, _floor(settings, stores, position, market))
+    if "sweep" in jobs:
+        _sweep(settings, process, stores, position, market)
+    if "serve" in jobs:
+        await _serve(settings, process, stores, position, market, information=information)
 
 
 async def _serve(
@@ -142,7 +169,15 @@ async def _serve(
         clock=utc_now,
     )
     exchange = Exchange(orders=stores.orders, replacing=stores.replacing, position=position)
-    service = OrderService(trust=trust, desk=desk, exchange=exchange)
+    pool = stores.orders.pool
+    kept: Batcher[Refusal, None] = await enter(Batcher(RefusalBook(pool).add, name="refusals", **BATCH))
+    service = OrderService(
+        trust=trust,
+        desk=desk,
+        exchange=exchange,
+        refusals=await enter(Refusals(kept, utc_now)),
+        blotter=Blotter(pool),
+    )
     admin = OrderAdminService(trust=trust, limits=stores.limits)
     server = Server(
         settings.grpc_address,
@@ -196,14 +231,14 @@ def _trigger(settings: OrderSettings, process: Process, stores: Stores, amqp: Am
     publisher = Publisher(amqp, "trigger")
 
     async def watch() -> None:
-        async with holding_lock(settings.database_url, password, "hub_order trigger") as lock:
+        async with leading(settings.database_url, password, LEADERSHIP) as leadership:
             trigger = Trigger(
-                orders=stores.orders,
+                resting=stores.resting,
                 market=market,
                 wakeup=wakeup,
                 hand_over=partial(hand_over, publisher=publisher),
             )
-            await trigger.lead(lock)
+            await trigger.lead(leadership)
 
     process.spawn(wakeup.run(), "trigger wakeup")
     process.spawn(publisher.run(), "trigger publisher")
@@ -214,6 +249,17 @@ def _relay(settings: OrderSettings, process: Process, pool: Pool, amqp: Amqp) ->
     wakeup = Wakeup(settings.database_url, settings.database_password, CHANNEL)
     process.spawn(wakeup.run(), "relay wakeup")
     process.spawn(Relay(pool, wakeup, amqp, "order").run(), "relay")
+
+
+def _audit(settings: OrderSettings, process: Process, pool: Pool) -> None:
+    url, password = settings.database_url, settings.database_password
+    auditor = Auditor(anchors=Anchors(pool), database_url=url, database_password=password)
+
+    async def look() -> None:
+        async with holding_lock(url, password, "hub_order audit") as lock:
+            await auditor.lead(lock)
+
+    process.spawn(supervised("audit", look), "audit")
 
 
 def _sweep(
@@ -257,4 +303,5 @@ async def _migrate(settings: OrderSettings) -> None:
 
 
 if __name__ == "__main__":
-    main("order", DESCRIPTION, JOBS, OrderSettings, run, _migrate)
+    commands = {verify.NAME: Command(verify.MEANING, verify.verify_audit)}
+    main("order", DESCRIPTION, JOBS, OrderSettings, run, _migrate, commands)

@@ -247,7 +247,7 @@ def _hold_message(request: HoldRequest) -> position_pb2.HoldRequest:
         user_id=str(request.user_id),
         side=mapping.SIDE_NUMBERS[request.side],
         symbol=request.symbol,
-        quantity=to_text(request.quantity),
+        quantity=to_text(request.quantity) if request.percentage is None else "",
         unit_price="" if request.unit_price is None else to_text(request.unit_price),
         idempotency_key=request.idempotency_key,
         percentage="" if request.percentage is None else to_text(request.percentage),

@@ -10,19 +10,24 @@ from hub_events import ORDERS, Publisher, envelope
 from hub_order import mapping
 from hub_order.resting import Hand
 
+# So many events in one message at most: a quote may trigger a large part of all that rests.
+MOST_EVENTS = 256
 
-async def hand_over(hands: Sequence[Hand], *, publisher: Publisher) -> None:
-    """One message for each shard, confirmed by the broker."""
-    messages: dict[str, list[event_pb2.Envelope]] = defaultdict(list)
+
+async def hand_over(hands: Sequence[Hand], epoch: int, *, publisher: Publisher) -> None:
+    """Messages of one shard each, confirmed by the broker. They carry which trigger it was: the worker
+    does not hear one that has been replaced."""
+    shards: dict[str, list[event_pb2.Envelope]] = defaultdict(list)
     for hand in hands:
-        order, account_id = hand.order, str(hand.order.account_id)
+        account_id = str(hand.account_id)
         event = envelope(
             "order.triggered",
-            str(order.order_id),
+            str(hand.order_id),
             account_id,
-            mapping.triggered_event(order, hand.quote),
-            traceparent=order.traceparent,
+            mapping.triggered_event(hand.order_id, hand.quote, stop_price=hand.stop_price, epoch=epoch),
+            traceparent=hand.traceparent,
         )
-        messages[ORDERS.key("processing", account_id)].append(event)
-    for routing_key, events in messages.items():
-        await publisher.publish(ORDERS.name, routing_key, events)
+        shards[ORDERS.key("processing", account_id)].append(event)
+    for routing_key, events in shards.items():
+        for first in range(0, len(events), MOST_EVENTS):
+            await publisher.publish(ORDERS.name, routing_key, events[first : first + MOST_EVENTS])

@@ -11,10 +11,13 @@ from hub.order.v1 import order_pb2, order_pb2_grpc
 from hub_errors import Exhausted, HubError, Invalid
 from hub_identity import Trust, current_principal
 from hub_order import mapping
+from hub_order.store import Blotter
 from hub_order.usecases.answers import Answer
+from hub_order.usecases.blotter import list_executions, list_order_events
 from hub_order.usecases.cancel import cancel, cancel_all
 from hub_order.usecases.desk import Desk
 from hub_order.usecases.read import get_order, list_orders
+from hub_order.usecases.refusals import Refusals
 from hub_order.usecases.replace import Exchange, replace
 from hub_order.usecases.submit import close_position, submit
 from hub_order.usecases.telling import ORDERS
@@ -29,8 +32,12 @@ log = get_logger("rpc")
 
 
 class OrderService(order_pb2_grpc.OrderServiceServicer):
-    def __init__(self, *, trust: Trust, desk: Desk, exchange: Exchange) -> None:
+    def __init__(
+        self, *, trust: Trust, desk: Desk, exchange: Exchange, refusals: Refusals, blotter: Blotter
+    ) -> None:
         self._trust = trust
+        self._refusals = refusals
+        self._blotter = blotter
         self._desk = desk
         self._exchange = exchange
         self._orders = exchange.orders
@@ -75,15 +82,18 @@ class OrderService(order_pb2_grpc.OrderServiceServicer):
     async def CancelOrder(
         self, request: order_pb2.CancelOrderRequest, context: Context
     ) -> order_pb2.CancelOrderResponse:
-        order_id = mapping.uuid(request.order_id, field="order_id")
-        order = await cancel(order_id, current_principal(self._trust), orders=self._orders)
+        principal = current_principal(self._trust)
+        async with self._refusals.of("cancel", principal, request):
+            order_id = mapping.uuid(request.order_id, field="order_id")
+            order = await cancel(order_id, principal, orders=self._orders)
         return order_pb2.CancelOrderResponse(order=mapping.order_message(order))
 
     async def CancelOrders(
         self, request: order_pb2.CancelOrdersRequest, context: Context
     ) -> order_pb2.CancelOrdersResponse:
         principal = current_principal(self._trust)
-        ended, more = await cancel_all(principal, symbol=request.symbol, orders=self._orders)
+        async with self._refusals.of("cancel_all", principal, request):
+            ended, more = await cancel_all(principal, symbol=request.symbol, orders=self._orders)
         return order_pb2.CancelOrdersResponse(
             orders=[mapping.order_message(order) for order in ended], more=more
         )
@@ -92,16 +102,28 @@ class OrderService(order_pb2_grpc.OrderServiceServicer):
         self, request: order_pb2.ReplaceOrderRequest, context: Context
     ) -> order_pb2.ReplaceOrderResponse:
         principal = current_principal(self._trust)
-        wanted = mapping.replacement(request)
-        answer = await replace(wanted, principal, desk=self._desk, exchange=self._exchange)
+        async with self._refusals.of("replace", principal, request):
+            wanted = mapping.replacement(request)
+            answer = await replace(wanted, principal, desk=self._desk, exchange=self._exchange)
         return order_pb2.ReplaceOrderResponse(accepted=_accepted(answer))
 
     async def ClosePosition(
         self, request: order_pb2.ClosePositionRequest, context: Context
     ) -> order_pb2.ClosePositionResponse:
         principal = current_principal(self._trust)
-        answer = await close_position(mapping.closing(request), principal, desk=self._desk)
+        async with self._refusals.of("close", principal, request):
+            answer = await close_position(mapping.closing(request), principal, desk=self._desk)
         return order_pb2.ClosePositionResponse(accepted=_accepted(answer))
+
+    async def ListOrderEvents(
+        self, request: order_pb2.ListOrderEventsRequest, context: Context
+    ) -> order_pb2.ListOrderEventsResponse:
+        return await list_order_events(request, current_principal(self._trust), orders=self._orders)
+
+    async def ListExecutions(
+        self, request: order_pb2.ListExecutionsRequest, context: Context
+    ) -> order_pb2.ListExecutionsResponse:
+        return await list_executions(request, current_principal(self._trust), blotter=self._blotter)
 
     async def _submit(self, item: order_pb2.OrderSubmission) -> order_pb2.SubmissionResult:
         """One item's result. Its failure is its own, whatever it is."""
@@ -109,7 +131,8 @@ class OrderService(order_pb2_grpc.OrderServiceServicer):
         with use_traceparent(item.traceparent), span("order.submit", attributes=about):
             try:
                 principal = self._trust.verify(item.access_token)
-                answer = await submit(mapping.submission(item), principal, desk=self._desk)
+                async with self._refusals.of("submit", principal, item):
+                    answer = await submit(mapping.submission(item), principal, desk=self._desk)
             except HubError as error:
                 return _refused(item, error)
             except Exception as error:  # noqa: BLE001 - one item must not take the others with it

@@ -1,12 +1,24 @@
 """A process for the tests, as services are: `python -m tests.libs.runtime.program`."""
 
 import asyncio
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opentelemetry.trace import SpanKind
 
 from hub_errors import Unavailable
-from hub_runtime import Process, ProcessSettings, SettingsError, get_logger, main, one_of, setting, span
+from hub_runtime import (
+    Command,
+    Process,
+    ProcessSettings,
+    SettingsError,
+    get_logger,
+    main,
+    one_of,
+    setting,
+    span,
+)
 
 log = get_logger("program")
 
@@ -82,6 +94,13 @@ async def migrate(settings: ProgramSettings) -> None:
     log.info("migrating")
 
 
+async def count(settings: ProgramSettings, arguments: Sequence[str]) -> int:
+    if settings.behaviour == "run_fails":
+        raise Unavailable("nothing there", code="nothing")
+    sys.stdout.write(f"{settings.shares} {' '.join(arguments)}\n")
+    return len(arguments)
+
+
 if __name__ == "__main__":
     main(
         "program",
@@ -90,4 +109,5 @@ if __name__ == "__main__":
         ProgramSettings,
         run,
         migrate,
+        {"count": Command("counts what it is given", count)},
     )

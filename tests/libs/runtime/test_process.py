@@ -189,6 +189,20 @@ async def test_a_migration_that_fails_leaves_with_code_1(start: Start) -> None:
     assert "the migration's own fault" in (await running.said("migration_failed"))["error"]
 
 
+@pytest.mark.parametrize("arguments", [(), ("--all", "serve")])
+async def test_a_command_gets_what_follows_it_and_says_how_it_ends(
+    start: Start, arguments: tuple[str, ...]
+) -> None:
+    code, out, _ = await said_and_left(start, "count", *arguments)
+    assert (code, out) == (len(arguments), f"3 {' '.join(arguments)}\n")
+
+
+async def test_a_command_that_fails_leaves_with_code_1(start: Start) -> None:
+    async with start("count", behaviour="run_fails") as running:
+        assert await running.end() == 1
+    assert "nothing there" in (await running.said("command_failed"))["error"]
+
+
 async def said_and_left(start: Start, *jobs: str, **settings: str) -> tuple[int, str, str]:
     async with start(*jobs, **settings) as running:
         out, err = await asyncio.wait_for(running.process.communicate(), 20)
@@ -223,7 +237,7 @@ async def test_a_collector_that_is_gone_neither_stops_nor_holds_it(
 @pytest.mark.parametrize(
     ("jobs", "fault"),
     [
-        (("dance",), "dance: no such job; there are serve, work, migrate (see --help)\n"),
+        (("dance",), "dance: no such job; there are serve, work, migrate, count (see --help)\n"),
         (("migrate", "serve"), "migrate: goes alone\n"),
     ],
 )
@@ -238,6 +252,7 @@ async def test_help_says_what_it_is_its_jobs_and_every_setting(start: Start) -> 
     for words in (
         "  serve    answers",
         "  migrate ",
+        "  count    counts what it is given",
         "HUB_SHARES         required",
         "HUB_TRACE_RATIO    0.01",
     ):

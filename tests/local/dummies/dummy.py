@@ -38,6 +38,11 @@ def main(name: str) -> None:
     if sys.argv[1:] == ["migrate"]:
         asyncio.run(migrate(Path(os.environ["HUB_DATABASE_PASSWORD_FILE"]).read_text().strip()))
         return
+    if "verify-audit" in sys.argv:
+        role = os.environ["HUB_DATABASE_URL"].rpartition("/")[2]
+        asked = Path(os.environ["HUB_LOCAL_STATE"]) / "asked"
+        asked.write_text(f"{' '.join(sys.argv[1:])} as {role}")
+        sys.exit(1)
     if os.environ.get("HUB_STUBBORN") == name:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     host, _, port = os.environ["HUB_ADMIN_ADDRESS"].partition(":")

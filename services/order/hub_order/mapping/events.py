@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC
 from decimal import Decimal
+from uuid import UUID
 
 from hub.event.v1 import event_pb2
 from hub.order.v1 import order_pb2
@@ -46,9 +47,13 @@ def replaced_event(order: Order, successor: Order) -> event_pb2.OrderReplaced:
     )
 
 
-def triggered_event(order: Order, quote: Quote) -> event_pb2.OrderTriggered:
+def triggered_event(
+    order_id: UUID, quote: Quote, *, stop_price: Decimal | None, epoch: int
+) -> event_pb2.OrderTriggered:
     return event_pb2.OrderTriggered(
-        order_id=str(order.order_id),
+        order_id=str(order_id),
+        stop_price=optional(stop_price),
+        trigger_epoch=epoch,
         quote_epoch=quote.epoch,
         quote_seq=quote.seq,
         bid=to_text(quote.bid),

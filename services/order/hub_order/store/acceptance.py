@@ -13,7 +13,7 @@ from hub_order.domain import Change, Order
 from hub_order.store import rows
 from hub_order.store.outbox import outbox_rows
 from hub_postgres import Connection, Pool, acquire, array_parameters, column_arrays, transaction
-from hub_runtime import span
+from hub_runtime import crash_point, span
 
 Key = tuple[UUID, str]
 
@@ -82,7 +82,9 @@ class Acceptance:
         batch = sorted(newcomers, key=_lock_order)
         links = [item.order.traceparent for item in batch]
         with span("order.accept", links=links):
-            return await self._accept(batch)
+            durable = await self._accept(batch)
+        crash_point("order.accept.after_commit")
+        return durable
 
     async def _accept(self, batch: Sequence[Newcomer]) -> set[UUID]:
         async with transaction(self.pool) as connection:
@@ -98,6 +100,7 @@ class Acceptance:
                 await connection.execute(rows.INSERT_RECORDS, *column_arrays(records))
                 told = [outbox_rows(item.change, {}, message=item.message) for item in kept]
                 await enqueue(connection, [row for some in told for row in some])
+            crash_point("order.accept.before_commit")
         return durable
 
     async def first_answers(self, keys: Sequence[Key], *, now: datetime) -> dict[Key, FirstAnswer]:

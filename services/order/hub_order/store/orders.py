@@ -85,17 +85,6 @@ INSERT_EXECUTIONS = f"""
     ON CONFLICT DO NOTHING RETURNING id
 """  # noqa: S608
 
-ALL_RESTING = f"""
-    SELECT {rows.ORDER} FROM orders
-    WHERE status IN ('PROCESSING', 'PARTIALLY_EXECUTED') AND ($1::uuid IS NULL OR id > $1)
-    ORDER BY id LIMIT $2
-"""  # noqa: S608
-
-RESTED_SINCE = f"""
-    SELECT {rows.ORDER} FROM orders
-    WHERE rested AND (updated_at, id) > ($1, $2) ORDER BY updated_at, id LIMIT $3
-"""  # noqa: S608
-
 
 @dataclass(frozen=True, slots=True)
 class Orders:
@@ -147,15 +136,6 @@ class Orders:
         """The order's chain: each record with the hash that is stored beside it."""
         async with acquire(self.pool) as connection:
             return [rows.record(row) for row in await connection.fetch(RECORDS, order_id)]
-
-    async def all_resting(self, *, after: UUID | None, limit: int) -> list[Order]:
-        async with acquire(self.pool) as connection:
-            return [rows.order(row) for row in await connection.fetch(ALL_RESTING, after, limit)]
-
-    async def rested_since(self, since: datetime, after: UUID, *, limit: int) -> list[Order]:
-        """Orders that rest or have rested, by their last change: what follows that time and id."""
-        async with acquire(self.pool) as connection:
-            return [rows.order(row) for row in await connection.fetch(RESTED_SINCE, since, after, limit)]
 
     async def trigger_epoch(self) -> int:
         """Of the trigger that leads, or led last."""

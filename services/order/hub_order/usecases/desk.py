@@ -18,6 +18,7 @@ from hub_order.domain import Order, OrderType, Side, TimeInForce, accepted
 from hub_order.risk import Draft, Facts, Policy, hold_refusal, protection_of, set_aside
 from hub_order.store import Newcomer
 from hub_order.usecases.answers import Answer, Claim, Found
+from hub_order.usecases.refusals import judged_by
 from hub_order.usecases.standing import AccountDesk
 from hub_order.usecases.telling import ORDERS
 from hub_runtime import Clock, counted, current_traceparent, get_logger
@@ -47,14 +48,17 @@ class Desk:
         instrument = self.market.instrument(draft.symbol)
         own = self.accounts.limits(account_id)
         limits = self.policy.limits(None if instrument is None else instrument.asset_class, own)
-        standing = await self.accounts.standing(account_id, draft, limits)
-        return self.market.facts(
+        traded = self.market.trades(draft.symbol)
+        standing = await self.accounts.standing(account_id, draft, limits, traded=traded)
+        facts = self.market.facts(
             draft,
             limits,
             retry_after_s=standing.retry_after_s,
             open_orders=standing.open_orders,
             opposing_price=standing.opposing_price,
         )
+        judged_by(facts.quote)
+        return facts
 
 
 @dataclass(frozen=True, slots=True)

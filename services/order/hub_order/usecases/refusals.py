@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from types import TracebackType
 from uuid import UUID
+
+from google.protobuf.message import Message
 
 from hub_batching import Batcher
 from hub_errors import Conflict, Denied, Exhausted, HubError, Invalid, NotFound, Refused
 from hub_identity import Principal
 from hub_order.audit import Refusal
+from hub_order.domain import Quote
+from hub_order.mapping_blotter import asked
 from hub_runtime import Clock, counter, get_logger
 
 # What a caller waits at most for the record of its refusal; the record itself is tried for longer.
@@ -26,7 +32,14 @@ OUR_OWN = frozenset({"queue_full"})
 REFUSALS = counter("hub_order_refusals_total", "Requests that were refused", ("request", "code"))
 NOT_RECORDED = counter("hub_order_refusals_not_recorded_total", "Refusals of which there is no record")
 
+_judged_by: ContextVar[Quote | None] = ContextVar("judged_by", default=None)
+
 log = get_logger("refusals")
+
+
+def judged_by(quote: Quote | None) -> None:
+    """Notes the quote that the request being served is held against."""
+    _judged_by.set(quote)
 
 
 class Refusals:
@@ -48,27 +61,41 @@ class Refusals:
         if group is not None:
             await group.__aexit__(None, None, None)
 
+    @asynccontextmanager
+    async def of(self, request: str, principal: Principal, message: Message) -> AsyncIterator[None]:
+        """Keeps the refusal that is raised inside, and lets it go on its way."""
+        judged_by(None)
+        try:
+            yield
+        except HubError as error:
+            order_id, quote = str(getattr(message, "order_id", "")), _judged_by.get()
+            texts = None if quote is None else quote.texts()
+            await self.record(
+                request, error, principal, order_id=order_id, detail=asked(message), quote=texts
+            )
+            raise
+
     async def record(
         self,
         request: str,
         error: HubError,
-        principal: Principal | None,
+        principal: Principal,
         *,
         order_id: str = "",
         detail: Mapping[str, str] | None = None,
         quote: Mapping[str, str] | None = None,
     ) -> None:
-        """Never raises. `request` is submit, cancel, replace, close or cancel_all, `detail` what was asked.
+        """Never raises. `request` is submit, cancel, cancel_all, replace or close, `detail` what was asked.
 
-        A request of nobody known, and an error that speaks of us, are no refusals.
+        An error that speaks of us, and not of the request, is no refusal.
         """
-        if principal is None or not isinstance(error, DECIDED) or error.code in OUR_OWN:
+        if not isinstance(error, DECIDED) or error.code in OUR_OWN:
             return
         REFUSALS.labels(request, error.code).inc()
         account_id, named = UUID(principal.account_id), _uuid(order_id)
-        asked = {name: _text(value) for name, value in (detail or {}).items()}
+        texts = {name: _text(value) for name, value in (detail or {}).items()}
         if named is None and order_id:
-            asked["order_id"] = _text(order_id)
+            texts["order_id"] = _text(order_id)
         refusal = Refusal(
             order_id=named or account_id,
             account_id=account_id,
@@ -78,7 +105,7 @@ class Refusals:
             sentence=_text(error.message),
             actor=f"user:{principal.user_id}",
             occurred_at=self._clock(),
-            detail=asked,
+            detail=texts,
             quote=quote,
         )
         if self._group is None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from hub_position.domain.copying import replace
 from hub_position.domain.trade import Side
 
 # Who acts where a rule of the books does, and why.

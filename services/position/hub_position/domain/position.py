@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from hub_position.domain.copying import replace
+from hub_position.domain.changed import changed
 from hub_position.domain.trade import Key, Side, Trade, share
 
 ZERO = Decimal(0)
@@ -90,7 +90,7 @@ class Position:
         return self.last is not None and trade.key < self.last
 
     def after(self, trade: Trade, holding: Holding, now: datetime) -> Position:
-        return replace(
+        return changed(
             self,
             holding=holding,
             last=trade.key if self.last is None else max(self.last, trade.key),

@@ -1,0 +1,225 @@
+"""The memory of resting orders: which of them can a quote fill? Pure; rebuilt from the rows at any time.
+
+A quote costs what it triggers and a logarithm of what rests. Nothing here goes through all orders.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from uuid import UUID
+
+from hub_order.resting.entry import TRAILING, Awaits, Entry
+from hub_order.resting.instrument import Instrument, fits
+from hub_order.resting.stretches import Stretch, Stretches
+
+HAND_AGAIN_S = 5.0
+MOST_PAUSE_S = 60.0
+# A hand-over that failed is tried again soon: nobody has heard of it.
+FAILED_PAUSE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Unsaved:
+    """How the stretches have changed: what they say now, which are gone, and symbols that need none."""
+
+    changed: Sequence[tuple[str, Stretch]]
+    gone: Sequence[tuple[str, datetime]]
+    ended: Sequence[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.changed or self.gone or self.ended)
+
+
+class RestingOrders:
+    """Orders per instrument. What was handed over waits aside until its row changes."""
+
+    def __init__(self, *, hand_again_s: float = HAND_AGAIN_S, most_pause_s: float = MOST_PAUSE_S) -> None:
+        self._entries: dict[UUID, Entry] = {}
+        self._instruments: dict[str, Instrument] = {}
+        # (when, number, entry); an entry that was answered or put off meanwhile says another time itself.
+        self._due: list[tuple[float, int, Entry]] = []
+        self._numbers = count()
+        # Instruments whose stretches have something to save.
+        self._moved: set[str] = set()
+        self._hand_again_s = hand_again_s
+        self._most_pause_s = most_pause_s
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def order_ids(self) -> list[UUID]:
+        """A copy: the one thing here that costs by what rests."""
+        return list(self._entries)
+
+    def symbols(self) -> list[str]:
+        """Of which instruments there are orders."""
+        return list(self._instruments)
+
+    def put(self, entry: Entry, *, now: datetime) -> bool:
+        """Takes a row as it is now; whether it is one that begins to wait, and is to be held against the
+        quote of now. `now` is wall time, by which orders are accepted."""
+        known = self._entries.get(entry.order_id)
+        mark = None
+        if known is not None:
+            if known.version >= entry.version:
+                return False
+            if known.again_at is None and known.same_terms(entry):
+                known.version = entry.version
+                return False
+            mark = self._leave(known)
+            entry.tried = known.tried
+            if known.same_terms(entry):
+                entry.reached = known.reached
+        if entry.awaits is Awaits.NOTHING:
+            return False
+        self._enter(entry, mark, now)
+        return True
+
+    def take_back(self, symbol: str) -> None:
+        """What was handed over of this instrument waits for the next price like the others."""
+        instrument = self._instruments.get(symbol)
+        if instrument is not None:
+            for entry in list(instrument.handed.values()):
+                self._wait_again(instrument, entry)
+
+    def crossed(
+        self,
+        symbol: str,
+        bid: int,
+        ask: int,
+        *,
+        high_bid: int,
+        low_ask: int,
+        position: tuple[int, int],
+        now: float,
+    ) -> list[Entry]:
+        """What this quote fills, handed over from here on. The lowest ask and the highest bid since the
+        quote before count too, which are at least as far as its own; a price of 0 is none. `position`
+        tells the quote from others of its symbol."""
+        instrument = self._instruments.get(symbol)
+        if instrument is None:
+            return []
+        if instrument.stretches is not None and instrument.see(high_bid, low_ask):
+            self._moved.add(symbol)
+        taken = instrument.take(bid, ask, high_bid, low_ask)
+        if not taken:
+            return taken
+        handed = []
+        for entry in taken:
+            if entry.tried == position:
+                instrument.back(entry)  # it has had its part of this one
+                continue
+            entry.tried = position
+            instrument.handed[entry.order_id] = entry
+            self._hand(entry, self._hand_again_s, now)
+            handed.append(entry)
+        return handed
+
+    def unanswered(self, *, now: float) -> list[Entry]:
+        """Handed over a while ago, and the row has not changed: to be tried again, later each time."""
+        entries = []
+        while self._due and self._due[0][0] <= now:
+            again_at, _, entry = heapq.heappop(self._due)
+            if entry.again_at == again_at:
+                self._hand(entry, min(entry.pause_s * 2, self._most_pause_s), now)
+                entries.append(entry)
+        return entries
+
+    def again(self, entry: Entry, bid: int, ask: int, *, position: tuple[int, int]) -> bool:
+        """Whether the quote of now still fills it; else it waits in its place."""
+        if fits(entry, bid, ask):
+            entry.tried = position
+            return True
+        self._wait_again(self._instruments[entry.symbol], entry)
+        return False
+
+    def not_handed(self, entries: Iterable[Entry], *, now: float) -> None:
+        """The hand-over has failed: it is made up for soon."""
+        for entry in entries:
+            if entry.again_at is not None:
+                self._hand(entry, FAILED_PAUSE_S, now)
+
+    def restore(self, symbol: str, stretch: Stretch, *, now: datetime) -> None:
+        """A stretch that was saved; all of them, in the order of their times, before the orders."""
+        instrument = self._instruments.setdefault(symbol, Instrument())
+        if instrument.stretches is None:
+            instrument.stretches = Stretches(now)
+        instrument.stretches.restore(*stretch, now=now)
+        self._moved.add(symbol)
+
+    def restored(self) -> None:
+        """All rows are here: stretches that no order looks back to are let go."""
+        for symbol in list(self._moved):
+            instrument = self._instruments[symbol]
+            if instrument.stretches is not None and instrument.oldest_trail is not None:
+                instrument.stretches.forget_before(instrument.oldest_trail)
+
+    def unsaved(self) -> Unsaved:
+        """What there is to save of the stretches since this was asked before; it is not said again."""
+        changed: list[tuple[str, Stretch]] = []
+        gone: list[tuple[str, datetime]] = []
+        ended = []
+        moved, self._moved = self._moved, set()
+        for symbol in moved:
+            instrument = self._instruments.get(symbol)
+            if instrument is None or not instrument.trailing:
+                ended.append(symbol)
+                self._end_stretches(symbol, instrument)
+            elif instrument.stretches is not None:
+                new, old = instrument.stretches.unsaved()
+                changed += [(symbol, stretch) for stretch in new]
+                gone += [(symbol, starts_at) for starts_at in old]
+        return Unsaved(changed, gone, ended)
+
+    def _end_stretches(self, symbol: str, instrument: Instrument | None) -> None:
+        if instrument is not None:
+            instrument.stretches = instrument.oldest_trail = None
+            if not instrument.size:
+                self._instruments.pop(symbol, None)
+
+    def _enter(self, entry: Entry, mark: int | None, now: datetime) -> None:
+        instrument = self._instruments.get(entry.symbol)
+        if instrument is None:
+            instrument = self._instruments[entry.symbol] = Instrument()
+        self._entries[entry.order_id] = entry
+        instrument.size += 1
+        instrument.trailing += entry.awaits in TRAILING
+        if mark is None:
+            instrument.add(entry, now=now)
+        else:
+            instrument.back(entry, mark)
+
+    def _leave(self, entry: Entry) -> int | None:
+        """The mark it had."""
+        del self._entries[entry.order_id]
+        instrument = self._instruments[entry.symbol]
+        mark = None
+        if entry.again_at is not None:
+            entry.again_at = None
+            del instrument.handed[entry.order_id]
+        else:
+            book = instrument.book(entry)
+            if entry.awaits in TRAILING and entry.reached is None:
+                mark = book.trails.mark_of(entry)
+            book.discard(entry)
+        instrument.size -= 1
+        if entry.awaits in TRAILING:
+            instrument.trailing -= 1
+            self._moved.add(entry.symbol)
+        elif not instrument.size and instrument.stretches is None:
+            del self._instruments[entry.symbol]
+        return mark
+
+    def _hand(self, entry: Entry, pause_s: float, now: float) -> None:
+        entry.pause_s = pause_s
+        entry.again_at = now + pause_s
+        heapq.heappush(self._due, (entry.again_at, next(self._numbers), entry))
+
+    def _wait_again(self, instrument: Instrument, entry: Entry) -> None:
+        entry.again_at = None
+        del instrument.handed[entry.order_id]
+        instrument.back(entry)
