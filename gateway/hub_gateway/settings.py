@@ -36,7 +36,7 @@ class GatewaySettings(ProcessSettings, TlsSettings, RedisSettings):
     )
     request_timeout: timedelta = setting("seconds a request may take", default=timedelta(seconds=15))
     submit_timeout: timedelta = setting("seconds until an order is in doubt", default=timedelta(seconds=5))
-    orders_per_minute: int = setting("order requests of an account in a minute", default=6_000)
+    orders_per_minute: int = setting("order requests of an account in a minute", default=10_000)
     reads_per_minute: int = setting("other requests of an account in a minute", default=12_000)
     visits_per_minute: int = setting("registrations and logins of an address in a minute", default=600)
     sockets: int = setting("open sockets of this process", default=10_000)

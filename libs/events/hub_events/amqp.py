@@ -154,7 +154,7 @@ class Amqp:
             started = clock()
             try:
                 async with self.link(purpose) as link:
-                    _heed_cancellation()
+                    heed_cancellation()
                     await use(link)
             except asyncio.CancelledError as error:
                 if _cancelled():
@@ -162,7 +162,7 @@ class Amqp:
                 log.warning("link_ended", purpose=purpose, error=repr(error))
             except Exception as error:  # noqa: BLE001 - a broker can fail in many ways, and comes back
                 log.warning("link_ended", purpose=purpose, error=repr(error))
-            _heed_cancellation()
+            heed_cancellation()
             if clock() - started > 2 * backoff.max_s:
                 backoff.reset()
             await backoff.wait()
@@ -174,8 +174,8 @@ def _cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _heed_cancellation() -> None:
-    """The client library swallows a cancellation that comes while it connects."""
+def heed_cancellation() -> None:
+    """The client library swallows a cancellation that comes while it connects, or waits for an answer."""
     if _cancelled():
         raise asyncio.CancelledError
 
@@ -207,5 +207,5 @@ class Publisher:
         try:
             await link.publish(exchange, routing_key, body, label=label(events))
         except (*BROKER_FAULTS, asyncio.CancelledError) as error:
-            _heed_cancellation()
+            heed_cancellation()
             raise Unavailable("The broker did not confirm.", code="broker_unavailable") from error

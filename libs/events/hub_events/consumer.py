@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from aio_pika.abc import AbstractIncomingMessage
 from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from hub.event.v1 import event_pb2
 from hub_events.amqp import Amqp, Link
@@ -20,6 +22,7 @@ from hub_runtime import SIZE_BUCKETS, Backoff, counter, crash_point, gauge, get_
 
 MOST_EVENTS = 512
 CONSUME_TIMEOUT_S = 5.0
+LAG_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
 
 Handle = Callable[[Sequence[event_pb2.Envelope]], Awaitable[None]]
 """Handles a batch as a whole, or raises and has changed nothing. It may get an event more than once."""
@@ -58,7 +61,7 @@ async def consume(
     async def use(link: Link) -> None:
         inbox = Inbox(link, room=prefetch * len(queues))
         await inbox.open(queues, prefetch)
-        worker = _Worker(link, amqp.topology.family(family), handle)
+        worker = _Worker(link, amqp.topology.family(family), handle, inbox)
         while True:
             await worker.work(await inbox.take(linger_s, most_events))
 
@@ -66,10 +69,14 @@ async def consume(
 
 
 class Inbox:
-    """What the broker has delivered, bounded by the prefetch."""
+    """What the broker has delivered, bounded by the prefetch. `called` names a queue in the metrics that has
+    no name of its own."""
 
-    def __init__(self, link: Link, room: int) -> None:
+    def __init__(self, link: Link, room: int, called: str = "") -> None:
         self._link = link
+        self._called = called
+        self._held: Counter[str] = Counter()
+        self._unacked = gauge("hub_events_unacked", "Messages delivered, not yet acknowledged", ("queue",))
         self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue(room + 1)
         link.on_lost.append(self._wake)
 
@@ -92,6 +99,11 @@ class Inbox:
             count += len(taken[-1][1])
         return taken
 
+    async def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
+            await delivery.message.ack()
+            self._count(delivery.queue, -1)
+
     def _read(self, delivery: Delivery | None) -> tuple[Delivery, list[event_pb2.Envelope]]:
         if delivery is None or self._link.lost.is_set():
             raise LinkLostError
@@ -101,28 +113,46 @@ class Inbox:
             return delivery, []
 
     async def _put(self, queue: str, message: AbstractIncomingMessage) -> None:
+        self._count(queue, 1)
         await self._arrived.put(Delivery(queue, message))
 
+    def _count(self, queue: str, change: int) -> None:
+        if not self._link.lost.is_set():
+            self._held[queue] += change
+            self._unacked.labels(self._called or queue).inc(change)
+
     def _wake(self) -> None:
+        """What it had is the broker's again."""
+        for queue, held in self._held.items():
+            self._unacked.labels(self._called or queue).dec(held)
+        self._held.clear()
         if self._arrived.empty():
             self._arrived.put_nowait(None)
 
 
 class _Worker:
-    def __init__(self, link: Link, family: Family, handle: Handle) -> None:
+    def __init__(self, link: Link, family: Family, handle: Handle, inbox: Inbox) -> None:
         self._link = link
         self._family = family
         self._handle = handle
-        self._in_flight = gauge("hub_events_in_flight", "Events being handled", ("family",)).labels(
-            family.name
-        )
-        self._paused = gauge("hub_events_paused", "1 while a dependency is waited for", ("family",)).labels(
-            family.name
-        )
+        self._inbox = inbox
+        self._is_paused = False
+        labels, name = ("family",), family.name
+        self._in_flight = gauge("hub_events_in_flight", "Events being handled", labels).labels(name)
+        self._paused = gauge(
+            "hub_events_paused", "Consumers that wait for a dependency that is down", labels
+        ).labels(name)
+        self._lag = histogram(
+            "hub_events_consumer_lag_seconds",
+            "Age of a batch's oldest event when its handling begins, those of retry steps left out",
+            labels,
+            LAG_BUCKETS,
+        ).labels(name)
 
     async def work(self, taken: Sequence[tuple[Delivery, list[event_pb2.Envelope]]]) -> None:
         """Handles, then acknowledges; if the link breaks before, everything comes again."""
         crash_point(f"consume.{self._family.name}.before_handle")
+        self._observe_lag(taken)
         known: list[Arrived] = []
         for delivery, events in taken:
             if not events:
@@ -133,7 +163,7 @@ class _Worker:
                     await put_aside(self._link, self._family, delivery.queue, event, unknown)
                 else:
                     known.append(Arrived(delivery.queue, event))
-        self._in_flight.set(len(known))
+        self._in_flight.inc(len(known))
         try:
             if known:
                 histogram("hub_events_batch_size", "Events handled together", (), SIZE_BUCKETS).observe(
@@ -141,12 +171,22 @@ class _Worker:
                 )
                 await self._settle(known)
             crash_point(f"consume.{self._family.name}.before_ack")
-            for delivery, _ in taken:
-                await delivery.message.ack()
+            await self._inbox.acknowledge(delivery for delivery, _ in taken)
             crash_point(f"consume.{self._family.name}.after_ack")
         finally:
-            self._in_flight.set(0)
-            self._paused.set(0)
+            self._in_flight.dec(len(known))
+            self._pausing(False)
+
+    def _observe_lag(self, taken: Sequence[tuple[Delivery, list[event_pb2.Envelope]]]) -> None:
+        """A message's first event is its oldest."""
+        first = [_seconds(events[0].occurred_at) for _, events in taken if events and not events[0].attempt]
+        if first:
+            self._lag.observe(max(0.0, time.time() - min(first)))
+
+    def _pausing(self, paused: bool) -> None:
+        if paused is not self._is_paused:
+            self._is_paused = paused
+            self._paused.inc(1 if paused else -1)
 
     async def _settle(self, batch: Sequence[Arrived]) -> None:
         """Tries all at once, and what fails in halves, down to the single event at fault."""
@@ -171,11 +211,11 @@ class _Worker:
             except Exception as error:  # noqa: BLE001 - here it is decided what becomes of it
                 if verdict(error) is not Verdict.WAIT:
                     return error
-                self._paused.set(1)
+                self._pausing(True)
                 log.warning("consumer_paused", family=self._family.name, reason=reason_of(error))
                 await self._pause(backoff.next_s())
             else:
-                self._paused.set(0)
+                self._pausing(False)
                 return None
         raise LinkLostError
 
@@ -190,3 +230,7 @@ class _Worker:
         reason = "cannot be read as events"
         await bury_unread(self._link, self._family, delivery.queue, delivery.message.body, reason)
         log.error("message_unreadable", queue=delivery.queue)
+
+
+def _seconds(moment: Timestamp) -> float:
+    return float(moment.seconds + moment.nanos / 1e9)

@@ -35,7 +35,7 @@ async def fanout(
             timeout=CONSUME_TIMEOUT_S,
         )
         await queue.bind(exchange, timeout=CONSUME_TIMEOUT_S)
-        inbox = Inbox(link, room=prefetch)
+        inbox = Inbox(link, room=prefetch, called=exchange)
         await inbox.open([queue.name], prefetch)
         if connected is not None:
             connected()
@@ -46,7 +46,6 @@ async def fanout(
                 await handle(events)
             except Exception as error:  # whoever missed it reads the owner's truth
                 log.warning("update_lost", exchange=exchange, events=len(events), exc_info=error)
-            for delivery, _ in taken:
-                await delivery.message.ack()
+            await inbox.acknowledge(delivery for delivery, _ in taken)
 
     await amqp.keep(f"fanout {exchange}", use)

@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
-from hub_events import Amqp, Link, Publisher
-from tests.support.servers import Login
+from hub_events import OUTBOX_SQL, Amqp, Link, Publisher, Relay
+from hub_postgres import Wakeup, connect_pool
+from tests.support.jobs import eventually
+from tests.support.servers import Database, Login
 
 
 async def test_a_job_cancelled_at_any_point_of_connecting_ends(amqp_vhost: Login) -> None:
@@ -19,6 +21,27 @@ async def test_a_job_cancelled_at_any_point_of_connecting_ends(amqp_vhost: Login
         job.cancel()
         _, running = await asyncio.wait({job}, timeout=10)
         assert not running, f"still running when cancelled after {turns} turns"
+
+
+async def test_a_relay_cancelled_at_any_point_ends(amqp_vhost: Login, empty_database: Database) -> None:
+    """It is always asking the broker for something: a cancelled question must not keep it."""
+    owner = empty_database.owner
+    async with await connect_pool(owner.url, owner.password, 4, "tests") as pool:
+        await pool.execute(OUTBOX_SQL)
+        for turns in range(0, 60, 3):
+            amqp = Amqp(amqp_vhost.url, amqp_vhost.password)
+            wakeup = Wakeup(owner.url, owner.password, "outbox")
+            await ends(Relay(pool, wakeup, amqp, "test", look_s=0), amqp, turns)
+
+
+async def ends(relay: Relay, amqp: Amqp, turns: int) -> None:
+    job = asyncio.create_task(relay.run())
+    await eventually(lambda: amqp.state() == "ok")
+    for _ in range(turns):
+        await asyncio.sleep(0.001)
+    job.cancel()
+    _, running = await asyncio.wait({job}, timeout=10)
+    assert not running, f"still running when cancelled after {turns} turns"
 
 
 @pytest.mark.parametrize("fault", [asyncio.CancelledError(), ConnectionError(), RuntimeError()])
