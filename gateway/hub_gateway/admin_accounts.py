@@ -26,8 +26,9 @@ from hub_gateway.types.common import PRINTABLE, OptionalDecimal, described
 from hub_rpc import calling_as
 
 MOST_A_MINUTE: Final = 1_000_000
+SOMETHING: Final = PRINTABLE.replace("^", "^(?=.*[^ ])", 1)
 Reason = Annotated[
-    str, described("For people.", "suspicious log-ins", pattern=PRINTABLE, minLength=1, maxLength=200)
+    str, described("For people.", "suspicious log-ins", pattern=SOMETHING, minLength=1, maxLength=200)
 ]
 
 
@@ -66,7 +67,7 @@ class NewLimits(Body, frozen=True):
 _STATE: Final[Schema[NewState]] = Schema(NewState)
 _LIMITS: Final[Schema[NewLimits]] = Schema(NewLimits)
 UNKNOWN: Final = {404: ("account_not_found",)}
-REASON: Final = ("invalid_length", "invalid_characters", "invalid_reason")
+REASON: Final = ("invalid_length", "invalid_characters")
 
 
 class AdminAccounts:
@@ -154,7 +155,7 @@ class AdminAccounts:
             account_id=account_id(request),
             status=body.status or "",
             trading_state=body.trading_state or "",
-            reason=printable(body.reason, field="reason", shortest=1, longest=200),
+            reason=_reason(body.reason),
         )
         with calling_as(caller.token):
             found = await self._position.SetAccountState(wanted, timeout=ADMIN_TIME_S)
@@ -179,11 +180,15 @@ class AdminAccounts:
                 most_position=_number(body.most_position, "most_position"),
                 orders_per_minute=_orders_per_minute(body.orders_per_minute),
             ),
-            reason=printable(body.reason, field="reason", shortest=1, longest=200),
+            reason=_reason(body.reason),
         )
         with calling_as(caller.token):
             found = await self._order.SetAccountLimits(wanted, timeout=ADMIN_TIME_S)
         return answer(_limits(found.own, of=wanted.account_id))
+
+
+def _reason(text: str) -> str:
+    return printable(text.strip(), field="reason", shortest=1, longest=200)
 
 
 def _number(raw: msgspec.Raw, field: str) -> str:

@@ -68,10 +68,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "trail_too_large": "The trail reaches down to nothing: per cent are below 100.",
     "quantity_required": "The order needs a quantity.",
     "notional_not_allowed": "Only an order at the market may have a notional, instead of a quantity.",
-    "notional_too_small": "The notional does not buy or sell the smallest quantity.",
-    "extended_hours_not_allowed": "Orders of this type, or of this instrument, keep to the regular session.",
+    "extended_hours_not_allowed": "Only limit orders work outside of the regular session.",
     "stop_wrong_side": "The market is beyond the stop price already.",
-    "limit_wrong_side": "The limit price could not be reached from the stop price.",
     "market_closed": "The market is closed, and the order is for now or never.",
     "order_rate": "The account has sent too many orders; Retry-After says when to come back.",
     "self_crossing": "The order could trade with an open order of the same account.",
@@ -192,10 +190,7 @@ NUMBERS: Final[Problems] = {400: ("invalid_decimal", "not_positive", "too_precis
 
 # What an order can be refused for.
 NAMES: Final[Problems] = {400: ("invalid_length", "invalid_characters", "invalid_idempotency_key")}
-AMOUNTS: Final[Problems] = {
-    400: ("quantity_required", "notional_not_allowed", "extended_hours_not_allowed"),
-    422: ("notional_too_small", "extended_hours_not_allowed"),
-}
+AMOUNTS: Final[Problems] = {400: ("quantity_required", "notional_not_allowed", "extended_hours_not_allowed")}
 PRICES: Final[Problems] = {
     400: (
         "price_required",
@@ -208,7 +203,7 @@ PRICES: Final[Problems] = {
     )
 }
 TERMS: Final[Problems] = {
-    400: ("tick_size", "lot_size", "quantity_too_small", "quantity_too_large"),
+    400: ("tick_size", "lot_size", "quantity_too_small", "quantity_too_large", "trail_too_large"),
     422: (
         "unknown_symbol",
         "not_tradable",
@@ -217,8 +212,6 @@ TERMS: Final[Problems] = {
         "market_data_stale",
         "price_out_of_band",
         "stop_wrong_side",
-        "limit_wrong_side",
-        "trail_too_large",
         "value_too_small",
         "value_too_large",
         "self_crossing",
@@ -252,7 +245,7 @@ REPLACING: Final[Problems] = {
     422: ("order_final", "not_replaceable", "nothing_to_replace", "quantity_below_filled"),
 }
 CLOSING: Final[Problems] = {
-    400: ("invalid_percentage", "lot_size"),
+    400: ("invalid_percentage",),
     404: ("unknown_symbol",),
     422: ("nothing_to_close",),
 }

@@ -100,6 +100,8 @@ async def test_nobody_else_may(gateway: Gateway, peers: Peers) -> None:
         (STATE, {"status": "CLOSED"}, "missing_field", "reason"),
         (STATE, {"status": "GONE", "reason": "x"}, "invalid_value", "status"),
         (STATE, {**HALT, "reason": ""}, "invalid_length", "reason"),
+        (STATE, {**HALT, "reason": "  "}, "invalid_length", "reason"),
+        (LIMITS, {**SMALLER, "reason": "x" * 201}, "invalid_length", "reason"),
         (STATE, {**HALT, "reason": "a\nb"}, "invalid_characters", "reason"),
         (LIMITS, {"most_value": "1"}, "missing_field", "reason"),
         (LIMITS, {**SMALLER, "most_value": "-1"}, "not_positive", "most_value"),

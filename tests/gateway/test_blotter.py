@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from hub.order.v1 import order_pb2
 from hub_errors import Invalid, Unavailable
@@ -21,6 +23,7 @@ from tests.gateway.test_bad_input import problem
 from tests.gateway.world import Gateway, running_gateway
 from tests.support.servers import Login
 from tests.support.tls import Tls
+from tests.support.waiting import eventually
 
 LIST = "/api/v1/executions"
 FILE = "/api/v1/executions.csv"
@@ -61,6 +64,11 @@ async def gateway(tls: Tls, redis_server: Login, peers: Peers) -> AsyncIterator[
     async with running_gateway(tls, redis_server.dsn, targets=peers.targets) as gateway:
         gateway.http.headers.update(gateway.bearer())
         yield gateway
+
+
+def answered(route: str) -> float:
+    labels = {"route": route, "method": "GET", "status": "200"}
+    return REGISTRY.get_sample_value("hub_gateway_http_requests_total", labels) or 0.0
 
 
 def rows(answer: httpx.Response) -> list[dict[str, str]]:
@@ -153,6 +161,36 @@ async def test_a_file_that_breaks_off_does_not_look_whole(gateway: Gateway, peer
     peers.answers["ListExecutions"] = answer
     with pytest.raises(httpx.RemoteProtocolError):
         await gateway.http.get(FILE)
+
+
+async def test_a_file_may_take_longer_than_a_request(tls: Tls, redis_server: Login, peers: Peers) -> None:
+    good = pages(1, 1)
+
+    def answer(asked: order_pb2.ListExecutionsRequest) -> order_pb2.ListExecutionsResponse:
+        if not asked.page_token:  # the second page is late
+            peers.may_answer.clear()
+            asyncio.get_running_loop().call_later(1.5, peers.may_answer.set)
+        found: order_pb2.ListExecutionsResponse = good(asked)
+        return found
+
+    peers.answers["ListExecutions"] = answer
+    targets = peers.targets
+    async with running_gateway(tls, redis_server.dsn, targets=targets, request_timeout_s=1.0) as gateway:
+        assert len(rows(await gateway.http.get(FILE, headers=gateway.bearer()))) == 2
+
+
+async def test_a_file_that_nobody_reads_is_not_written_to_its_end(gateway: Gateway, peers: Peers) -> None:
+    peers.answers["ListExecutions"] = lambda _: order_pb2.ListExecutionsResponse(
+        entries=[entry()], next_page_token="more"
+    )
+    before = answered(FILE)
+    async with (
+        httpx.AsyncClient(base_url=gateway.url, trust_env=False) as http,
+        http.stream("GET", FILE, headers=gateway.bearer()) as answer,
+    ):
+        await anext(answer.aiter_bytes())
+    await eventually(lambda: answered(FILE) > before)
+    assert len(peers.asked["ListExecutions"]) < blotter.MOST_ROWS
 
 
 async def test_what_is_refused_before_the_first_row_is_a_problem(gateway: Gateway, peers: Peers) -> None:

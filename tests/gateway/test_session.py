@@ -235,3 +235,19 @@ async def test_updates_of_other_accounts_never_reach_a_socket(kind: str) -> None
         assert (await scene.wire.hear(f"{kind}_update"))["event_id"] == "e-2"
         scene.tick(1)
         assert scene.wire.sent.empty()  # not a second time
+
+
+async def test_an_event_that_is_about_two_orders_is_an_update_of_each() -> None:
+    async with playing() as scene:
+        await with_orders(scene)
+        scene.owners.answers.put_nowait('{"type":"orders_snapshot","number":1}')
+        await scene.wire.hear("orders_snapshot")
+        response = quote_stream_pb2.StreamFramesResponse()
+        for order_id in ("old", "new", "old", "new"):  # twice: streams overlap
+            update = response.updates.add(account_id="a-1", event_id="e-1", kind="order")
+            update.subject_id, update.version, update.update_json = order_id, 2, b"{}"
+        scene.frames.apply(response)
+        told = [(await scene.wire.hear("order_update"))["order_id"] for _ in range(2)]
+        assert told == ["old", "new"]
+        scene.tick(1)
+        assert scene.wire.sent.empty()

@@ -25,7 +25,7 @@ from starlette.routing import Route
 from hub.auth.v1 import auth_pb2
 from hub.order.v1 import order_pb2, order_pb2_grpc
 from hub_batching import Batcher
-from hub_gateway import render
+from hub_gateway import render_orders
 from hub_identity import Trust
 from hub_runtime import uuid7
 
@@ -96,7 +96,7 @@ class Front:
 
 
 def _answer(result: order_pb2.SubmissionResult) -> Response:
-    body = msgspec.json.encode(render.order(result.accepted.order))
+    body = msgspec.json.encode(render_orders.order(result.accepted.order))
     return Response(body, status_code=202, media_type="application/json")
 
 

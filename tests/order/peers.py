@@ -16,6 +16,7 @@ from grpc import aio
 from hub.market_data.v1 import market_data_pb2
 from hub.order.v1 import order_pb2
 from hub.position.v1 import position_pb2, position_pb2_grpc
+from hub_errors import Invalid
 from hub_market_client import QuoteCache
 from hub_order.mapping import timestamp
 from hub_runtime import Clock, utc_now
@@ -89,6 +90,8 @@ class Books(position_pb2_grpc.PositionServiceServicer):
         else:
             code, there = "insufficient_shares", self.shares.get((item.account_id, item.symbol), Decimal(0))
         if item.percentage:
+            if item.quantity:
+                raise Invalid("Instead of a quantity.", code="percentage_not_allowed", field="percentage")
             item.quantity = str(there * Decimal(item.percentage) / 100)
         new = Hold(item, datetime.now(UTC))
         replaced = self.holds.get(item.replaced_hold_id)

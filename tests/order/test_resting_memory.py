@@ -17,6 +17,10 @@ from tests.order import build
 BUY, SELL = Side.BUY, Side.SELL
 
 
+def D(texts: str) -> tuple[Decimal, ...]:  # noqa: N802 - short, because it is not the point
+    return tuple(map(Decimal, texts.split()))
+
+
 class Memory:
     """Takes orders and quotes as the rest of the service knows them."""
 
@@ -184,7 +188,7 @@ def test_a_stop_is_reached_by_the_far_side_only(memory: Memory) -> None:
 def test_a_stop_that_an_extreme_has_reached_gets_the_quote_that_is_there(memory: Memory) -> None:
     memory.put(build.resting(side=SELL, stop_price="90"))
     (reached,) = memory.meet("95", "96", low_ask="90")
-    assert (reached.stop_price, reached.quote.bid, reached.quote.ask) == (90, 95, 96)
+    assert (reached.stop_price, reached.quote.bid, reached.quote.ask) == D("90 95 96")
 
 
 def test_a_stop_limit_is_handed_over_at_its_stop_and_rests_as_a_limit_from_then_on(memory: Memory) -> None:
@@ -215,7 +219,7 @@ def test_a_stop_that_is_reached_while_nobody_bids_waits_for_a_bid(memory: Memory
     memory.put(build.resting(side=SELL, stop_price="90"))
     assert memory.meet("0", "89") == []
     (reached,) = memory.meet("95", "96", seq=2)
-    assert (reached.stop_price, reached.quote.bid) == (90, 95)
+    assert (reached.stop_price, reached.quote.bid) == D("90 95")
 
 
 @pytest.mark.parametrize(("field", "trail"), [("trail_amount", "5"), ("trail_percent", "5")])

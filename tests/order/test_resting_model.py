@@ -9,9 +9,18 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from hub_order.domain import Order, Side, Status
 from hub_order.resting import RestingOrders, units
@@ -142,6 +151,9 @@ class Resting(RuleBasedStateMachine):
 
     @rule(target=orders, side=SIDES, terms=TERMS)
     def order_comes(self, side: Side, terms: dict[str, Any]) -> UUID:
+        return self._come(side, terms)
+
+    def _come(self, side: Side, terms: dict[str, Any]) -> UUID:
         self.time += MOMENT
         order = build.resting(side=side, accepted_at=self.time, protection_price=None, **terms)
         self.model[order.order_id] = Modelled(order)
@@ -157,6 +169,9 @@ class Resting(RuleBasedStateMachine):
 
     @rule(order_id=consumes(orders))
     def order_ends(self, order_id: UUID) -> None:
+        self._end(order_id)
+
+    def _end(self, order_id: UUID) -> None:
         order = self.model.pop(order_id).order
         self._put(replace(order, status=Status.CANCELLED, version=order.version + 1))
 
@@ -167,14 +182,15 @@ class Resting(RuleBasedStateMachine):
         changes: dict[str, Any] = {"version": each.order.version + 1}
         if each.handed and each.reached is not None:
             changes |= {"triggered_at": self.time, "stop_price": each.reached}
-        each.order, each.handed, each.reached = replace(each.order, **changes), False, None
+            each.reached = None
+        each.order, each.handed = replace(each.order, **changes), False
         self._put(each.order)
 
     @rule(target=orders, order_id=consumes(orders), terms=TERMS)
     def order_is_replaced(self, order_id: UUID, terms: dict[str, Any]) -> UUID:
         side = self.model[order_id].order.side
-        self.order_ends(order_id)
-        return self.order_comes(side, terms)
+        self._end(order_id)
+        return self._come(side, terms)
 
     @rule(order_id=orders)
     def price_has_gone(self, order_id: UUID) -> None:
@@ -209,8 +225,11 @@ class Resting(RuleBasedStateMachine):
             assert self.memory.symbols() in (["AAPL"], []) or not self.model
 
 
-class TestResting(Resting.TestCase):
-    settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+@pytest.mark.timeout(600)
+def test_memory_and_model_say_the_same() -> None:
+    run_state_machine_as_test(
+        Resting, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
+    )
 
 
 def test_a_per_cent_is_rounded_as_money_is() -> None:

@@ -15,7 +15,9 @@ from hub_order.domain import OrderType, Side, TimeInForce
 from hub_order.risk import RULES, Facts, refusal
 from hub_runtime import uuid7
 from tests.order import build
+from tests.pages.markdown import ROOT, quoted, sections
 
+PAGE = ROOT / "services/order/README.md"
 BUY, SELL = Side.BUY, Side.SELL
 MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT
 STOP_LOSS, STOP_LIMIT, TRAILING = OrderType.STOP_LOSS, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP
@@ -161,6 +163,11 @@ def test_refused(code: str, kind: type[Exception], field: str, facts: Facts) -> 
 def test_every_rule_has_a_case() -> None:
     told = {(code, field.replace("notional", "quantity")) for code, _, field, _ in REFUSALS}
     assert {(rule.code, rule.field.replace("notional", "quantity")) for rule in RULES} == told
+
+
+def test_the_page_names_every_code() -> None:
+    (part,) = [part for part in sections(PAGE) if part.heading == "What is refused"]
+    assert {rule.code for rule in RULES} <= set(quoted(part.text))
 
 
 ALLOWED = {

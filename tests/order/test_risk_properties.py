@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hub_order.domain import OrderType, Quote, Side, TimeInForce
@@ -26,6 +26,9 @@ from hub_order.risk import (
 from hub_order.risk.prices import first_stop
 from hub_runtime import uuid7
 from tests.order import build
+
+# How fast values are drawn says more about the machine than about the rules.
+patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 LEAST = Decimal("0.00000001")
 MOST = Decimal("999999999999.99999999")
@@ -95,6 +98,7 @@ def any_facts(draw: st.DrawFn) -> Facts:
     )
 
 
+@patiently
 @given(any_facts())
 def test_no_rule_ever_fails_and_the_first_in_the_table_that_says_no_is_the_answer(facts: Facts) -> None:
     said = [(rule.code, rule.check(facts)) for rule in RULES]
@@ -104,6 +108,7 @@ def test_no_rule_ever_fails_and_the_first_in_the_table_that_says_no_is_the_answe
     assert all(sentence and sentence.endswith(".") for _, sentence in no)
 
 
+@patiently
 @given(any_facts())
 def test_prices_never_fail(facts: Facts) -> None:
     set_aside(facts)
@@ -143,6 +148,7 @@ def worst_cost(facts: Facts, ask: Decimal) -> Decimal:
     return price * draft.quantity
 
 
+@patiently
 @given(passing(), st.decimals("0.01", "500", places=2))
 def test_what_is_held_for_an_order_that_passed_is_never_less_than_it_can_cost(
     facts: Facts, ask: Decimal
@@ -157,6 +163,7 @@ def test_what_is_held_for_an_order_that_passed_is_never_less_than_it_can_cost(
         assert aside.unit_price * aside.quantity >= worst_cost(facts, ask)
 
 
+@patiently
 @given(passing())
 def test_an_order_that_passed_has_a_quantity_above_zero(facts: Facts) -> None:
     quantity = quantity_of(facts)
@@ -165,6 +172,7 @@ def test_an_order_that_passed_has_a_quantity_above_zero(facts: Facts) -> None:
     assert quantity == round(quantity, 8)
 
 
+@patiently
 @given(ask=st.decimals("0.01", "100000", places=2), tick=st.sampled_from(["0.01", "0.05", "1", "0.03"]))
 def test_protection_is_on_a_tick_and_never_below_the_ask(ask: Decimal, tick: str) -> None:
     price = protection_price(ask, fraction=Decimal("0.05"), tick=Decimal(tick))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID, uuid4
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub_order.risk import Throttle
@@ -49,6 +49,7 @@ def test_a_limit_that_was_lowered_holds_at_once() -> None:
     assert throttle.take(ME, most=5, now=10.0 + wait_s) is None
 
 
+@settings(deadline=None)
 @given(
     gaps=st.lists(st.floats(0, 20, allow_nan=False), max_size=200),
     most=st.integers(1, 10),

@@ -195,6 +195,7 @@ async def test_batches_over_the_same_accounts_in_any_order_do_not_block_each_oth
 
 
 async def test_holds_without_an_order_are_listed_oldest_first_until_they_are_settled(world: World) -> None:
+    await world.vouch_for_all()
     owner = await world.owner()
     await world.trade(owner, Side.BUY, "10", "100")
     vouched, orphan = hold_of(owner, Side.BUY, "1", "100"), hold_of(owner, Side.SELL, "2")

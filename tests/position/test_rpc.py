@@ -89,6 +89,15 @@ async def test_calls_that_come_together_share_transactions(house: House) -> None
         ({"side": 2}, "unit_price_on_sell", "unit_price"),
         ({"symbol": ""}, "invalid_symbol", "symbol"),
         ({"idempotency_key": "k" * 256}, "too_long", "idempotency_key"),
+        ({"percentage": "5"}, "percentage_not_allowed", "percentage"),
+        ({"side": 2, "unit_price": "", "percentage": "5"}, "percentage_not_allowed", "percentage"),
+        ({"side": 2, "unit_price": "", "quantity": "", "percentage": "101"}, "too_large", "percentage"),
+        ({"side": 2, "unit_price": "", "quantity": "", "percentage": "0"}, "not_positive", "percentage"),
+        ({"by_value": True}, "not_by_value", "by_value"),
+        ({"side": 2, "unit_price": "", "by_value": True}, "not_by_value", "by_value"),
+        ({"replaced_hold_id": "x"}, "invalid_id", "replaced_hold_id"),
+        ({"replaced_filled_quantity": "-1"}, "negative", "replaced_filled_quantity"),
+        ({"most_position": "x"}, "invalid_decimal", "most_position"),
     ],
 )
 async def test_a_hold_that_cannot_be_read_is_invalid(
@@ -98,6 +107,22 @@ async def test_a_hold_that_cannot_be_read_is_invalid(
     with pytest.raises(Invalid) as refused:
         await house.order.PlaceHolds(request)
     assert (refused.value.code, refused.value.field) == (code, field)
+
+
+async def test_holds_get_another_price_over_the_wire(house: House) -> None:
+    user = house.signer.user()
+    hold = item(user, quantity="10", unit_price="100")
+    await house.order.PlaceHolds(position_pb2.PlaceHoldsRequest(items=[hold]))
+    prices = [position_pb2.HoldPrice(hold_id=hold.hold_id, unit_price=price) for price in ("110", "10001")]
+    prices.append(position_pb2.HoldPrice(hold_id=str(uuid4()), unit_price="1"))
+    answer = await house.order.RepriceHolds(position_pb2.RepriceHoldsRequest(items=prices))
+    raised, refused, unknown = answer.results
+    assert (raised.granted, raised.standing_hold_id, raised.quantity) == (True, hold.hold_id, "10")
+    assert (refused.code, refused.available, refused.required) == ("insufficient_funds", "98900", "98910")
+    assert unknown.code == "hold_released"
+    for wrong in (prices * 22, [position_pb2.HoldPrice(hold_id=hold.hold_id, unit_price="0")]):
+        with pytest.raises(Invalid):
+            await house.order.RepriceHolds(position_pb2.RepriceHoldsRequest(items=wrong))
 
 
 async def test_more_holds_than_a_batch_may_have_are_invalid(house: House) -> None:
@@ -174,6 +199,9 @@ async def test_postings_come_in_pages_newest_first(house: House) -> None:
         ("portfolio", "PlaceHolds"),
         ("gateway", "SettleHolds"),
         ("gateway", "ListUnconfirmedHolds"),
+        ("gateway", "RepriceHolds"),
+        ("order", "GetAccount"),
+        ("portfolio", "SetAccountState"),
         ("order", "GetBalance"),
         ("order", "ListPositions"),
         ("quote-stream", "ListPostings"),
@@ -188,6 +216,7 @@ async def test_who_is_not_in_the_call_table_is_denied(house: House, caller: str,
 
 
 async def test_the_sweeper_finds_confirms_and_releases_holds(house: House) -> None:
+    await house.world.vouch_for_all()
     user = house.signer.user()
     kept, lost = item(user), item(user, quantity="3")
     await house.order.PlaceHolds(position_pb2.PlaceHoldsRequest(items=[kept, lost]))

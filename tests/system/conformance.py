@@ -10,22 +10,33 @@ import schemathesis
 BEYOND_SCHEMA: Final = frozenset(
     {
         "closes_before_open",
-        "inverted_range",
+        "extended_hours_not_allowed",
+        "invalid_decimal",  # a JSON number with an exponent
         "invalid_email",  # more than 64 characters before the @
         "invalid_page_token",
+        "invalid_percentage",
+        "inverted_range",
         "lot_size",
         "market_time_not_later",
         "market_time_too_far",
+        "nothing_to_change",
+        "nothing_to_replace",
+        "notional_not_allowed",
         "overlapping_hours",
         "page_too_deep",
         "price_not_allowed",
         "price_required",
+        "quantity_required",
         "quantity_too_large",
         "quantity_too_small",
         "range_too_long",
+        "stop_not_allowed",
+        "stop_required",
         "tick_size",
         "too_precise",  # of a JSON number
-        "invalid_decimal",  # a JSON number with an exponent
+        "trail_not_allowed",
+        "trail_required",
+        "trail_too_large",
         "unknown_timezone",
         "weak_password",
     }

@@ -48,10 +48,10 @@ class Order(Answer, frozen=True):
     ]
     trail_amount: Decimal | None
     trail_percent: Decimal | None
+    extended_hours: Annotated[bool, described("Whether it works outside of the regular session too.")]
     protection_price: Annotated[
         Decimal | None, described("A purchase at the market, or by a stop, never costs more.")
     ]
-    extended_hours: Annotated[bool, described("Whether it works outside of the regular session too.")]
     status: Status
     cancel_requested: Annotated[
         bool, described("Its end was asked of the venue that has it, which has not answered yet.")

@@ -19,6 +19,7 @@ from hub_order import mapping
 from hub_order.domain import Quote, Side
 from hub_order.risk import Draft, Facts, Limits, protection_price
 from hub_order.trading_times import TradingTimes
+from hub_postgres import Uuid
 from hub_runtime import Clock, counter, span, utc_now
 
 LOOK_S = 0.5
@@ -43,6 +44,7 @@ class HoldRequest:
     percentage: Decimal | None = None
     by_value: bool = False
     replaced_hold_id: UUID | None = None
+    replaced_filled_quantity: Decimal | None = None
     most_position: Decimal | None = None
 
 
@@ -79,7 +81,7 @@ class Position:
         PLACE_HOLDS_CALLS.inc()
         with span("order.hold", links=[request.traceparent for request in requests]):
             response = await self._stub.PlaceHolds(message)
-        answers = {UUID(result.hold_id): _hold_answer(result) for result in response.results}
+        answers = {Uuid(result.hold_id): _hold_answer(result) for result in response.results}
         return [answers[request.hold_id] for request in requests]
 
     async def reprice_holds(self, prices: Mapping[UUID, Decimal]) -> dict[UUID, bool]:
@@ -92,7 +94,7 @@ class Position:
         for start in range(0, len(items), MOST_HOLDS):
             request = position_pb2.RepriceHoldsRequest(items=items[start : start + MOST_HOLDS])
             response = await self._stub.RepriceHolds(request)
-            granted |= {UUID(result.hold_id): result.granted for result in response.results}
+            granted |= {Uuid(result.hold_id): result.granted for result in response.results}
         return granted
 
     async def unconfirmed_holds(self, *, placed_before: datetime, limit: int) -> list[UnconfirmedHold]:
@@ -246,12 +248,13 @@ def _hold_message(request: HoldRequest) -> position_pb2.HoldRequest:
         user_id=str(request.user_id),
         side=mapping.SIDE_NUMBERS[request.side],
         symbol=request.symbol,
-        quantity=to_text(request.quantity),
+        quantity=to_text(request.quantity) if request.percentage is None else "",
         unit_price="" if request.unit_price is None else to_text(request.unit_price),
         idempotency_key=request.idempotency_key,
         percentage="" if request.percentage is None else to_text(request.percentage),
         by_value=request.by_value,
         replaced_hold_id="" if request.replaced_hold_id is None else str(request.replaced_hold_id),
+        replaced_filled_quantity=mapping.optional(request.replaced_filled_quantity),
         most_position="" if request.most_position is None else to_text(request.most_position),
     )
 
@@ -259,7 +262,7 @@ def _hold_message(request: HoldRequest) -> position_pb2.HoldRequest:
 def _hold_answer(result: position_pb2.HoldResult) -> HoldAnswer:
     return HoldAnswer(
         granted=result.granted,
-        standing_hold_id=UUID(result.standing_hold_id) if result.standing_hold_id else None,
+        standing_hold_id=Uuid(result.standing_hold_id) if result.standing_hold_id else None,
         code=result.code,
         available=Decimal(result.available) if result.available else None,
         required=Decimal(result.required) if result.required else None,

@@ -21,7 +21,7 @@ from hub_order.usecases.answers import Answer, Claim, Found
 from hub_order.usecases.refusals import judged_by
 from hub_order.usecases.standing import AccountDesk
 from hub_order.usecases.telling import ORDERS
-from hub_runtime import Clock, current_traceparent, get_logger
+from hub_runtime import Clock, counted, current_traceparent, get_logger
 
 DEADLINE_S = 5.0
 LONGEST_DEADLINE_S = 30.0
@@ -48,7 +48,8 @@ class Desk:
         instrument = self.market.instrument(draft.symbol)
         own = self.accounts.limits(account_id)
         limits = self.policy.limits(None if instrument is None else instrument.asset_class, own)
-        standing = await self.accounts.standing(account_id, draft, limits)
+        traded = self.market.trades(draft.symbol)
+        standing = await self.accounts.standing(account_id, draft, limits, traded=traded)
         facts = self.market.facts(
             draft,
             limits,
@@ -107,8 +108,8 @@ def new_order(wanted: Wanted, principal: Principal, facts: Facts, *, quantity: D
     unsure = not facts.session_open or facts.opening
     return Order(
         order_id=wanted.order_id,
-        account_id=UUID(principal.account_id),
-        user_id=UUID(principal.user_id),
+        account_id=mapping.id_of(principal.account_id),
+        user_id=mapping.id_of(principal.user_id),
         client_order_id=wanted.client_order_id,
         symbol=draft.symbol,
         side=draft.side,
@@ -140,7 +141,7 @@ def newcomer(order: Order, facts: Facts, *, idempotency_key: str, desk: Desk) ->
     return Newcomer(
         change=change,
         idempotency_key=idempotency_key,
-        answer=mapping.order_message(change.order).SerializeToString() if idempotency_key else b"",
+        message=mapping.order_message(change.order),
         remember_until=order.accepted_at + desk.remember,
     )
 
@@ -151,25 +152,26 @@ def hold_request(
     facts: Facts,
     *,
     percentage: Decimal | None = None,
-    replaced_hold_id: UUID | None = None,
+    replaced: Order | None = None,
 ) -> HoldRequest:
-    """What is to be set aside for it."""
+    """What is to be set aside for it; beside what the order holds that it replaces."""
     aside, limits = set_aside(facts), facts.limits
     return HoldRequest(
         hold_id=wanted.hold_id,
         order_id=wanted.order_id,
-        account_id=UUID(principal.account_id),
-        user_id=UUID(principal.user_id),
+        account_id=mapping.id_of(principal.account_id),
+        user_id=mapping.id_of(principal.user_id),
         side=facts.draft.side,
         symbol=facts.draft.symbol,
         quantity=aside.quantity or Decimal(0),
         unit_price=aside.unit_price,
         # A replacement is found by its id: its attempts hold under different ids.
-        idempotency_key=wanted.idempotency_key if replaced_hold_id is None else "",
+        idempotency_key=wanted.idempotency_key if replaced is None else "",
         traceparent=current_traceparent(),
         percentage=percentage,
         by_value=aside.by_value,
-        replaced_hold_id=replaced_hold_id,
+        replaced_hold_id=None if replaced is None else replaced.hold_id,
+        replaced_filled_quantity=None if replaced is None else replaced.filled_quantity,
         most_position=limits.most_position if facts.draft.side is Side.BUY else None,
     )
 
@@ -208,7 +210,7 @@ async def answer_of_the_first(claim: Claim, patience: Patience, desk: Desk) -> A
 
 
 def tell_accepted(order: Order) -> None:
-    ORDERS.labels("accepted", "").inc()
+    counted(ORDERS, "accepted", "").inc()
     log.info(
         "order_accepted",
         order_id=str(order.order_id),

@@ -69,7 +69,7 @@ async def replace(
         no = refusal(facts)
         if no is not None:
             return await first_answer_or(no, claim, patience, desk)
-        asked = hold_request(wanted, principal, facts, replaced_hold_id=old.hold_id)
+        asked = hold_request(wanted, principal, facts, replaced=old)
         hold = await desk.holds.submit(asked, patience.left_s())
         crash_point("order.replace.after_hold")
         if not hold.granted:

@@ -76,9 +76,10 @@ class OwnOrderMemory:
             known.open_orders, known.counted_at = open_orders, now
         return known.open_orders
 
-    def sent(self, account_id: UUID, draft: Draft, now: float) -> None:
-        """An order is under way that may rest in the end."""
-        if draft.type is OrderType.MARKET or draft.time_in_force in AT_ONCE:
+    def sent(self, account_id: UUID, draft: Draft, *, traded: bool, now: float) -> None:
+        """An order is under way that may rest in the end: what takes the market's price does so only while
+        nothing is traded."""
+        if draft.time_in_force in AT_ONCE or (draft.type is OrderType.MARKET and traded):
             return
         known = self._known(account_id)
         known.open_orders += 1
@@ -107,17 +108,17 @@ class AccountDesk:
     def limits(self, account_id: UUID) -> AccountLimits | None:
         return self.own_limits(account_id)
 
-    async def standing(self, account_id: UUID, draft: Draft, limits: Limits) -> Standing:
-        """Counts the order that is sent, and finds out what it meets."""
+    async def standing(self, account_id: UUID, draft: Draft, limits: Limits, *, traded: bool) -> Standing:
+        """Counts the order that is sent, and finds out what it meets. `traded`: the instrument is now."""
         now = asyncio.get_running_loop().time()
         retry_after_s = self.throttle.take(account_id, most=limits.orders_per_minute, now=now)
         if retry_after_s is not None:
             return Standing(retry_after_s)
         question = self.memory.question(account_id, draft, most=limits.most_open_orders, now=now)
         if question is None:
-            self.memory.sent(account_id, draft, now)
+            self.memory.sent(account_id, draft, traded=traded, now=now)
             return Standing()
         found = await self.own_orders.submit(question)
         open_orders = self.memory.learn(account_id, found.open_orders, now)
-        self.memory.sent(account_id, draft, now)
+        self.memory.sent(account_id, draft, traded=traded, now=now)
         return Standing(None, open_orders, found.opposing_price)

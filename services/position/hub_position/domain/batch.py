@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 from hub_position.domain import ledger
 from hub_position.domain.account import BOOKS, OVER_FILL, Account, StateChange, restricted
+from hub_position.domain.changed import changed
 from hub_position.domain.hold import Drawn, Hold, Terms, made_late
 from hub_position.domain.position import (
     Booked,
@@ -110,7 +111,7 @@ class Batch:
         self.postings += ledger.of_trade(trade, effect)
         self.changes.append(PositionChange(change_kind(before, after), position, trade.trade_id))
         account = self.accounts[trade.account_id]
-        self.accounts[trade.account_id] = replace(account, unsettled=account.unsettled + trade.net_cash)
+        self.accounts[trade.account_id] = changed(account, unsettled=account.unsettled + trade.net_cash)
         self.changed_accounts.add(trade.account_id)
         oversold = trade.side is Side.SELL and after.quantity < 0
         if oversold or (hold is not None and hold.overfilled):
@@ -166,12 +167,12 @@ class Batch:
         for key in sorted(self.changed_positions):
             position = self.positions[key]
             if position.position_id not in traded:
-                position = replace(position, updated_at=self._now, version=position.version + 1)
+                position = changed(position, updated_at=self._now, version=position.version + 1)
                 self.positions[key] = position
                 self.changes.append(PositionChange(ChangeKind.UPDATED, position, None))
         for account_id in self.changed_accounts:
             account = self.accounts[account_id]
-            self.accounts[account_id] = replace(account, version=account.version + 1)
+            self.accounts[account_id] = changed(account, version=account.version + 1)
 
     def _folded(self, key: PositionKey, before: Position, trade: Trade) -> tuple[Holding, Effect]:
         if not before.is_late(trade):
@@ -227,9 +228,9 @@ class Batch:
             return
         if hold.side is Side.BUY:
             account = self.accounts[hold.account_id]
-            self.accounts[hold.account_id] = replace(account, held=account.held + more)
+            self.accounts[hold.account_id] = changed(account, held=account.held + more)
             self.changed_accounts.add(hold.account_id)
         else:
             key = (hold.account_id, hold.symbol)
-            self.positions[key] = replace(self.positions[key], held=self.positions[key].held + more)
+            self.positions[key] = changed(self.positions[key], held=self.positions[key].held + more)
             self.changed_positions.add(key)

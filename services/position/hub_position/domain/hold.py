@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from hub_position.domain.changed import changed
 from hub_position.domain.trade import Side, Trade, share
 
 ZERO = Decimal(0)
@@ -91,7 +92,7 @@ class Hold:
     def booked(self, quantity: Decimal) -> Hold:
         """After one more execution of its order."""
         return _settled(
-            replace(self, booked_quantity=self.booked_quantity + quantity, booked_count=self.booked_count + 1)
+            changed(self, booked_quantity=self.booked_quantity + quantity, booked_count=self.booked_count + 1)
         )
 
     def ended(self, *, final_quantity: Decimal, final_count: int) -> Hold:
@@ -99,21 +100,21 @@ class Hold:
         one that counts more executions is the later."""
         if self.final_count is not None and final_count <= self.final_count:
             return self
-        return _settled(replace(self, final_quantity=final_quantity, final_count=final_count))
+        return _settled(changed(self, final_quantity=final_quantity, final_count=final_count))
 
     def moved_in(self) -> Hold:
         """The order in whose place its own came has ended: nothing else covers it any more."""
-        return _settled(replace(self, covered=ZERO))
+        return _settled(changed(self, covered=ZERO))
 
     def repriced(self, unit_price: Decimal) -> Hold:
-        after = replace(self, unit_price=unit_price)
-        return replace(after, remaining=max(after.need - after.covered, ZERO))
+        after = changed(self, unit_price=unit_price)
+        return changed(after, remaining=max(after.need - after.covered, ZERO))
 
     def answers_its_key(self, now: datetime) -> bool:
         return not self.closed or (self.confirmed and now - self.placed_at < KEY_REMEMBERED)
 
     def released(self) -> Hold:
-        return replace(self, remaining=ZERO, closed=True)
+        return changed(self, remaining=ZERO, closed=True)
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def _settled(hold: Hold) -> Hold:
     exhausted = not hold.by_value and hold.booked_quantity >= hold.limit
     closed = hold.closed or complete or exhausted
     remaining = ZERO if closed else max(hold.need - hold.covered, ZERO)
-    return replace(hold, remaining=remaining, confirmed=True, closed=closed)
+    return changed(hold, remaining=remaining, confirmed=True, closed=closed)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from hub_position.domain.changed import changed
 from hub_position.domain.trade import Key, Side, Trade, share
 
 ZERO = Decimal(0)
@@ -89,7 +90,7 @@ class Position:
         return self.last is not None and trade.key < self.last
 
     def after(self, trade: Trade, holding: Holding, now: datetime) -> Position:
-        return replace(
+        return changed(
             self,
             holding=holding,
             last=trade.key if self.last is None else max(self.last, trade.key),

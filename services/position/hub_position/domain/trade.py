@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal
 from enum import StrEnum
 from functools import cached_property
 from uuid import UUID
@@ -13,6 +13,7 @@ from hub_money import money
 
 # Product of two NUMERIC(20,8), divided by a third: enough digits that only the last step rounds.
 EXACT_DIGITS = 60
+_EXACT = Context(prec=EXACT_DIGITS)
 
 
 class Side(StrEnum):
@@ -55,8 +56,7 @@ class Trade:
 
 def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
     """amount * part / whole, rounded once, half to even, at 8 places."""
-    with localcontext(prec=EXACT_DIGITS):
-        return money(amount * part / whole)
+    return money(_EXACT.divide(_EXACT.multiply(amount, part), whole))
 
 
 def next_weekday(day: date) -> date:

@@ -40,3 +40,22 @@ END
 $$;
 CREATE TRIGGER account_state_log_is_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON account_state_log
     FOR EACH STATEMENT EXECUTE FUNCTION only_added();
+
+-- Rows of these tables are written under the lock of their account's row, and trades beside their position, in the same
+-- transaction: the references were true before they were checked. The checks were a query per row, seven for an order
+-- that is filled at once, and a fifth of what the server did for it. What they kept from being deleted is kept here.
+ALTER TABLE holds DROP CONSTRAINT holds_account_id_fkey;
+ALTER TABLE postings DROP CONSTRAINT postings_account_id_fkey;
+ALTER TABLE trades
+    DROP CONSTRAINT trades_account_id_fkey,
+    DROP CONSTRAINT trades_position_id_fkey;
+
+CREATE FUNCTION never_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'rows of % are never deleted', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END
+$$;
+CREATE TRIGGER accounts_are_kept BEFORE DELETE OR TRUNCATE ON accounts
+    FOR EACH STATEMENT EXECUTE FUNCTION never_deleted();
+CREATE TRIGGER positions_are_kept BEFORE DELETE OR TRUNCATE ON positions
+    FOR EACH STATEMENT EXECUTE FUNCTION never_deleted();
