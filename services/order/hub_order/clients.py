@@ -43,6 +43,8 @@ class HoldRequest:
     percentage: Decimal | None = None
     by_value: bool = False
     replaced_hold_id: UUID | None = None
+    replaced_filled_quantity: Decimal | None = None
+    """What of the replaced order was filled, booked or not: that pays for nothing else."""
     most_position: Decimal | None = None
 
 
@@ -252,6 +254,7 @@ def _hold_message(request: HoldRequest) -> position_pb2.HoldRequest:
         percentage="" if request.percentage is None else to_text(request.percentage),
         by_value=request.by_value,
         replaced_hold_id="" if request.replaced_hold_id is None else str(request.replaced_hold_id),
+        replaced_filled_quantity=mapping.optional(request.replaced_filled_quantity),
         most_position="" if request.most_position is None else to_text(request.most_position),
     )
 

@@ -152,7 +152,7 @@ def hold_request(
     facts: Facts,
     *,
     percentage: Decimal | None = None,
-    replaced_hold_id: UUID | None = None,
+    replaced: Order | None = None,
 ) -> HoldRequest:
     """What is to be set aside for it."""
     aside, limits = set_aside(facts), facts.limits
@@ -166,11 +166,12 @@ def hold_request(
         quantity=aside.quantity or Decimal(0),
         unit_price=aside.unit_price,
         # A replacement is found by its id: its attempts hold under different ids.
-        idempotency_key=wanted.idempotency_key if replaced_hold_id is None else "",
+        idempotency_key=wanted.idempotency_key if replaced is None else "",
         traceparent=current_traceparent(),
         percentage=percentage,
         by_value=aside.by_value,
-        replaced_hold_id=replaced_hold_id,
+        replaced_hold_id=None if replaced is None else replaced.hold_id,
+        replaced_filled_quantity=None if replaced is None else replaced.filled_quantity,
         most_position=limits.most_position if facts.draft.side is Side.BUY else None,
     )
 

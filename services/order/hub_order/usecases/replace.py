@@ -57,19 +57,19 @@ async def replace(
     patience = Patience.of(None, desk.clock)
     account_id = UUID(principal.account_id)
     claim = _wanted(replacement, 0).claim(account_id)
-    for attempt in range(ATTEMPTS):
+    for _ in range(ATTEMPTS):
         old = await exchange.orders.get(replacement.order_id, account_id)
         if old is None:
             raise order_not_found()
         no = not_now(old, replacement)
         if no is not None:
             return await first_answer_or(no, claim, patience, desk)
-        wanted = _wanted(replacement, attempt)
+        wanted = _wanted(replacement, old.version)
         facts = await desk.facts(draft_of(old, replacement), account_id)
         no = refusal(facts)
         if no is not None:
             return await first_answer_or(no, claim, patience, desk)
-        asked = hold_request(wanted, principal, facts, replaced_hold_id=old.hold_id)
+        asked = hold_request(wanted, principal, facts, replaced=old)
         hold = await desk.holds.submit(asked, patience.left_s())
         crash_point("order.replace.after_hold")
         if not hold.granted:
@@ -77,7 +77,9 @@ async def replace(
         coming = _successor(wanted, principal, facts, desk)
         if await _swapped(old, coming, principal, exchange=exchange):
             return Answer(mapping.order_message(coming.order), repeated=False)
-        await _give_back([wanted.hold_id], exchange.position)
+        if await exchange.orders.get(wanted.order_id, account_id) is None:
+            # Else it was sent twice, and the other one's order may have this hold.
+            await _give_back([wanted.hold_id], exchange.position)
         found = await desk.answers.submit(claim, patience.left_s())
         if isinstance(found, Answer):
             return found
@@ -131,10 +133,12 @@ def draft_of(old: Order, replacement: Replacement) -> Draft:
     )
 
 
-def _wanted(replacement: Replacement, attempt: int) -> Wanted:
+def _wanted(replacement: Replacement, version: int) -> Wanted:
+    """Held for the old order as it was at this version: who has read another one needs another hold, and no
+    swap of this version can come any more once it has changed."""
     return Wanted(
         order_id=replacement.new_order_id,
-        hold_id=hold_id_of(replacement.new_order_id, attempt),
+        hold_id=hold_id_of(replacement.new_order_id, version),
         client_order_id=replacement.client_order_id,
         idempotency_key=replacement.idempotency_key,
         body_hash=replacement.body_hash,
