@@ -17,7 +17,7 @@ from hub_order import mapping
 from hub_order.clients import Position
 from hub_order.domain import Order, OrderType, Status, hold_id_of
 from hub_order.mapping import Replacement
-from hub_order.risk import Draft, Facts, quantity_of, refusal
+from hub_order.risk import Draft, refusal
 from hub_order.store import Newcomer, Orders, Replacing
 from hub_order.usecases.answers import Answer
 from hub_order.usecases.desk import (
@@ -74,7 +74,8 @@ async def replace(
         crash_point("order.replace.after_hold")
         if not hold.granted:
             return await first_answer_or(refused_hold(hold, facts), claim, patience, desk)
-        coming = _successor(wanted, principal, facts, desk)
+        order = new_order(wanted, principal, facts, hold, desk=desk)
+        coming = newcomer(order, facts, idempotency_key=wanted.idempotency_key, desk=desk)
         if await _swapped(old, coming, principal, exchange=exchange):
             return Answer(mapping.order_message(coming.order), repeated=False)
         if await exchange.orders.get(wanted.order_id, account_id) is None:
@@ -143,13 +144,6 @@ def _wanted(replacement: Replacement, version: int) -> Wanted:
         idempotency_key=replacement.idempotency_key,
         body_hash=replacement.body_hash,
     )
-
-
-def _successor(wanted: Wanted, principal: Principal, facts: Facts, desk: Desk) -> Newcomer:
-    quantity = quantity_of(facts)
-    assert quantity is not None  # noqa: S101 - it is what the old order has left
-    order = new_order(wanted, principal, facts, quantity=quantity, desk=desk)
-    return newcomer(order, facts, idempotency_key=wanted.idempotency_key, desk=desk)
 
 
 async def _swapped(old: Order, coming: Newcomer, principal: Principal, *, exchange: Exchange) -> bool:
