@@ -8,14 +8,12 @@ from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal, localcontext
 from uuid import UUID
 
-from hub_money import PLACES
 from hub_position.domain.account import Account
-from hub_position.domain.hold import ZERO, Hold, amount
+from hub_position.domain.hold import LEAST, ZERO, Hold, amount
 from hub_position.domain.position import Position, PositionKey
 from hub_position.domain.trade import EXACT_DIGITS, Side
 
 HUNDRED = Decimal(100)
-LEAST = Decimal(1).scaleb(-PLACES)
 
 
 @dataclass(frozen=True)
