@@ -10,12 +10,13 @@ GATEWAY ?= http://127.0.0.1:$(GATEWAY_PORT)
 VENV := .venv/bin
 LOCAL := $(VENV)/python -m hub_local
 PORTS := --gateway-port $(GATEWAY_PORT) --port-shift $(PORT_SHIFT)
+WHICH := $(if $(filter yes,$(ALL)),--all,$(if $(EVENT),--event-id '$(EVENT)'))
 PACKAGES := $(notdir $(wildcard libs/*/hub_* services/*/hub_* gateway/hub_* deploy/local/hub_*))
 MEMBERS := $(wildcard proto/pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml gateway/pyproject.toml deploy/local/pyproject.toml)
 DISTRIBUTIONS := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(MEMBERS))
 MIGRATIONS := $(wildcard services/*/hub_*/migrations/*.sql)
 
-.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit demo check-readme check-upgrade compose-secrets images up down test test-fast test-long bench-orders lint manifests fmt types sql proto lock
+.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast test-long bench-orders lint manifests fmt types sql proto lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-15s %s\n", $$1, $$2 }'
@@ -70,6 +71,15 @@ db-shell: servers-installed ## psql in the database of one service: SERVICE=orde
 
 verify-audit: servers-installed ## hold the history of orders against itself (ARGS='--since 2026-11-01' or '--order ID')
 	@exec $(LOCAL) verify-audit $(PORTS) $(ARGS)
+
+dlq-list: setup ## list the dead letters of the running stack (FAMILY=orders or positions, both without)
+	@for family in $(or $(FAMILY),orders positions); do echo "$$family.dlq"; $(LOCAL) dlq list --family $$family || exit; done
+
+dlq-replay: setup ## send dead letters back to their queues: FAMILY=orders EVENT=id, or ALL=yes
+	@$(LOCAL) dlq replay --family '$(FAMILY)' $(WHICH)
+
+dlq-drop: setup ## forget dead letters, the log keeps them: FAMILY=orders EVENT=id, or ALL=yes
+	@$(LOCAL) dlq drop --family '$(FAMILY)' $(WHICH)
 
 demo: setup ## run the demonstration against the running stack, or GATEWAY=http://127.0.0.1:8080
 	@exec $(LOCAL) demo $(if $(filter-out file,$(origin GATEWAY)),--gateway '$(GATEWAY)')

@@ -36,7 +36,7 @@ from hub_gateway.resend import until_known
 from hub_gateway.types.common import OptionalDecimal, described
 from hub_gateway.types.orders import Order, TimeInForce
 from hub_rpc import calling_as
-from hub_runtime.ids import uuid7
+from hub_runtime.ids import uuid7_text
 
 HUNDRED: Final = Decimal(100)
 TERMS: Final = ("quantity", "limit_price", "stop_price", "trail_amount", "trail_percent")
@@ -126,7 +126,7 @@ class Changes:
         body = _REPLACEMENT.read(await request.json())
         wanted = replacement(body, order_id=order_id(request))
         wanted.idempotency_key = idempotency_key(request.header("idempotency-key"))
-        wanted.new_order_id = str(uuid7())
+        wanted.new_order_id = uuid7_text()
         with calling_as(caller.token):
             done = await until_known(
                 lambda timeout_s: self._order.ReplaceOrder(wanted, timeout=timeout_s),
@@ -141,7 +141,7 @@ class Changes:
         content = await request.optional_json()
         wanted = closing(_CLOSING.read(content or b"{}"), symbol=known_symbol(request))
         wanted.idempotency_key = idempotency_key(request.header("idempotency-key"))
-        wanted.order_id = str(uuid7())
+        wanted.order_id = uuid7_text()
         with calling_as(caller.token):
             done = await until_known(
                 lambda timeout_s: self._order.ClosePosition(wanted, timeout=timeout_s),

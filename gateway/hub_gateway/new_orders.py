@@ -24,7 +24,7 @@ from hub_gateway.types.common import PRINTABLE, OptionalDecimal, Symbol, describ
 from hub_gateway.types.orders import Order, OrderType, Side, TimeInForce
 from hub_money import to_text
 from hub_runtime import get_logger
-from hub_runtime.ids import uuid7
+from hub_runtime.ids import uuid7_text
 from hub_runtime.tracing import current_traceparent
 
 log = get_logger("orders")
@@ -202,7 +202,7 @@ def submission(body: NewOrder, *, caller: Caller, key: str) -> order_pb2.OrderSu
         trail_percent=text(numbers["trail_percent"]),
     )
     message.body_hash = body_hash(message)
-    message.order_id = str(uuid7())
+    message.order_id = uuid7_text()
     message.access_token = caller.token
     message.idempotency_key = key
     message.traceparent = current_traceparent()

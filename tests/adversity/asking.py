@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace as with_fields
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -59,9 +58,9 @@ async def cancelled(both: Platform, user: User, order_id: UUID) -> None:
 
 def quote(both: Platform, ask: str, size: str = "500", *, seq: int = 50) -> Quote:
     """One of now, a dollar wide."""
-    made = build.quote(bid=str(Decimal(ask) - 1), ask=ask, seq=seq)
     sizes = {"bid_size": Decimal(size), "ask_size": Decimal(size)}
-    return with_fields(made, market_time=both.tape.cache.market_time(), **sizes)
+    market_time = both.tape.cache.market_time()
+    return build.quote(bid=str(Decimal(ask) - 1), ask=ask, seq=seq, market_time=market_time, **sizes)
 
 
 async def handed(both: Platform, order_id: UUID, from_quote: Quote, stop: str | None = None) -> None:

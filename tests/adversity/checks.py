@@ -1,4 +1,4 @@
-"""What has to hold of order and position once nothing is under way any more, computed from the orders alone."""
+"""What has to hold of order and position once nothing is under way, computed from the orders alone."""
 
 from __future__ import annotations
 

@@ -137,8 +137,8 @@ class Life:
 
     async def quote(self, symbol: str, bid: Decimal, spread: int, size: str, **extremes: str) -> None:
         ask = bid + spread * CENT
-        sizes = {"bid_size": size, "ask_size": size}
-        self.platform.tape.quote(symbol, str(bid), str(ask), **sizes, **extremes)
+        fields: dict[str, Any] = {"bid_size": size, "ask_size": size, **extremes}
+        self.platform.tape.quote(symbol, str(bid), str(ask), **fields)
 
     async def pass_hours(self) -> None:
         """To the next open or close."""

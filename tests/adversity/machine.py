@@ -68,7 +68,7 @@ def deaths(points: tuple[str, ...]) -> st.SearchStrategy[str]:
 
 @dataclass(frozen=True)
 class NumberedModel(FillModel):
-    """Draws by the name that the test gave the order, not by its id, so that an example can be played again."""
+    """Draws by the name that the test gave the order, not by its id: an example can be played again."""
 
     def draw(self, what: str, order: Order, quote: Any) -> Decimal:
         return Decimal(random.Random(f"{self.seed}/{what}/{order.client_order_id}/{quote.seq}").random())
@@ -91,6 +91,7 @@ class Room:
 
 class Adversary(RuleBasedStateMachine):
     room: Room
+    life: Life
 
     @initialize(
         slow=st.booleans(),

@@ -1,4 +1,4 @@
-"""The trigger of a test: the service's own, with its memory, which reads and watches when the test says so."""
+"""The service's own trigger, with its memory, which reads and watches when the test says so."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from tests.load.closed import CHECKOUT, Closed
 from tests.load.usage import cpu_us, less
 from tests.support.tokens import Signer
 
-READY_S = 20.0
+READY_S = 60.0
 WARM_S = 1
 
 

@@ -19,6 +19,7 @@ from hub_order.store import rows
 from hub_order.store.blotter import Blotter
 from hub_order.store.orders import INSERT_EXECUTIONS
 from hub_order.usecases.blotter import list_executions, list_order_events
+from hub_postgres import column_arrays
 from tests.order import build
 from tests.order.house import House
 from tests.support.tokens import TokenUser as User
@@ -41,9 +42,11 @@ async def filled(house: House, account_id: UUID, **fields: Any) -> Order:
     execution = replace(execution, execution_id=execution_id_of(first.order.order_id, venue_id))
     changes: list[Change] = [first, fill(first.order, execution)]
     order = changes[-1].order
-    await house.pool.execute(rows.INSERT_ORDERS, *rows.columns([rows.order_values(order)]))
-    await house.pool.execute(rows.INSERT_RECORDS, *rows.columns(rows.record_values(each) for each in changes))
-    await house.pool.execute(INSERT_EXECUTIONS, *rows.columns([rows.execution_values(execution)]))
+    await house.pool.execute(rows.INSERT_ORDERS, *column_arrays([rows.order_values(order)]))
+    await house.pool.execute(
+        rows.INSERT_RECORDS, *column_arrays(rows.record_values(each) for each in changes)
+    )
+    await house.pool.execute(INSERT_EXECUTIONS, *column_arrays([rows.execution_values(execution)]))
     return order
 
 

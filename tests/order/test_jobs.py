@@ -16,7 +16,7 @@ from hub.event.v1 import event_pb2
 from hub_events import CHANNEL, ORDERS, Amqp, Publisher, Relay, consume, envelope
 from hub_order.domain import Status
 from hub_order.handover import hand_over
-from hub_order.mapping import accepted_event
+from hub_order.mapping import accepted_event, order_message
 from hub_order.resting import Hand
 from hub_order.store import LEADERSHIP, RESTING_CHANNEL, Resting
 from hub_order.trigger import Trigger
@@ -141,7 +141,8 @@ async def test_events_that_are_delivered_again_change_nothing(broker: Broker, us
     order_id = await broker.house.accepted(user)
     await broker.becomes(order_id, Status.EXECUTED)
     order = await broker.house.order(order_id)
-    accepted = envelope("order.accepted", str(order_id), str(user.account_id), accepted_event(order))
+    payload = accepted_event(order_message(order))
+    accepted = envelope("order.accepted", str(order_id), str(user.account_id), payload)
     key = ORDERS.key("submit", str(user.account_id))
     for _ in range(3):
         await broker.publisher.publish("orders", key, [accepted])

@@ -236,13 +236,13 @@ async def test_what_a_caller_is_refused_is_kept_with_the_quote_that_it_was_held_
     with calling_as(user.token):
         replacement = order_pb2.ReplaceOrderRequest(order_id=str(order_id), new_order_id=new_id, quantity="9")
         for call in (
-            house.stub.CancelOrder(order_pb2.CancelOrderRequest(order_id=str(order_id))),
-            house.stub.CancelOrder(order_pb2.CancelOrderRequest(order_id="7")),
-            house.stub.ReplaceOrder(replacement),
-            house.stub.ClosePosition(order_pb2.ClosePositionRequest(order_id=new_id, symbol="ABC")),
+            lambda: house.stub.CancelOrder(order_pb2.CancelOrderRequest(order_id=str(order_id))),
+            lambda: house.stub.CancelOrder(order_pb2.CancelOrderRequest(order_id="7")),
+            lambda: house.stub.ReplaceOrder(replacement),
+            lambda: house.stub.ClosePosition(order_pb2.ClosePositionRequest(order_id=new_id, symbol="ABC")),
         ):
             with pytest.raises(HubError):
-                await call
+                await call()
     found = await house.pool.fetch("SELECT * FROM refusals ORDER BY occurred_at")
     assert [(row["request"], row["code"], row["order_id"]) for row in found] == [
         ("submit", "price_out_of_band", UUID(result.order_id)),

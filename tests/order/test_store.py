@@ -12,7 +12,9 @@ import asyncpg
 import pytest
 
 from hub_order.domain import TRANSITIONS, Status, accepted
+from hub_order.mapping import order_message
 from hub_order.store import Newcomer, rows
+from hub_postgres import column_arrays
 from hub_runtime import utc_now
 from tests.order import build
 from tests.order.house import House
@@ -34,7 +36,7 @@ async def test_the_sql_guard_allows_exactly_the_transition_table(house: House) -
             fresh = replace(
                 fresh, filled_quantity=Decimal(filled), execution_count=count, replaced_by=successor
             )
-            await connection.execute(rows.INSERT_ORDERS, *rows.columns([rows.order_values(fresh)]))
+            await connection.execute(rows.INSERT_ORDERS, *column_arrays([rows.order_values(fresh)]))
             allowed = after is before or after in TRANSITIONS[before]
             if allowed:
                 await connection.execute(MOVE, order_id, after, filled, count)
@@ -111,4 +113,5 @@ def newcomer(user: User, key: str, name: str) -> Newcomer:
     order = build.order(account_id=user.account_id, client_order_id=name, accepted_at=utc_now())
     remember_until = order.accepted_at + timedelta(hours=1)
     change = accepted(order, quote=None)
-    return Newcomer(change=change, idempotency_key=key, answer=b"", remember_until=remember_until)
+    message = order_message(change.order)
+    return Newcomer(change=change, idempotency_key=key, message=message, remember_until=remember_until)

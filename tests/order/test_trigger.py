@@ -19,7 +19,7 @@ from hub_order.resting import Hand, RestingOrders, Unsaved
 from hub_order.resting_rows import RestingRows
 from hub_order.store import LEADERSHIP, RESTING_CHANNEL, Resting, rows
 from hub_order.trigger import Trigger, every_symbol
-from hub_postgres import Leadership, Wakeup
+from hub_postgres import Leadership, Wakeup, column_arrays
 from hub_runtime import utc_now
 from tests.order import build
 from tests.order.house import House
@@ -30,7 +30,7 @@ async def insert(house: House, *orders: Order) -> None:
     """As the worker leaves orders that rest."""
     now = await Resting(house.pool).now()
     stamped = [rows.order_values(replace(order, updated_at=now)) for order in orders]
-    await house.pool.execute(rows.INSERT_ORDERS, *rows.columns(stamped))
+    await house.pool.execute(rows.INSERT_ORDERS, *column_arrays(stamped))
     await house.pool.execute(f"NOTIFY {RESTING_CHANNEL}")
 
 

@@ -16,7 +16,7 @@ from hub_local.stack import Stack
 from tests.support.crash_points import crash_points
 from tests.system.books import balanced
 from tests.system.places import database
-from tests.system.user import FINAL, NewUser, User, until
+from tests.system.user import FINAL, NewUser, User
 
 ORDERS_PER_SECOND = 25
 # The places behind a venue that keeps orders are on no other way.
@@ -66,6 +66,11 @@ class Crowd:
         order = await self._send(user, {"type": "LIMIT", "limit_price": price, "quantity": "0.01"})
         if order is None:
             return
+        for _ in range(20):
+            answer = await self._ask(user.http.get(f"/api/v1/orders/{order}/status"))
+            if answer is not None and answer.json().get("status") == "PROCESSING":
+                break
+            await asyncio.sleep(0.1)
         answer = await self._ask(user.http.patch(f"/api/v1/orders/{order}", json={"quantity": "0.02"}))
         if answer is not None and answer.status_code == 202:
             order = answer.json()["order_id"]
@@ -123,22 +128,25 @@ async def die_at_each(stack: Stack, name: str, points: Sequence[str], settings: 
         armed = {"HUB_CRASH_POINTS": f"{point}=kill@2"} if point else {}
         child.program = replace(plain, environment={**plain.environment, **settings, **armed})
 
-    program_with(points[0])
+    point = points[0]
+    program_with(point)
     pid = stack.kill(name)
     for following in [*points[1:], ""]:
         await stack.wait_replaced(name, pid)
         pid = stack.pid(name) or 0
         child.deaths = 0  # it dies on purpose: no back-off
         program_with(following)
-        await until(_pid_of(stack, name), lambda now: now != pid, timeout_s=60)  # noqa: B023 - used at once
+        await _died(stack, name, pid, at=point)
+        point = following
     await stack.wait_replaced(name, pid)
 
 
-def _pid_of(stack: Stack, name: str) -> Any:
-    async def pid() -> int | None:
-        return stack.pid(name)
-
-    return pid
+async def _died(stack: Stack, name: str, pid: int, *, at: str) -> None:
+    for _ in range(600):
+        if stack.pid(name) != pid:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{name} did not come to {at}")
 
 
 @pytest.mark.timeout(500)

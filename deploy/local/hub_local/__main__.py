@@ -6,7 +6,7 @@ import sys
 from collections.abc import Coroutine
 from pathlib import Path
 
-from hub_local import commands, databases, running
+from hub_local import commands, databases, dead_letters, running
 from hub_local.faults import StackError
 from hub_local.ports import LARGEST_SHIFT
 from hub_local.report import Report
@@ -25,6 +25,7 @@ COMMANDS = {
     "db-reset": "delete the local stack's databases and make them anew",
     "db-shell": "open psql in the database of one service, as its own role",
     "verify-audit": "hold the history of orders against itself: 1 when somebody changed it",
+    "dlq": "look at the dead letters of the running stack, send them back or drop them",
     "compose-secrets": "make secrets and certificates for docker-compose.yml, as far as they are missing",
 }
 
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     options = _parser().parse_args(arguments)
     # What they print may be piped on.
-    piped = options.command in ("db-shell", "verify-audit")
+    piped = options.command in ("db-shell", "verify-audit", "dlq")
     report = Report(sys.stderr if piped else sys.stdout)
     try:
         return asyncio.run(_command(options, report))
@@ -54,6 +55,8 @@ def _command(options: argparse.Namespace, report: Report) -> Coroutine[None, Non
             return running.servers(_stack(options, report), report=report)
         case "db-migrate" | "db-seed" | "db-reset" | "db-shell" | "verify-audit":
             return _database_command(options, report)
+        case "dlq":
+            return dead_letters.dlq(_stack(options, report), options.arguments, report=report)
         case "stop":
             return commands.stop(report=report)
         case "status":
@@ -103,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in COMMANDS.items():
         command = choices.add_parser(name, help=text, description=text)
-        if name in ("run", "servers", "verify-audit") or name.startswith("db-"):
+        if name in ("run", "servers", "verify-audit", "dlq") or name.startswith("db-"):
             command.add_argument("--gateway-port", type=int, default=8080, help="the gateway's port (8080)")
             command.add_argument(
                 "--port-shift", type=_shift, default=0, help="what is added to all other ports (0)"
@@ -117,16 +120,23 @@ def _parser() -> argparse.ArgumentParser:
         if name == "verify-audit":
             command.add_argument("--since", metavar="DAY", help="only from this UTC day on")
             command.add_argument("--order", metavar="ID", help="only this order")
-        if name == "demo":
-            command.add_argument("--gateway", help="its address (default: the one of the running stack)")
-        if name == "compose-secrets":
-            command.add_argument("folder", type=Path, help="where secrets/ and certificates/ belong")
-            command.add_argument("--check", action="store_true", help="make nothing, name what is missing")
-        if name == "logs":
-            command.add_argument(
-                "name", nargs="*", help="a process, such as order or postgres (default: all events)"
-            )
+        _add_rest(name, command)
     return parser
+
+
+def _add_rest(name: str, command: argparse.ArgumentParser) -> None:
+    """Of commands that take something of their own."""
+    if name == "dlq":
+        command.add_argument("arguments", nargs=argparse.REMAINDER, help="of `python -m hub_events dlq`")
+    if name == "demo":
+        command.add_argument("--gateway", help="its address (default: the one of the running stack)")
+    if name == "compose-secrets":
+        command.add_argument("folder", type=Path, help="where secrets/ and certificates/ belong")
+        command.add_argument("--check", action="store_true", help="make nothing, name what is missing")
+    if name == "logs":
+        command.add_argument(
+            "name", nargs="*", help="a process, such as order or postgres (default: all events)"
+        )
 
 
 if __name__ == "__main__":

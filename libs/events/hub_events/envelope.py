@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from hub.event.v1 import event_pb2
-from hub_runtime import current_traceparent, utc_now, uuid7
+from hub_runtime import current_traceparent, since_epoch, utc_now, uuid7_text
 
 Payload = (
     event_pb2.OrderAccepted
@@ -40,13 +40,14 @@ def envelope(
 ) -> event_pb2.Envelope:
     """A new event, caused by the current trace unless another one is given."""
     made = event_pb2.Envelope(
-        event_id=str(uuid7()),
+        event_id=uuid7_text(),
         type=type,
         aggregate_id=aggregate_id,
         account_id=account_id,
         traceparent=current_traceparent() if traceparent is None else traceparent,
     )
-    made.occurred_at.FromDatetime(occurred_at or utc_now())
+    stamp = made.occurred_at
+    stamp.seconds, stamp.nanos = since_epoch(occurred_at or utc_now())
     getattr(made, _FIELDS[payload.DESCRIPTOR.full_name]).CopyFrom(payload)
     return made
 

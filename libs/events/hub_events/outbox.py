@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from hub.event.v1 import event_pb2
 from hub_events.topology import shard_of
-from hub_postgres import Connection
+from hub_postgres import Connection, Uuid
 
 CHANNEL: Final = "outbox"
 
@@ -59,6 +58,6 @@ async def enqueue(connection: Connection, rows: Sequence[OutboxRow]) -> None:
         [row.shard for row in rows],
         [row.exchange for row in rows],
         [row.routing_key for row in rows],
-        [UUID(row.envelope.event_id) for row in rows],
+        [Uuid(row.envelope.event_id) for row in rows],
         [row.envelope.SerializeToString() for row in rows],
     )

@@ -1,5 +1,6 @@
 """PostgreSQL: pool with deadlines, transactions, migrations, advisory locks, leadership."""
 
+from hub_postgres.arrays import Uuid, array_parameters, array_text, column_arrays
 from hub_postgres.faults import database_faults
 from hub_postgres.leadership import Leadership, LeadershipLostError, leading
 from hub_postgres.locks import HeldLock, holding_lock
@@ -16,8 +17,12 @@ __all__ = [
     "LeadershipLostError",
     "Migration",
     "Pool",
+    "Uuid",
     "Wakeup",
     "acquire",
+    "array_parameters",
+    "array_text",
+    "column_arrays",
     "connect_pool",
     "database_faults",
     "holding_lock",

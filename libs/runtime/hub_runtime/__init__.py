@@ -2,7 +2,7 @@
 
 from hub_runtime.admin import AdminServer
 from hub_runtime.backoff import Backoff
-from hub_runtime.clock import Clock, utc_now, utc_text
+from hub_runtime.clock import Clock, since_epoch, utc_now, utc_text, utc_time
 from hub_runtime.command_line import Command
 from hub_runtime.common_settings import (
     AmqpSettings,
@@ -15,7 +15,7 @@ from hub_runtime.common_settings import (
     secret,
 )
 from hub_runtime.crash_points import CrashPointError, crash_point
-from hub_runtime.ids import uuid7
+from hub_runtime.ids import uuid7, uuid7_text
 from hub_runtime.log import get_logger, set_up_logging
 from hub_runtime.metrics import FAST_BUCKETS, SIZE_BUCKETS, counted, counter, gauge, histogram, observed
 from hub_runtime.process import Process, main
@@ -83,6 +83,7 @@ __all__ = [
     "set_up_logging",
     "set_up_tracing",
     "setting",
+    "since_epoch",
     "span",
     "supervised",
     "tracer",
@@ -90,5 +91,7 @@ __all__ = [
     "use_traceparent",
     "utc_now",
     "utc_text",
+    "utc_time",
     "uuid7",
+    "uuid7_text",
 ]

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class Clock(Protocol):
     """Answers the time, always UTC-aware."""
@@ -15,6 +17,17 @@ class Clock(Protocol):
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def since_epoch(time: datetime) -> tuple[int, int]:
+    """Seconds and nanoseconds, as messages have them."""
+    since = time - _EPOCH
+    return since.days * 86_400 + since.seconds, since.microseconds * 1000
+
+
+def utc_time(seconds: int, nanoseconds: int) -> datetime:
+    """Of seconds and nanoseconds since 1970; what is below a microsecond is lost."""
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=nanoseconds // 1000)
 
 
 def utc_text(seconds: int, nanoseconds: int) -> str:

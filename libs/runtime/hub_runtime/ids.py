@@ -19,6 +19,12 @@ def uuid7() -> UUID:
     return UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | _chance())
 
 
+def uuid7_text() -> str:
+    """As it is written, where nobody needs the value."""
+    digits = f"{uuid7().int:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
 def _chance() -> int:
     """62 bits."""
     if not _chances:

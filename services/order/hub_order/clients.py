@@ -19,6 +19,7 @@ from hub_order import mapping
 from hub_order.domain import Quote, Side
 from hub_order.risk import Draft, Facts, Limits, protection_price
 from hub_order.trading_times import TradingTimes
+from hub_postgres import Uuid
 from hub_runtime import Clock, counter, span, utc_now
 
 LOOK_S = 0.5
@@ -84,7 +85,7 @@ class Position:
         PLACE_HOLDS_CALLS.inc()
         with span("order.hold", links=[request.traceparent for request in requests]):
             response = await self._stub.PlaceHolds(message)
-        answers = {UUID(result.hold_id): _hold_answer(result) for result in response.results}
+        answers = {Uuid(result.hold_id): _hold_answer(result) for result in response.results}
         return [answers[request.hold_id] for request in requests]
 
     async def reprice_holds(self, prices: Mapping[UUID, Decimal]) -> dict[UUID, bool]:
@@ -97,7 +98,7 @@ class Position:
         for start in range(0, len(items), MOST_HOLDS):
             request = position_pb2.RepriceHoldsRequest(items=items[start : start + MOST_HOLDS])
             response = await self._stub.RepriceHolds(request)
-            granted |= {UUID(result.hold_id): result.granted for result in response.results}
+            granted |= {Uuid(result.hold_id): result.granted for result in response.results}
         return granted
 
     async def unconfirmed_holds(self, *, placed_before: datetime, limit: int) -> list[UnconfirmedHold]:
@@ -265,7 +266,7 @@ def _hold_message(request: HoldRequest) -> position_pb2.HoldRequest:
 def _hold_answer(result: position_pb2.HoldResult) -> HoldAnswer:
     return HoldAnswer(
         granted=result.granted,
-        standing_hold_id=UUID(result.standing_hold_id) if result.standing_hold_id else None,
+        standing_hold_id=Uuid(result.standing_hold_id) if result.standing_hold_id else None,
         code=result.code,
         available=Decimal(result.available) if result.available else None,
         required=Decimal(result.required) if result.required else None,

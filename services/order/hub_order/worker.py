@@ -14,6 +14,7 @@ from hub_order import mapping
 from hub_order.usecases.execute import Floor, execute
 from hub_order.usecases.plan import Task
 from hub_order.usecases.venue_reports import VenueDesk
+from hub_postgres import Uuid
 
 
 async def handle(events: Sequence[event_pb2.Envelope], *, floor: Floor, desk: VenueDesk) -> None:
@@ -52,6 +53,6 @@ def task_of(event: event_pb2.Envelope) -> Task | None:
 
 def _id(text: str) -> UUID:
     try:
-        return UUID(text)
+        return Uuid(text)
     except ValueError as error:
         raise Poison(f"{text!r} is no order id") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
@@ -24,6 +24,8 @@ from hub_position.domain.ledger import LedgerPage, PostedLine
 from hub_position.domain.placing import HUNDRED, HoldAnswer, HoldRequest
 from hub_position.domain.position import Position
 from hub_position.domain.trade import Side, Trade
+from hub_postgres import Uuid
+from hub_runtime import since_epoch, utc_time
 
 SIDES = {order_pb2.SIDE_BUY: Side.BUY, order_pb2.SIDE_SELL: Side.SELL}
 WIRE_SIDES = {side: number for number, side in SIDES.items()}
@@ -33,7 +35,7 @@ Word = TypeVar("Word", bound=StrEnum)
 
 def read_uuid(text: str, field: str) -> UUID:
     try:
-        return UUID(text)
+        return Uuid(text)
     except ValueError:
         raise Invalid(f"{field} must be a UUID.", code="invalid_id", field=field) from None
 
@@ -41,16 +43,17 @@ def read_uuid(text: str, field: str) -> UUID:
 def read_time(stamp: Timestamp, field: str) -> datetime:
     if not stamp.seconds:
         raise Invalid(f"{field} is missing.", code="missing", field=field)
-    return stamp.ToDatetime(tzinfo=UTC)
+    return utc_time(stamp.seconds, stamp.nanos)
 
 
 def read_side(side: order_pb2.Side.ValueType) -> Side:
     """A side of a newer release is not wrong, only not known here yet."""
+    known = SIDES.get(side)
+    if known is not None:
+        return known
     if side not in order_pb2.Side.values():
         raise UnknownEvent(f"this release does not know side {side}")
-    if side not in SIDES:
-        raise Invalid("side must be BUY or SELL.", code="invalid_side", field="side")
-    return SIDES[side]
+    raise Invalid("side must be BUY or SELL.", code="invalid_side", field="side")
 
 
 def read_hold_request(message: position_pb2.HoldRequest) -> HoldRequest:
@@ -323,6 +326,5 @@ def _told(name: str, aggregate: UUID, account: UUID, payload: Payload, tracepare
 
 
 def _stamp(moment: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
+    seconds, nanoseconds = since_epoch(moment)
+    return Timestamp(seconds=seconds, nanos=nanoseconds)

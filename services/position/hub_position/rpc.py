@@ -25,7 +25,7 @@ from hub_position.usecases import (
 )
 from hub_postgres import Pool
 from hub_rpc import remaining_s
-from hub_runtime import Clock, counter
+from hub_runtime import Clock, counted, counter
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Holds = Batcher[Sequence[HoldRequest], Sequence[HoldAnswer]]
@@ -59,7 +59,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         requests = [mapping.read_hold_request(item) for item in request.items]
         answers = await self._holds.submit(requests, remaining_s() or HOLD_TIMEOUT_S)
         for answer in answers:
-            HOLDS.labels("granted" if answer.granted else answer.code).inc()
+            counted(HOLDS, "granted" if answer.granted else answer.code).inc()
         return position_pb2.PlaceHoldsResponse(results=[mapping.hold_result(answer) for answer in answers])
 
     async def RepriceHolds(

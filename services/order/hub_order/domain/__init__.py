@@ -9,8 +9,10 @@ from hub_order.domain.order import (
     Quote,
     Route,
     affordable,
+    changed,
     execution_id_of,
     hold_id_of,
+    order_of,
 )
 from hub_order.domain.outcome import after_reports, execution_of, unfilled
 from hub_order.domain.reports import Ended, EndRefused, Filled, Rejected, Report, Returned, Working
@@ -77,12 +79,14 @@ __all__ = [
     "after_reports",
     "as_accepted",
     "ask_end",
+    "changed",
     "close",
     "count_on",
     "execution_id_of",
     "execution_of",
     "fill",
     "hold_id_of",
+    "order_of",
     "reprice",
     "rest",
     "returned",

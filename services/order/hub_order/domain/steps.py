@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from hub_money import money, to_text
 from hub_order.audit import Record
-from hub_order.domain.order import ZERO, Change, Execution, Order, Quote, Route
+from hub_order.domain.order import ZERO, Change, Execution, Order, Quote, Route, changed
 from hub_order.domain.values import OPEN, TRANSITIONS, IllegalTransitionError, Reason, Side, Status
 
 
@@ -22,7 +22,7 @@ def accepted(order: Order, *, quote: Quote | None) -> Change:
 
 def abandoned(order: Order) -> Change:
     """A hold was placed, its order never became durable: it exists from now on as one that failed."""
-    dead = replace(order, status=Status.FAILED, reason=Reason.ABANDONED)
+    dead = changed(order, status=Status.FAILED, reason=Reason.ABANDONED)
     return _advance(dead, "abandoned", actor="sweeper", now=order.accepted_at)
 
 
@@ -30,7 +30,7 @@ def as_accepted(order: Order, terms: Mapping[str, str]) -> Order:
     """The order as it was when it was accepted: what the first answer said. `terms` are the detail of its
     first record."""
     stop_price = terms.get("stop_price")
-    return replace(
+    return changed(
         order,
         quantity=Decimal(terms["quantity"]),
         protection_price=None if order.protection_price is None else Decimal(terms["worst_price"]),
@@ -51,12 +51,12 @@ def as_accepted(order: Order, terms: Mapping[str, str]) -> Order:
 def rest(order: Order, *, now: datetime, quote: Quote | None) -> Change:
     """The order works from now on, and waits for a price."""
     after = _moved(order, Status.PROCESSING)
-    return _advance(replace(after, rested=True), "working", actor="worker", now=now, quote=quote)
+    return _advance(changed(after, rested=True), "working", actor="worker", now=now, quote=quote)
 
 
 def trigger(order: Order, *, stop_price: Decimal, now: datetime, quote: Quote) -> Change:
     """The market has reached the stop."""
-    after = replace(order, triggered_at=now, stop_price=stop_price)
+    after = changed(order, triggered_at=now, stop_price=stop_price)
     detail = {"stop_price": to_text(stop_price)}
     return _advance(after, "triggered", actor="worker", now=now, detail=detail, quote=quote)
 
@@ -65,23 +65,23 @@ def reprice(
     order: Order, *, protection_price: Decimal, quantity: Decimal, now: datetime, quote: Quote
 ) -> Change:
     """An order that waited for the open is protected by a price of the open, and held by it."""
-    after = replace(order, protection_price=protection_price, quantity=quantity, reprice=False)
+    after = changed(order, protection_price=protection_price, quantity=quantity, reprice=False)
     detail = {"protection_price": to_text(protection_price), "quantity": to_text(quantity)}
     return _advance(after, "repriced", actor="worker", now=now, detail=detail, quote=quote)
 
 
 def send(order: Order, route: Route) -> Change:
     """It goes to a venue that keeps it; what becomes of it is the venue's to say."""
-    after = replace(order, route=route)
+    after = changed(order, route=route)
     if order.status is Status.PENDING:
-        after = replace(_moved(after, Status.PROCESSING), rested=True)
+        after = changed(_moved(after, Status.PROCESSING), rested=True)
     detail = {"venue": route.venue}
     return _advance(after, "sent", actor="worker", now=route.routed_at, detail=detail, quote=route.quote)
 
 
 def returned(order: Order, *, now: datetime, detail: Mapping[str, str] | None = None) -> Change:
     """The venue keeps it no longer: it rests with us again."""
-    after = replace(order, route=None, rested=True, venue_filled=None)
+    after = changed(order, route=None, rested=True, venue_filled=None)
     if order.status is Status.PENDING:
         after = _moved(after, Status.PROCESSING)
     return _advance(after, "returned", actor="venue", now=now, detail=detail)
@@ -89,13 +89,13 @@ def returned(order: Order, *, now: datetime, detail: Mapping[str, str] | None = 
 
 def ask_end(order: Order, status: Status, *, actor: str, now: datetime) -> Change:
     """Its end is asked of the venue that has it."""
-    after = replace(order, ending=str(status), ending_actor=actor)
+    after = changed(order, ending=str(status), ending_actor=actor)
     return _advance(after, "end_requested", actor=actor, now=now, detail={"end": str(status)})
 
 
 def count_on(order: Order, filled: Decimal, *, venue: str, now: datetime) -> Change:
     """The venue is done with it and has filled so much: executions are still on their way."""
-    after = replace(order, venue_filled=filled)
+    after = changed(order, venue_filled=filled)
     detail = {"venue_filled": to_text(filled)}
     return _advance(after, "awaits_executions", actor=f"venue:{venue}", now=now, detail=detail)
 
@@ -104,23 +104,23 @@ def fill(order: Order, execution: Execution) -> Change:
     """Adds an execution. Of an order that is final only the figures change."""
     filled = order.filled_quantity + execution.quantity
     value = order.filled_value + money(execution.quantity * execution.price)
-    after = replace(
+    after = changed(
         order, filled_quantity=filled, filled_value=value, execution_count=order.execution_count + 1
     )
     if order.notional is not None and order.side is Side.BUY:
-        after = replace(after, quantity=filled + after.remaining_at(execution.price))
+        after = changed(after, quantity=filled + after.remaining_at(execution.price))
     if not order.final:
         after = _moved(after, Status.EXECUTED if filled >= after.quantity else Status.PARTIALLY_EXECUTED)
-        after = replace(after, rested=after.rested or after.status is Status.PARTIALLY_EXECUTED)
+        after = changed(after, rested=after.rested or after.status is Status.PARTIALLY_EXECUTED)
         if after.final:
-            after = replace(after, route=None)
+            after = changed(after, route=None)
     detail = {"execution_id": str(execution.execution_id), "quantity": to_text(execution.quantity)}
     detail["price"] = to_text(execution.price)
     if filled > after.quantity:
         detail["beyond"] = to_text(filled - after.quantity)
     actor, now = f"venue:{execution.venue}", execution.executed_at
     change = _advance(after, "executed", actor=actor, now=now, detail=detail, quote=execution.quote)
-    return replace(change, execution=execution)
+    return Change(change.order, change.record, execution)
 
 
 def close(
@@ -129,13 +129,13 @@ def close(
     """Ends an order that is open."""
     if status in OPEN:
         raise IllegalTransitionError(f"{status} is not final")
-    after = replace(_moved(order, status), reason=reason, route=None)
+    after = changed(_moved(order, status), reason=reason, route=None)
     return _advance(after, status.lower(), actor=actor, now=now, quote=quote)
 
 
 def succeed(order: Order, successor: Order, *, actor: str, now: datetime) -> Change:
     """Ends an order because another one comes in its place."""
-    after = replace(_moved(order, Status.REPLACED), replaced_by=successor.order_id)
+    after = changed(_moved(order, Status.REPLACED), replaced_by=successor.order_id)
     detail = {"replaced_by": str(successor.order_id)}
     change = _advance(after, "replaced", actor=actor, now=now, detail=detail)
     return replace(change, successor=successor)
@@ -162,7 +162,7 @@ def _moved(order: Order, status: Status) -> Order:
         return order
     if status not in TRANSITIONS[order.status]:
         raise IllegalTransitionError(f"{status} does not follow {order.status}")
-    return replace(order, status=status)
+    return changed(order, status=status)
 
 
 def _advance(
@@ -187,4 +187,4 @@ def _advance(
         quote=None if quote is None else quote.texts(),
         prev_hash=order.chain,
     )
-    return Change(replace(order, version=record.version, chain=record.hash, updated_at=now), record)
+    return Change(changed(order, version=record.version, chain=record.hash, updated_at=now), record)

@@ -7,13 +7,14 @@ from decimal import Decimal
 from uuid import UUID
 
 from hub.event.v1 import event_pb2
+from hub.order.v1 import order_pb2
 from hub_money import to_text
 from hub_order.domain import Execution, Order, Quote, Side
 from hub_order.mapping.messages import execution_message, optional, order_message, timestamp
 
 
-def accepted_event(order: Order) -> event_pb2.OrderAccepted:
-    return event_pb2.OrderAccepted(order=order_message(order))
+def accepted_event(message: order_pb2.Order) -> event_pb2.OrderAccepted:
+    return event_pb2.OrderAccepted(order=message)
 
 
 def executed_event(order: Order, execution: Execution) -> event_pb2.OrderExecuted:

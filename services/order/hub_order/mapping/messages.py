@@ -12,9 +12,16 @@ from hub_market_client import Quote as MarketQuote
 from hub_money import to_text
 from hub_order.domain import Execution, Order, Quote
 from hub_order.mapping.words import SIDE_NUMBERS, STATUSES, TIME_IN_FORCE_NUMBERS, TYPE_NUMBERS
+from hub_runtime import since_epoch
+
+_PRICES = (
+    *("limit_price", "protection_price", "average_price", "stop_price", "trail_amount", "trail_percent"),
+    "notional",
+)
 
 
 def order_message(order: Order) -> order_pb2.Order:
+    """Fields that say nothing are left out: each one that is set costs, and there are many."""
     message = order_pb2.Order(
         order_id=str(order.order_id),
         account_id=str(order.account_id),
@@ -24,28 +31,27 @@ def order_message(order: Order) -> order_pb2.Order:
         type=TYPE_NUMBERS[order.type],
         time_in_force=TIME_IN_FORCE_NUMBERS[order.time_in_force],
         quantity=to_text(order.quantity),
-        limit_price=optional(order.limit_price),
-        protection_price=optional(order.protection_price),
         status=STATUSES[order.status],
         reason=order.reason,
         filled_quantity=to_text(order.filled_quantity),
-        average_price=optional(order.average_price),
         version=order.version,
         accepted_at=timestamp(order.accepted_at),
         updated_at=timestamp(order.updated_at),
-        stop_price=optional(order.stop_price),
-        trail_amount=optional(order.trail_amount),
-        trail_percent=optional(order.trail_percent),
-        notional=optional(order.notional),
         extended_hours=order.extended_hours,
-        replaces="" if order.replaces is None else str(order.replaces),
-        replaced_by="" if order.replaced_by is None else str(order.replaced_by),
         cancel_requested=bool(order.ending) and not order.final,
     )
+    for name in _PRICES:
+        price: Decimal | None = getattr(order, name)
+        if price is not None:
+            setattr(message, name, to_text(price))
+    if order.replaces is not None:
+        message.replaces = str(order.replaces)
+    if order.replaced_by is not None:
+        message.replaced_by = str(order.replaced_by)
     if order.expires_at is not None:
-        message.expires_at.FromDatetime(order.expires_at)
+        message.expires_at.CopyFrom(timestamp(order.expires_at))
     if order.triggered_at is not None:
-        message.triggered_at.FromDatetime(order.triggered_at)
+        message.triggered_at.CopyFrom(timestamp(order.triggered_at))
     return message
 
 
@@ -76,9 +82,9 @@ def quote(market: MarketQuote) -> Quote:
 
 
 def timestamp(time: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
+    """Timestamp.FromDatetime in a third of its time."""
+    seconds, nanoseconds = since_epoch(time)
+    return Timestamp(seconds=seconds, nanos=nanoseconds)
 
 
 def optional(value: Decimal | None) -> str:

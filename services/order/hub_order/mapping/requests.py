@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import TypeVar
 from uuid import UUID
 
@@ -18,6 +19,8 @@ from hub_money import parse_decimal
 from hub_order.domain import HUNDRED, OPEN, Side, Status, TimeInForce
 from hub_order.mapping.words import SIDES, STATUS_WORDS, TIMES_IN_FORCE, TYPES
 from hub_order.risk import Draft
+from hub_postgres import Uuid
+from hub_runtime import utc_time
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -108,7 +111,7 @@ def submission(item: order_pb2.OrderSubmission) -> Submission:
         client_order_id=_text(item.client_order_id, field="client_order_id", longest=MOST_NAME),
         idempotency_key=_text(item.idempotency_key, field="idempotency_key", longest=MOST_KEY),
         body_hash=item.body_hash,
-        deadline=item.deadline.ToDatetime(UTC) if item.HasField("deadline") else None,
+        deadline=utc_time(item.deadline.seconds, item.deadline.nanos) if item.HasField("deadline") else None,
         traceparent=item.traceparent,
     )
 
@@ -162,9 +165,15 @@ def order_filter(request: order_pb2.ListOrdersRequest) -> Filter:
     )
 
 
+@lru_cache(50_000)
+def id_of(text: str) -> UUID:
+    """An id out of a verified token: of the few that keep coming back."""
+    return Uuid(text)
+
+
 def uuid(text: str, *, field: str) -> UUID:
     try:
-        return UUID(text)
+        return Uuid(text)
     except ValueError:
         raise Invalid(f"{field} must be a UUID.", code="invalid_id", field=field) from None
 

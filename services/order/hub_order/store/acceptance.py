@@ -8,58 +8,58 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from hub.order.v1 import order_pb2
 from hub_events import enqueue
 from hub_order.domain import Change, Order
 from hub_order.store import rows
 from hub_order.store.outbox import outbox_rows
-from hub_postgres import Connection, Pool, acquire, transaction
+from hub_postgres import Connection, Pool, acquire, array_parameters, column_arrays, transaction
 from hub_runtime import crash_point, span
 
 Key = tuple[UUID, str]
 
 # A key that has expired is taken over; one that is alive is not ours, and its order is not answered here.
-CLAIM_KEYS = """
+CLAIM_KEYS = f"""
     INSERT INTO idempotency_keys (account_id, key, body_hash, order_id, answer, created_at, expires_at)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[], $5::bytea[], $6::timestamptz[],
-                         $7::timestamptz[])
+    SELECT * FROM unnest({array_parameters("uuid text bytea uuid bytea timestamptz timestamptz")})
     ON CONFLICT (account_id, key) DO UPDATE
         SET body_hash = excluded.body_hash, order_id = excluded.order_id, answer = excluded.answer,
             created_at = excluded.created_at, expires_at = excluded.expires_at
         WHERE idempotency_keys.expires_at <= excluded.created_at
     RETURNING order_id
-"""
+"""  # noqa: S608
 
-GIVE_KEYS_BACK = """
+GIVE_KEYS_BACK = f"""
     DELETE FROM idempotency_keys AS kept
-    USING unnest($1::uuid[], $2::text[], $3::uuid[]) AS ours (account_id, key, order_id)
+    USING unnest({array_parameters("uuid text uuid")}) AS ours (account_id, key, order_id)
     WHERE kept.account_id = ours.account_id AND kept.key = ours.key AND kept.order_id = ours.order_id
-"""
+"""  # noqa: S608
 
-FIRST_ANSWERS = """
+FIRST_ANSWERS = f"""
     SELECT account_id, key, body_hash, answer
     FROM idempotency_keys
-    JOIN unnest($1::uuid[], $2::text[]) AS wanted (account_id, key) USING (account_id, key)
+    JOIN unnest({array_parameters("uuid text")}) AS wanted (account_id, key) USING (account_id, key)
     WHERE expires_at > $3
-"""
+"""  # noqa: S608
 
 ORDERS_BY_ID = f"SELECT {rows.ORDER} FROM orders WHERE id = ANY ($1::uuid[])"  # noqa: S608 - constant columns
 
 TERMS = "SELECT order_id, detail FROM order_events WHERE order_id = ANY ($1::uuid[]) AND version = 1"
 
-TAKEN_NAMES = """
+TAKEN_NAMES = f"""
     SELECT account_id, client_order_id
-    FROM orders JOIN unnest($1::uuid[], $2::text[]) AS wanted (account_id, client_order_id)
+    FROM orders JOIN unnest({array_parameters("uuid text")}) AS wanted (account_id, client_order_id)
     USING (account_id, client_order_id)
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Newcomer:
-    """An order to accept, with the key it came with and the answer to remember for it."""
+    """An order to accept, with the key it came with and the answer, which is remembered for the key."""
 
     change: Change
     idempotency_key: str
-    answer: bytes
+    message: order_pb2.Order
     remember_until: datetime
 
     @property
@@ -96,18 +96,19 @@ class Acceptance:
             durable = await insert_orders(connection, tried)
             lost = [item for item in tried if item.idempotency_key and item.order.order_id not in durable]
             if lost:
-                await connection.execute(GIVE_KEYS_BACK, *rows.columns(_key_of(item) for item in lost))
-            changes = [item.change for item in tried if item.order.order_id in durable]
-            if changes:
-                records = [rows.record_values(change) for change in changes]
-                await connection.execute(rows.INSERT_RECORDS, *rows.columns(records))
-                await enqueue(connection, [row for change in changes for row in outbox_rows(change, {})])
+                await connection.execute(GIVE_KEYS_BACK, *column_arrays(_key_of(item) for item in lost))
+            kept = [item for item in tried if item.order.order_id in durable]
+            if kept:
+                records = [rows.record_values(item.change) for item in kept]
+                await connection.execute(rows.INSERT_RECORDS, *column_arrays(records))
+                told = [outbox_rows(item.change, {}, message=item.message) for item in kept]
+                await enqueue(connection, [row for some in told for row in some])
             crash_point("order.accept.before_commit")
         return durable
 
     async def first_answers(self, keys: Sequence[Key], *, now: datetime) -> dict[Key, FirstAnswer]:
         async with acquire(self.pool) as connection:
-            found = await connection.fetch(FIRST_ANSWERS, *rows.columns(keys), now)
+            found = await connection.fetch(FIRST_ANSWERS, *column_arrays(keys), now)
         return {
             (row["account_id"], row["key"]): FirstAnswer(row["body_hash"], row["answer"]) for row in found
         }
@@ -125,7 +126,7 @@ class Acceptance:
 
     async def taken_names(self, names: Sequence[Key]) -> set[Key]:
         async with acquire(self.pool) as connection:
-            found = await connection.fetch(TAKEN_NAMES, *rows.columns(names))
+            found = await connection.fetch(TAKEN_NAMES, *column_arrays(names))
         return {(row["account_id"], row["client_order_id"]) for row in found}
 
 
@@ -135,18 +136,18 @@ async def claim_keys(connection: Connection, items: Sequence[Newcomer]) -> set[U
     values = [
         (
             *(item.order.account_id, item.idempotency_key, item.order.body_hash, item.order.order_id),
-            *(item.answer, item.order.accepted_at, item.remember_until),
+            *(item.message.SerializeToString(), item.order.accepted_at, item.remember_until),
         )
         for item in items
     ]
-    return {row["order_id"] for row in await connection.fetch(CLAIM_KEYS, *rows.columns(values))}
+    return {row["order_id"] for row in await connection.fetch(CLAIM_KEYS, *column_arrays(values))}
 
 
 async def insert_orders(connection: Connection, items: Sequence[Newcomer]) -> set[UUID]:
     if not items:
         return set()
     values = [rows.order_values(item.order) for item in items]
-    return {row["id"] for row in await connection.fetch(rows.INSERT_ORDERS, *rows.columns(values))}
+    return {row["id"] for row in await connection.fetch(rows.INSERT_ORDERS, *column_arrays(values))}
 
 
 def _key_of(item: Newcomer) -> tuple[UUID, str, UUID]:

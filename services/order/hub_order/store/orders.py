@@ -14,7 +14,7 @@ from hub_order.mapping import Filter
 from hub_order.store import rows
 from hub_order.store.filters import count_query, page_query
 from hub_order.store.outbox import outbox_rows
-from hub_postgres import Connection, Pool, acquire, transaction
+from hub_postgres import Connection, Pool, acquire, array_parameters, column_arrays, transaction
 from hub_runtime import crash_point
 
 RESTING_CHANNEL = "orders_resting"
@@ -37,19 +37,19 @@ RECORDS = """
 
 BY_ID = f"SELECT {rows.ORDER} FROM orders WHERE id = ANY ($1::uuid[])"  # noqa: S608
 
-FILLED_FROM = """
+FILLED_FROM = f"""
     SELECT DISTINCT order_id
-    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS tried (order_id, quote_epoch, quote_seq)
+    FROM unnest({array_parameters("uuid bigint bigint")}) AS tried (order_id, quote_epoch, quote_seq)
     JOIN executions USING (order_id, quote_epoch, quote_seq)
-"""
+"""  # noqa: S608
 
 KNOWN_EXECUTIONS = "SELECT id FROM executions WHERE id = ANY ($1::uuid[])"
 
-INSERT_STRAYS = """
+INSERT_STRAYS = f"""
     INSERT INTO stray_executions (venue, order_id, venue_execution_id, quantity, price, venue_time)
-    SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::numeric[], $5::numeric[], $6::timestamptz[])
+    SELECT * FROM unnest({array_parameters("text uuid text numeric numeric timestamptz")})
     ON CONFLICT DO NOTHING RETURNING order_id
-"""
+"""  # noqa: S608
 
 AT_VENUE = f"""
     SELECT {rows.ORDER} FROM orders
@@ -70,19 +70,26 @@ EXPIRED = """
 
 TRIGGER_EPOCH = "SELECT coalesce(max(epoch), 0) FROM leaderships WHERE name = 'hub_order trigger'"
 
+LOCK_VERSIONS = """
+    SELECT id, version, clock_timestamp() AS now FROM orders
+    WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
+"""
+
 LOCK = f"""
     SELECT {rows.ORDER}, clock_timestamp() AS now FROM orders
     WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
 """  # noqa: S608
 
-INSERT_EXECUTIONS = """
+_EXECUTION = (
+    "uuid uuid uuid text text numeric numeric bigint bigint numeric numeric "
+    "timestamptz timestamptz timestamptz"
+)
+INSERT_EXECUTIONS = f"""
     INSERT INTO executions (id, order_id, account_id, venue, venue_execution_id, quantity, price, quote_epoch,
                             quote_seq, quote_bid, quote_ask, executed_at, venue_time, market_time)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::numeric[],
-                         $7::numeric[], $8::bigint[], $9::bigint[], $10::numeric[], $11::numeric[],
-                         $12::timestamptz[], $13::timestamptz[], $14::timestamptz[])
+    SELECT * FROM unnest({array_parameters(_EXECUTION)})
     ON CONFLICT DO NOTHING RETURNING id
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +112,7 @@ class Orders:
             return set()
         table = [(order_id, quote.epoch, quote.seq) for order_id, quote in quotes.items()]
         async with acquire(self.pool) as connection:
-            found = await connection.fetch(FILLED_FROM, *rows.columns(table))
+            found = await connection.fetch(FILLED_FROM, *column_arrays(table))
         return {row["order_id"] for row in found}
 
     async def at_venue(self, *, after: UUID, limit: int) -> list[Order]:
@@ -157,16 +164,24 @@ class Orders:
         return time
 
     async def change(
-        self, order_ids: Sequence[UUID], decide: Decide, *, traces: Mapping[UUID, str] | None = None
+        self,
+        order_ids: Sequence[UUID],
+        decide: Decide,
+        *,
+        traces: Mapping[UUID, str] | None = None,
+        read: Mapping[UUID, Order] | None = None,
     ) -> list[Change]:
         """Locks the rows, lets `decide` say what becomes of each, and writes all of it in one transaction.
+        What was `read` shortly before is read again only where it has changed.
 
         An order whose execution is known already stays as it is: that quote has filled it before.
         """
         if not order_ids:
             return []
         async with transaction(self.pool) as connection:
-            decided = [(order, decide(order, now)) for order, now in await locked(connection, order_ids)]
+            decided = [
+                (order, decide(order, now)) for order, now in await locked(connection, order_ids, read)
+            ]
             changes = await write(connection, decided, traces or {})
             crash_point("order.change.before_commit")
         crash_point("order.change.after_commit")
@@ -200,16 +215,25 @@ class Orders:
                     )
                     for fill in strays
                 ]
-                await connection.execute(INSERT_STRAYS, *rows.columns(values))
+                await connection.execute(INSERT_STRAYS, *column_arrays(values))
             crash_point("order.record.before_commit")
         crash_point("order.record.after_commit")
         return changes, strays
 
 
-async def locked(connection: Connection, order_ids: Sequence[UUID]) -> list[tuple[Order, datetime]]:
+async def locked(
+    connection: Connection, order_ids: Sequence[UUID], read: Mapping[UUID, Order] | None = None
+) -> list[tuple[Order, datetime]]:
     """The rows that exist, locked in the order of their ids, each with the time of its next change."""
-    found = [(rows.order(row), row["now"]) for row in await connection.fetch(LOCK, order_ids)]
-    return [(order, max(now, order.updated_at)) for order, now in found]
+    if read is not None:
+        versions = await connection.fetch(LOCK_VERSIONS, order_ids)
+        if all(read[row["id"]].version == row["version"] for row in versions):
+            return [_timed(read[row["id"]], row["now"]) for row in versions]
+    return [_timed(rows.order(row), row["now"]) for row in await connection.fetch(LOCK, order_ids)]
+
+
+def _timed(order: Order, now: datetime) -> tuple[Order, datetime]:
+    return order, max(now, order.updated_at)
 
 
 async def write(
@@ -221,11 +245,11 @@ async def write(
     if not kept:
         return []
     updates = [rows.update_values(order, changes[-1].order) for order, changes in kept]
-    if await connection.execute(rows.UPDATE_ORDERS, *rows.columns(updates)) != f"UPDATE {len(updates)}":
+    if await connection.execute(rows.UPDATE_ORDERS, *column_arrays(updates)) != f"UPDATE {len(updates)}":
         raise RuntimeError("a locked order changed its version")
     changes = [change for _, some in kept for change in some]
     records = [rows.record_values(change) for change in changes]
-    await connection.execute(rows.INSERT_RECORDS, *rows.columns(records))
+    await connection.execute(rows.INSERT_RECORDS, *column_arrays(records))
     await enqueue(connection, [row for change in changes for row in outbox_rows(change, traces)])
     if any(change.order.rested for change in changes):
         await connection.execute(f"NOTIFY {RESTING_CHANNEL}")
@@ -236,7 +260,7 @@ async def _insert_executions(connection: Connection, changes: Sequence[Change]) 
     values = [rows.execution_values(change.execution) for change in changes if change.execution is not None]
     if not values:
         return set()
-    return {row["id"] for row in await connection.fetch(INSERT_EXECUTIONS, *rows.columns(values))}
+    return {row["id"] for row in await connection.fetch(INSERT_EXECUTIONS, *column_arrays(values))}
 
 
 def _all_new(changes: Sequence[Change], new: set[UUID]) -> bool:

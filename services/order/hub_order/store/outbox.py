@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from hub.event.v1 import event_pb2
+from hub.order.v1 import order_pb2
 from hub_events import ORDERS, POSITIONS, OutboxRow, Payload, envelope
 from hub_order import mapping
 from hub_order.domain import Change, Status
@@ -13,11 +14,13 @@ from hub_order.domain import Change, Status
 CLOSES = frozenset({Status.CANCELLED, Status.EXPIRED, Status.REPLACED, Status.FAILED})
 
 
-def outbox_rows(change: Change, traces: Mapping[UUID, str]) -> list[OutboxRow]:
+def outbox_rows(
+    change: Change, traces: Mapping[UUID, str], *, message: order_pb2.Order | None = None
+) -> list[OutboxRow]:
     """A new order goes to the worker, fills and ends go to the books, and all to whoever follows updates. The
-    end that is asked of a venue goes to the worker alone."""
+    end that is asked of a venue goes to the worker alone. `message` is the order, made before."""
     order, account_id = change.order, str(change.order.account_id)
-    said = _said(change)
+    said = _said(change, message)
     if said is None:
         return []
     kind, payload = said
@@ -37,7 +40,7 @@ def outbox_rows(change: Change, traces: Mapping[UUID, str]) -> list[OutboxRow]:
     return [OutboxRow(POSITIONS.name, POSITIONS.key("updates", account_id), told)]
 
 
-def _said(change: Change) -> tuple[str, Payload] | None:
+def _said(change: Change, message: order_pb2.Order | None) -> tuple[str, Payload] | None:
     order = change.order
     if change.execution is not None:
         return "order.executed", mapping.executed_event(order, change.execution)
@@ -46,7 +49,7 @@ def _said(change: Change) -> tuple[str, Payload] | None:
     if order.status in CLOSES:
         return "order.closed", mapping.closed_event(order)
     if order.status is Status.PENDING and order.version == 1:
-        return "order.accepted", mapping.accepted_event(order)
+        return "order.accepted", mapping.accepted_event(message or mapping.order_message(order))
     if change.record.kind == "end_requested":
         return "order.cancel_requested", event_pb2.OrderCancelRequested(order_id=str(order.order_id))
     return None

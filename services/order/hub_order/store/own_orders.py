@@ -8,8 +8,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from hub_order.domain import Side
-from hub_order.store import rows
-from hub_postgres import Pool, acquire
+from hub_postgres import Pool, acquire, array_parameters, column_arrays
 
 _RESTING = "rested AND status IN ('PROCESSING', 'PARTIALLY_EXECUTED')"
 # As in the index orders_resting_of_account: null while it awaits its stop.
@@ -36,7 +35,7 @@ OWN_ORDERS = f"""
            CASE WHEN asked.counted THEN (
                SELECT count(*) FROM orders WHERE account_id = asked.account_id AND {_RESTING})
            END AS open_orders
-    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::boolean[]) WITH ORDINALITY
+    FROM unnest({array_parameters("uuid text text boolean")}) WITH ORDINALITY
          AS asked (account_id, symbol, side, counted, place)
     ORDER BY place
 """  # noqa: S608 - constant parts
@@ -69,5 +68,5 @@ class OwnOrders:
         """An answer for each, in their order."""
         asked = [(each.account_id, each.symbol, each.side, each.count) for each in questions]
         async with acquire(self.pool) as connection:
-            found = await connection.fetch(OWN_ORDERS, *rows.columns(asked))
+            found = await connection.fetch(OWN_ORDERS, *column_arrays(asked))
         return [Opposition(row["opposing_price"], row["open_orders"]) for row in found]

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hub_order.audit import Refusal
-from hub_order.store.rows import columns
-from hub_postgres import Pool, acquire
+from hub_postgres import Pool, acquire, array_parameters, column_arrays
 
 # The trigger on the table gives each its number and its place in the chain.
-INSERT_REFUSALS = """
+INSERT_REFUSALS = f"""
     INSERT INTO refusals (order_id, account_id, request, code, field, sentence, actor, occurred_at, detail,
                           quote, hash, number, prev_hash)
     SELECT *, 0, ''
-    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                $8::timestamptz[], $9::jsonb[], $10::jsonb[], $11::bytea[])
-"""
+    FROM unnest({array_parameters("uuid uuid text text text text text timestamptz jsonb jsonb bytea")})
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class RefusalBook:
         """As a batch runs it. Everybody takes the locks in the order of the ids."""
         ordered = sorted(refusals, key=lambda refusal: refusal.order_id)
         async with acquire(self.pool) as connection:
-            await connection.execute(INSERT_REFUSALS, *columns(_values(refusal) for refusal in ordered))
+            await connection.execute(INSERT_REFUSALS, *column_arrays(_values(refusal) for refusal in ordered))
         return [None] * len(refusals)
 
 

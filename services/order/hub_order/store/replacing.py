@@ -10,7 +10,7 @@ from hub_order.store import rows
 from hub_order.store.acceptance import Newcomer, claim_keys, insert_orders
 from hub_order.store.orders import locked, write
 from hub_order.store.outbox import outbox_rows
-from hub_postgres import Pool, transaction
+from hub_postgres import Pool, column_arrays, transaction
 from hub_runtime import crash_point
 
 
@@ -37,8 +37,8 @@ class Replacing:
                 change = succeed(order, newcomer.order, actor=actor, now=now)
                 changes = await write(connection, [(order, [change])], {})
                 record = rows.record_values(newcomer.change)
-                await connection.execute(rows.INSERT_RECORDS, *rows.columns([record]))
-                await enqueue(connection, outbox_rows(newcomer.change, {}))
+                await connection.execute(rows.INSERT_RECORDS, *column_arrays([record]))
+                await enqueue(connection, outbox_rows(newcomer.change, {}, message=newcomer.message))
                 crash_point("order.replace.before_commit")
         except _Lost:
             return []

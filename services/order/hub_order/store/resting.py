@@ -13,8 +13,7 @@ import asyncpg
 from hub_order.domain import OrderType, Side, Status
 from hub_order.resting import Entry, Stretch, Unsaved, entry, units
 from hub_order.resting.entry import price_of
-from hub_order.store import rows
-from hub_postgres import Pool, acquire, transaction
+from hub_postgres import Pool, acquire, array_parameters, column_arrays, transaction
 
 LEADERSHIP = "hub_order trigger"
 
@@ -37,20 +36,20 @@ RESTED_SINCE = f"""
 THESE = f"SELECT {_ENTRY} FROM orders WHERE id = ANY ($1::uuid[])"  # noqa: S608
 
 # One statement: what a trigger that has been replaced still wants to say is not written.
-KEEP_STRETCHES = """
+KEEP_STRETCHES = f"""
     INSERT INTO quote_extremes AS kept (symbol, starts_at, high_bid, low_ask)
-    SELECT * FROM unnest($3::text[], $4::timestamptz[], $5::numeric[], $6::numeric[])
+    SELECT * FROM unnest({array_parameters("text timestamptz numeric numeric", 3)})
     WHERE EXISTS (SELECT FROM leaderships WHERE name = $1 AND epoch = $2)
     ON CONFLICT (symbol, starts_at) DO UPDATE
     SET high_bid = greatest(kept.high_bid, excluded.high_bid), low_ask = least(kept.low_ask, excluded.low_ask)
-"""
+"""  # noqa: S608
 
-DROP_STRETCHES = """
+DROP_STRETCHES = f"""
     DELETE FROM quote_extremes
-    USING unnest($3::text[], $4::timestamptz[]) AS gone (symbol, starts_at)
+    USING unnest({array_parameters("text timestamptz", 3)}) AS gone (symbol, starts_at)
     WHERE quote_extremes.symbol = gone.symbol AND quote_extremes.starts_at = gone.starts_at
       AND EXISTS (SELECT FROM leaderships WHERE name = $1 AND epoch = $2)
-"""
+"""  # noqa: S608
 
 DROP_SYMBOLS = """
     DELETE FROM quote_extremes WHERE symbol = ANY ($3::text[])
@@ -111,9 +110,9 @@ class Resting:
                 values = [
                     (name, at, price_of(high), price_of(low)) for name, (at, high, low) in unsaved.changed
                 ]
-                await connection.execute(KEEP_STRETCHES, *who, *rows.columns(values))
+                await connection.execute(KEEP_STRETCHES, *who, *column_arrays(values))
             if unsaved.gone:
-                await connection.execute(DROP_STRETCHES, *who, *rows.columns(unsaved.gone))
+                await connection.execute(DROP_STRETCHES, *who, *column_arrays(unsaved.gone))
 
 
 _SIDES = {str(side): side for side in Side}

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from hub_money import to_text
 from hub_order.audit import Record
-from hub_order.domain import Change, Execution, Order, OrderType, Quote, Route, Side, Status, TimeInForce
+from hub_order.domain import (
+    Change,
+    Execution,
+    Order,
+    OrderType,
+    Quote,
+    Route,
+    Side,
+    Status,
+    TimeInForce,
+    order_of,
+)
+from hub_postgres import array_parameters
 
 _COLUMNS = {
     "id": "uuid",
@@ -56,6 +69,7 @@ _COLUMNS = {
     "market_time": "timestamptz",
     "updated_at": "timestamptz",
 }
+_encode = msgspec.json.Encoder().encode
 # What a step may change of an order; the rest stays as it was accepted.
 _CHANGING = (
     *("quantity", "protection_price", "stop_price", "replaced_by", "status", "reason", "filled_quantity"),
@@ -65,10 +79,15 @@ _CHANGING = (
 
 
 def _unnest(columns: Iterable[str], kinds: Mapping[str, str], first: int = 1) -> str:
-    return ", ".join(f"${number}::{kinds[name]}[]" for number, name in enumerate(columns, first))
+    return array_parameters((kinds[name] for name in columns), first)
 
 
 ORDER = ", ".join(_COLUMNS)
+_FIELDS = ("order_id", *list(_COLUMNS)[1:])
+_SIDES = {str(each): each for each in Side}
+_TYPES = {str(each): each for each in OrderType}
+_TIMES_IN_FORCE = {str(each): each for each in TimeInForce}
+_STATUSES = {str(each): each for each in Status}
 
 INSERT_ORDERS = f"""
     INSERT INTO orders ({ORDER}) SELECT * FROM unnest({_unnest(_COLUMNS, _COLUMNS)})
@@ -77,22 +96,18 @@ INSERT_ORDERS = f"""
 
 UPDATE_ORDERS = f"""
     UPDATE orders SET {", ".join(f"{name} = new.{name}" for name in _CHANGING)}
-    FROM unnest($1::uuid[], $2::bigint[], {_unnest(_CHANGING, _COLUMNS, 3)})
+    FROM unnest($1::text::uuid[], $2::text::bigint[], {_unnest(_CHANGING, _COLUMNS, 3)})
          AS new (id, read_version, {", ".join(_CHANGING)})
     WHERE orders.id = new.id AND orders.version = new.read_version
 """  # noqa: S608
 
-INSERT_RECORDS = """
+_RECORD = "uuid bigint uuid text text text text timestamptz jsonb jsonb bytea bytea"
+
+INSERT_RECORDS = f"""
     INSERT INTO order_events (order_id, version, account_id, kind, status, reason, actor, occurred_at, detail,
                               quote, prev_hash, hash)
-    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
-                         $8::timestamptz[], $9::jsonb[], $10::jsonb[], $11::bytea[], $12::bytea[])
-"""
-
-
-def columns(table: Iterable[Sequence[Any]]) -> list[list[Any]]:
-    """What unnest takes: a list for each column."""
-    return [list(column) for column in zip(*table, strict=True)]
+    SELECT * FROM unnest({array_parameters(_RECORD)})
+"""  # noqa: S608
 
 
 def order_values(order: Order) -> tuple[Any, ...]:
@@ -121,48 +136,15 @@ def update_values(before: Order, after: Order) -> tuple[Any, ...]:
 
 
 def order(row: asyncpg.Record) -> Order:
-    return Order(
-        order_id=row["id"],
-        account_id=row["account_id"],
-        user_id=row["user_id"],
-        client_order_id=row["client_order_id"] or "",
-        symbol=row["symbol"],
-        side=Side(row["side"]),
-        type=OrderType(row["type"]),
-        time_in_force=TimeInForce(row["time_in_force"]),
-        quantity=row["quantity"],
-        limit_price=row["limit_price"],
-        protection_price=row["protection_price"],
-        hold_id=row["hold_id"],
-        stop_price=row["stop_price"],
-        trail_amount=row["trail_amount"],
-        trail_percent=row["trail_percent"],
-        notional=row["notional"],
-        extended_hours=row["extended_hours"],
-        replaces=row["replaces"],
-        replaced_by=row["replaced_by"],
-        parent_order_id=row["parent_order_id"],
-        body_hash=row["body_hash"],
-        traceparent=row["traceparent"],
-        status=Status(row["status"]),
-        reason=row["reason"],
-        filled_quantity=row["filled_quantity"],
-        filled_value=row["filled_value"],
-        execution_count=row["execution_count"],
-        rested=row["rested"],
-        reprice=row["reprice"],
-        triggered_at=row["triggered_at"],
-        route=_route(row["symbol"], row["route"]),
-        ending=row["ending"],
-        ending_actor=row["ending_actor"],
-        venue_filled=row["venue_filled"],
-        expires_at=row["expires_at"],
-        version=row["version"],
-        chain=row["chain"],
-        accepted_at=row["accepted_at"],
-        market_time=row["market_time"],
-        updated_at=row["updated_at"],
-    )
+    """A row of the columns ORDER."""
+    values = dict(zip(_FIELDS, row.values(), strict=False))
+    values["client_order_id"] = values["client_order_id"] or ""
+    values["side"] = _SIDES[values["side"]]
+    values["type"] = _TYPES[values["type"]]
+    values["time_in_force"] = _TIMES_IN_FORCE[values["time_in_force"]]
+    values["status"] = _STATUSES[values["status"]]
+    values["route"] = _route(values["symbol"], values["route"])
+    return order_of(values)
 
 
 def _route_text(route: Route | None) -> str | None:
@@ -199,9 +181,9 @@ def record_values(change: Change) -> tuple[Any, ...]:
     record = change.record
     return (
         *(record.order_id, record.version, record.account_id, record.kind, record.status, record.reason),
-        *(record.actor, record.occurred_at, json.dumps(dict(record.detail))),
+        *(record.actor, record.occurred_at, _encode(record.detail).decode()),
         *(
-            None if record.quote is None else json.dumps(dict(record.quote)),
+            None if record.quote is None else _encode(record.quote).decode(),
             record.prev_hash,
             change.order.chain,
         ),

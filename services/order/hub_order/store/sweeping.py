@@ -9,7 +9,7 @@ from uuid import UUID
 
 from hub_order.domain import Change, Reason
 from hub_order.store import rows
-from hub_postgres import Pool, acquire, transaction
+from hub_postgres import Pool, acquire, column_arrays, transaction
 
 # An order that was abandoned uses no hold; all others vouch for the one that they point to.
 HOLDS_OF = """
@@ -47,11 +47,11 @@ class Sweeping:
         ordered = sorted(changes, key=lambda change: change.order.order_id)
         values = [rows.order_values(change.order) for change in ordered]
         async with transaction(self.pool) as connection:
-            found = await connection.fetch(rows.INSERT_ORDERS, *rows.columns(values))
+            found = await connection.fetch(rows.INSERT_ORDERS, *column_arrays(values))
             taken = {row["id"] for row in found}
             records = [rows.record_values(change) for change in ordered if change.order.order_id in taken]
             if records:
-                await connection.execute(rows.INSERT_RECORDS, *rows.columns(records))
+                await connection.execute(rows.INSERT_RECORDS, *column_arrays(records))
         return taken
 
     async def old_market_orders(self, before: Mapping[str, datetime], *, limit: int) -> list[UUID]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hub_errors import Unavailable
-from hub_order import mapping
 from hub_order.store import Acceptance, Newcomer
 from hub_order.usecases.answers import Answer, Claim, earlier
 from hub_runtime import Clock, counter
@@ -50,8 +49,7 @@ async def accept(newcomers: Sequence[Newcomer], *, acceptance: Acceptance, clock
         lost = [item for item in batch if item.newcomer.order.order_id not in durable]
         for item in batch:
             if item.newcomer.order.order_id in durable:
-                answer = Answer(mapping.order_message(item.newcomer.order), repeated=False)
-                outcomes[item.position] = answer
+                outcomes[item.position] = Answer(item.newcomer.message, repeated=False)
         late = [*lost, *waiting]
         if not late:
             continue

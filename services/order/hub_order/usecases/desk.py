@@ -21,7 +21,7 @@ from hub_order.usecases.answers import Answer, Claim, Found
 from hub_order.usecases.refusals import judged_by
 from hub_order.usecases.standing import AccountDesk
 from hub_order.usecases.telling import ORDERS
-from hub_runtime import Clock, current_traceparent, get_logger
+from hub_runtime import Clock, counted, current_traceparent, get_logger
 
 DEADLINE_S = 5.0
 LONGEST_DEADLINE_S = 30.0
@@ -114,8 +114,8 @@ def new_order(wanted: Wanted, principal: Principal, facts: Facts, hold: HoldAnsw
     unsure = not facts.session_open or facts.opening
     return Order(
         order_id=wanted.order_id,
-        account_id=UUID(principal.account_id),
-        user_id=UUID(principal.user_id),
+        account_id=mapping.id_of(principal.account_id),
+        user_id=mapping.id_of(principal.user_id),
         client_order_id=wanted.client_order_id,
         symbol=draft.symbol,
         side=draft.side,
@@ -147,7 +147,7 @@ def newcomer(order: Order, facts: Facts, *, idempotency_key: str, desk: Desk) ->
     return Newcomer(
         change=change,
         idempotency_key=idempotency_key,
-        answer=mapping.order_message(change.order).SerializeToString() if idempotency_key else b"",
+        message=mapping.order_message(change.order),
         remember_until=order.accepted_at + desk.remember,
     )
 
@@ -160,13 +160,13 @@ def hold_request(
     percentage: Decimal | None = None,
     replaced: Order | None = None,
 ) -> HoldRequest:
-    """What is to be set aside for it."""
+    """What is to be set aside for it; beside what the order holds that it replaces."""
     aside, limits = set_aside(facts), facts.limits
     return HoldRequest(
         hold_id=wanted.hold_id,
         order_id=wanted.order_id,
-        account_id=UUID(principal.account_id),
-        user_id=UUID(principal.user_id),
+        account_id=mapping.id_of(principal.account_id),
+        user_id=mapping.id_of(principal.user_id),
         side=facts.draft.side,
         symbol=facts.draft.symbol,
         quantity=aside.quantity or Decimal(0),
@@ -216,7 +216,7 @@ async def answer_of_the_first(claim: Claim, patience: Patience, desk: Desk) -> A
 
 
 def tell_accepted(order: Order) -> None:
-    ORDERS.labels("accepted", "").inc()
+    counted(ORDERS, "accepted", "").inc()
     log.info(
         "order_accepted",
         order_id=str(order.order_id),

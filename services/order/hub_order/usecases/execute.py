@@ -28,7 +28,7 @@ from hub_order.store import Orders
 from hub_order.usecases.plan import NOTHING, Plan, Scene, Task, plan
 from hub_order.usecases.telling import tell_all
 from hub_order.venue import Sending, Venue
-from hub_runtime import Clock, crash_point, current_traceparent, span, use_traceparent, utc_now
+from hub_runtime import Clock, crash_point, current_traceparent, is_sampled, span, use_traceparent, utc_now
 
 # An order that wants to be filled at once and finds no price is tried again on the spot.
 PAUSES_S = (0.3, 0.6, 0.9)
@@ -132,7 +132,7 @@ class _Attempt:
         for report in await floor.venue.send(self._sendings()):
             self._reports.setdefault(report.order_id, []).append(report)
         crash_point("order.execute.after_send")
-        return await floor.orders.change(self._concerned(), self._decide, traces=traces)
+        return await floor.orders.change(self._concerned(), self._decide, traces=traces, read=self._read)
 
     async def _spent(self) -> set[UUID]:
         """A quote that has filled an order once fills it no more. The ids of fills see to that, but a venue
@@ -144,7 +144,9 @@ class _Attempt:
 
     async def _hand_to_keeper(self, traces: Mapping[UUID, str]) -> list[Change]:
         """What it keeps is marked before it is sent: after a crash the venue is asked about it."""
-        changes = await self.floor.orders.change(self._concerned(), self._decide, traces=traces)
+        changes = await self.floor.orders.change(
+            self._concerned(), self._decide, traces=traces, read=self._read
+        )
         crash_point("order.execute.before_send")
         sent = {change.order.order_id: change.order for change in changes if change.order.route is not None}
         if sent:
@@ -224,8 +226,8 @@ def _one_each(tasks: Sequence[Task]) -> tuple[list[Task], list[Task]]:
 
 def _span_of(task: Task, spans: ExitStack) -> str:
     """The trace that goes on from here. A sampled order has its own span, whatever batch it travels in."""
-    if task.traceparent:
+    if is_sampled(task.traceparent):
         spans.enter_context(use_traceparent(task.traceparent))
         spans.enter_context(span("order.execute", attributes={"order.id": str(task.order_id)}))
         return current_traceparent()
-    return ""
+    return task.traceparent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -18,6 +18,7 @@ from hub_order.domain import (
     Side,
     Status,
     affordable,
+    changed,
     close,
     reprice,
     trigger,
@@ -121,7 +122,7 @@ def _with_price(order: Order, task: Task, quote: Quote, scene: Scene) -> Plan:
         if stop_price is None:
             return Plan(steps=[partial(_left, quote=quote)])
         steps.append(partial(trigger, stop_price=stop_price, quote=quote))
-        order = replace(order, stop_price=stop_price, triggered_at=order.updated_at)
+        order = changed(order, stop_price=stop_price, triggered_at=order.updated_at)
     if order.reprice:
         price, quantity = scene.protection_price(order, quote), order.quantity
         if order.notional is None:
@@ -129,7 +130,7 @@ def _with_price(order: Order, task: Task, quote: Quote, scene: Scene) -> Plan:
         else:  # it holds its cash amount, whatever the price
             quantity = affordable(order.notional, quote.ask)
         steps.append(partial(reprice, protection_price=price, quantity=quantity, quote=quote))
-        order = replace(order, protection_price=price, quantity=quantity)
+        order = changed(order, protection_price=price, quantity=quantity)
     if order.accepts(quote.price(order.side)):
         return Plan(steps=steps, quote=quote, price_per_share=price_per_share)
     return Plan(steps=[*steps, partial(_left, quote=quote)], price_per_share=price_per_share)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from hub_errors import Refused
 from hub_identity import Principal
+from hub_order import mapping
 from hub_order.domain import OrderType, Side, TimeInForce, hold_id_of
 from hub_order.mapping import Close, Submission
 from hub_order.risk import Draft, Facts, refusal
@@ -35,7 +34,7 @@ async def submit(submission: Submission, principal: Principal, *, desk: Desk) ->
         idempotency_key=submission.idempotency_key,
         body_hash=submission.body_hash,
     )
-    facts = await desk.facts(submission.draft, UUID(principal.account_id))
+    facts = await desk.facts(submission.draft, mapping.id_of(principal.account_id))
     return await _take(wanted, principal, facts, patience, desk)
 
 
@@ -57,7 +56,7 @@ async def close_position(close: Close, principal: Principal, *, desk: Desk) -> A
         quantity=close.quantity,
         closing=True,
     )
-    facts = await desk.facts(draft, UUID(principal.account_id))
+    facts = await desk.facts(draft, mapping.id_of(principal.account_id))
     return await _take(wanted, principal, facts, patience, desk, close)
 
 
@@ -69,7 +68,7 @@ async def _take(  # noqa: PLR0917 - who asks for what, by when
     desk: Desk,
     close: Close | None = None,
 ) -> Answer:
-    claim = wanted.claim(UUID(principal.account_id))
+    claim = wanted.claim(mapping.id_of(principal.account_id))
     no = refusal(facts)
     if no is not None:
         return await first_answer_or(no, claim, patience, desk)

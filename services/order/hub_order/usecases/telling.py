@@ -7,7 +7,7 @@ from uuid import UUID
 
 from hub_money import to_text
 from hub_order.domain import Change, Side
-from hub_runtime import counter, get_logger, use_traceparent
+from hub_runtime import counted, counter, get_logger, use_traceparent
 
 ORDERS = counter("hub_order_orders_total", "Orders by what became of them", ("outcome", "code"))
 
@@ -36,4 +36,4 @@ def tell(change: Change) -> None:
     else:
         log.info(f"order_{change.record.kind}", **about)
     if order.final or execution is None:
-        ORDERS.labels(str(order.status).lower(), order.reason).inc()
+        counted(ORDERS, str(order.status).lower(), order.reason).inc()

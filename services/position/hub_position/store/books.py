@@ -15,8 +15,8 @@ from hub_position.domain.ledger import Posting
 from hub_position.domain.placing import NewHold
 from hub_position.domain.position import Booked, Position, PositionKey
 from hub_position.store import columns, rows
-from hub_position.store.columns import arrays, insert, rows_of
-from hub_postgres import Connection
+from hub_position.store.columns import insert, rows_of
+from hub_postgres import Connection, array_parameters, column_arrays
 
 # ruff: noqa: S608 - statements are put together from constants at import, parameters are parameters
 
@@ -49,7 +49,8 @@ HOLDS = f"SELECT {rows.HOLD} FROM holds WHERE hold_id = ANY ($1::uuid[])"
 HOLDS_AND_KEYS = f"""
     SELECT {rows.HOLD} FROM holds WHERE hold_id = ANY ($1::uuid[])
     UNION ALL
-    SELECT {rows.HOLD} FROM holds JOIN unnest($2::uuid[], $3::text[]) AS key (account_id, idempotency_key)
+    SELECT {rows.HOLD} FROM holds
+    JOIN unnest({array_parameters("uuid text", 2)}) AS key (account_id, idempotency_key)
     USING (account_id, idempotency_key)
 """
 
@@ -172,20 +173,22 @@ class Books:
     async def lock_positions(self, keys: Collection[PositionKey]) -> dict[PositionKey, Position]:
         if not keys:
             return {}
-        found = await self._connection.fetch(LOCK_POSITIONS, *arrays(list(set(keys))))
+        found = await self._connection.fetch(LOCK_POSITIONS, *column_arrays(list(set(keys))))
         return {(row["account_id"], row["symbol"]): rows.position(row) for row in found}
 
     async def holds(self, hold_ids: Collection[UUID], keys: Collection[tuple[UUID, str]] = ()) -> list[Hold]:
         """By id, and by account and idempotency key: one may come twice."""
         if keys:
-            found = await self._connection.fetch(HOLDS_AND_KEYS, list(hold_ids), *arrays(list(set(keys))))
+            found = await self._connection.fetch(
+                HOLDS_AND_KEYS, list(hold_ids), *column_arrays(list(set(keys)))
+            )
         else:
             found = await self._connection.fetch(HOLDS, list(hold_ids))
         return [rows.hold(row) for row in found]
 
     async def purchases(self, keys: Collection[PositionKey]) -> dict[PositionKey, Decimal]:
         """What the accounts, which are locked, have of an instrument or are buying."""
-        found = await self._connection.fetch(PURCHASES, *arrays(list(keys)))
+        found = await self._connection.fetch(PURCHASES, *column_arrays(list(keys)))
         return {(row["account_id"], row["symbol"]): row["quantity"] for row in found}
 
     async def give_up_keys(self, hold_ids: Collection[UUID]) -> None:
@@ -193,21 +196,21 @@ class Books:
 
     async def place_holds(self, placed: Sequence[NewHold]) -> set[UUID]:
         """Those that are new; their cash and shares are set aside."""
-        table = arrays([columns.new_hold(new) for new in placed])
+        table = column_arrays([columns.new_hold(new) for new in placed])
         return {row["hold_id"] for row in await self._connection.fetch(PLACE_HOLDS, *table)}
 
     async def make_holds(self, holds: Sequence[Hold]) -> None:
         """Rows that `write_holds` fills."""
         if not holds:
             return
-        table = arrays([columns.made_hold(hold) for hold in holds])
+        table = column_arrays([columns.made_hold(hold) for hold in holds])
         if len(await self._connection.fetch(INSERT_HOLDS, *table)) != len(holds):
             # Another account has the id: everything is undone and tried again, and then it is seen.
             raise Unavailable("A hold was placed meanwhile.", code="placed_meanwhile")
 
     async def reprice_holds(self, holds: Sequence[Hold], rises: Mapping[UUID, Decimal]) -> None:
         """`rises` has what is set aside more, by account; less is negative."""
-        table = arrays([columns.price(hold) for hold in holds])
+        table = column_arrays([columns.price(hold) for hold in holds])
         await self._connection.execute(REPRICE_HOLDS, *table, list(rises), list(rises.values()))
 
     async def confirm_holds(self, hold_ids: Collection[UUID]) -> int:
@@ -230,39 +233,43 @@ class Books:
 
     async def write_accounts(self, accounts: Sequence[Account]) -> None:
         if accounts:
-            table = arrays([columns.account(account) for account in accounts])
+            table = column_arrays([columns.account(account) for account in accounts])
             await self._connection.execute(WRITE_ACCOUNTS, *table)
 
     async def write_states(self, changes: Sequence[StateChange]) -> None:
         if changes:
-            table = arrays([columns.state(change) for change in changes])
+            table = column_arrays([columns.state(change) for change in changes])
             await self._connection.execute(WRITE_STATES, *table)
 
     async def write_positions(self, positions: Sequence[Position]) -> None:
         if positions:
-            table = arrays([columns.position(position) for position in positions])
+            table = column_arrays([columns.position(position) for position in positions])
             await self._connection.execute(WRITE_POSITIONS, *table)
 
     async def write_holds(self, holds: Sequence[Hold]) -> None:
         if holds:
-            await self._connection.execute(WRITE_HOLDS, *arrays([columns.hold(hold) for hold in holds]))
+            await self._connection.execute(
+                WRITE_HOLDS, *column_arrays([columns.hold(hold) for hold in holds])
+            )
 
     async def insert_trades(self, entries: Sequence[Entry]) -> None:
         if not entries:
             return
-        table = arrays([columns.trade(entry) for entry in entries])
+        table = column_arrays([columns.trade(entry) for entry in entries])
         if len(await self._connection.fetch(INSERT_TRADES, *table)) != len(entries):
             # Somebody else booked one under another account's lock: everything is undone and tried again.
             raise Unavailable("A trade was booked meanwhile.", code="booked_meanwhile")
 
     async def restate_trades(self, booked: Sequence[Booked]) -> None:
         if booked:
-            await self._connection.execute(RESTATE_TRADES, *arrays([columns.effect(each) for each in booked]))
+            await self._connection.execute(
+                RESTATE_TRADES, *column_arrays([columns.effect(each) for each in booked])
+            )
 
     async def post(self, postings: Sequence[Posting]) -> None:
         """Whole transactions only: the database refuses what does not add up."""
         if postings:
-            table = arrays([columns.posting(posting) for posting in postings])
+            table = column_arrays([columns.posting(posting) for posting in postings])
             await self._connection.execute(INSERT_POSTINGS, *table)
 
     async def tell(self, events: Sequence[OutboxRow]) -> None:

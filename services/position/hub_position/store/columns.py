@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from hub_position.domain.account import Account, StateChange
 from hub_position.domain.batch import Entry
@@ -10,6 +10,7 @@ from hub_position.domain.hold import Hold
 from hub_position.domain.ledger import Posting
 from hub_position.domain.placing import NewHold
 from hub_position.domain.position import Booked, Position
+from hub_postgres import array_parameters
 
 Columns = Mapping[str, str]
 Row = tuple[object, ...]
@@ -17,18 +18,12 @@ Row = tuple[object, ...]
 
 def rows_of(columns: Columns, name: str = "new") -> str:
     """A FROM item with these columns, whose parameters are one array per column."""
-    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(columns.values(), 1))
-    return f"unnest({arrays}) AS {name} ({', '.join(columns)})"
+    return f"unnest({array_parameters(columns.values())}) AS {name} ({', '.join(columns)})"
 
 
 def insert(table: str, columns: Columns) -> str:
     names = ", ".join(columns)
     return f"INSERT INTO {table} ({names}) SELECT {names} FROM {rows_of(columns)}"  # noqa: S608 - constants
-
-
-def arrays(rows: Sequence[Row]) -> list[list[object]]:
-    """What `rows_of` takes as its parameters."""
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
 NEW_HOLDS = {

@@ -1,0 +1,76 @@
+"""What the benchmark sends and how it counts, without a platform."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections import Counter
+
+import pytest
+
+from tests.load.client import connected, request
+from tests.load.paced import pace, quantile
+from tests.load.traders import STOCK, SYMBOLS, Trader, orders_of
+from tests.load.usage import cpu_us, less
+
+TRADERS = [Trader(f"account-{number}", f"token-{number}", "") for number in range(20)]
+
+
+def test_as_much_is_sold_as_bought_and_nobody_sells_more_than_there_was() -> None:
+    owned: Counter[bytes] = Counter()
+    least = 0
+    for number in range(len(TRADERS) * len(SYMBOLS) * 8):
+        sent = orders_of(TRADERS, number, "run")
+        symbol = sent.split(b'"symbol":"')[1].split(b'"')[0]
+        key = sent.split(b"Bearer ")[1].split(b"\r\n")[0] + symbol
+        owned[key] += 1 if b'"BUY"' in sent else -1
+        least = min(least, owned[key])
+    assert len(owned) == len(TRADERS) * len(SYMBOLS)
+    assert set(owned.values()) == {0}
+    assert least >= -STOCK
+
+
+def test_every_order_has_a_key_of_its_own() -> None:
+    keys = {orders_of(TRADERS, number, "run").split(b"Idempotency-Key: ")[1][:20] for number in range(500)}
+    assert len(keys) == 500
+
+
+def test_a_quantile_is_one_of_the_values() -> None:
+    assert quantile([3, 1, 2], 0.5) == 2
+    assert quantile(range(100), 0.99) == 99
+    assert quantile([5], 0.99) == 5
+
+
+def test_the_time_of_children_counts_as_their_parents() -> None:
+    busy = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'sum(range(20_000_000))']); input()"
+    with subprocess.Popen(["python3", "-c", busy], stdin=subprocess.PIPE) as process:
+        before = {"busy": 0.0}
+        used = 0.0
+        while used < 50_000:
+            used = less(cpu_us({"busy": process.pid}), before)["busy"]
+        process.communicate(b"\n")
+    with pytest.raises(RuntimeError, match="ended"):
+        cpu_us({"busy": process.pid})
+
+
+async def test_orders_leave_when_they_are_due_whatever_the_answers_take() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            await reader.readexactly(int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0]))
+            await asyncio.sleep(0.3)
+            body = b'{"order_id":"1"}'
+            writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: %d\r\n\r\n" % len(body) + body[:5])
+            await writer.drain()
+            writer.write(body[5:])
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with connected(server.sockets[0].getsockname()[1]) as client:
+        found = await pace(client, TRADERS, rate=50, seconds=1)
+    server.close()
+    assert len(found.accepted) == 50
+    assert min(found.accept_ms) >= 290
+
+
+def test_a_request_says_how_long_it_is() -> None:
+    assert request("GET", "/x") == b"GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    assert request("POST", "/x", body={"a": 1}).endswith(b'Content-Length: 7\r\n\r\n{"a":1}')
