@@ -8,6 +8,8 @@ GATEWAY_PORT ?= 8080
 PORT_SHIFT ?= 0
 GATEWAY ?= http://127.0.0.1:$(GATEWAY_PORT)
 VENV := .venv/bin
+# Tests wait more than they work: two at a time, each with servers of its own. WORKERS= runs one after the other.
+WORKERS ?= -n 2 --dist loadgroup
 LOCAL := $(VENV)/python -m hub_local
 PORTS := --gateway-port $(GATEWAY_PORT) --port-shift $(PORT_SHIFT)
 WHICH := $(if $(filter yes,$(ALL)),--all,$(if $(EVENT),--event-id '$(EVENT)'))
@@ -102,10 +104,10 @@ check-readme: setup ## run what README.md shows against the running stack, and c
 	@$(VENV)/python -m tests.pages.check_readme --gateway $(GATEWAY)
 
 test: test-servers-installed .venv/manifests/.stamp ## run all tests on servers of their own (ARGS='-k name' for some)
-	@exec $(VENV)/pytest $(ARGS)
+	@exec $(VENV)/pytest $(WORKERS) $(ARGS)
 
 test-fast: test-servers-installed .venv/manifests/.stamp ## run all tests but those of the whole system
-	@exec $(VENV)/pytest --ignore tests/system $(ARGS)
+	@exec $(VENV)/pytest $(WORKERS) --ignore tests/system $(ARGS)
 
 test-long: test-servers-installed ## search orders and books for faults, for hours (EXAMPLES=500 for less)
 	@EXAMPLES=$(or $(EXAMPLES),10000) exec $(VENV)/pytest -m long $(ARGS)
