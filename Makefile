@@ -8,6 +8,8 @@ GATEWAY_PORT ?= 8080
 PORT_SHIFT ?= 0
 GATEWAY ?= http://127.0.0.1:$(GATEWAY_PORT)
 VENV := .venv/bin
+# Tests wait more than they work: two at a time, each with servers of its own. WORKERS= runs one after the other.
+WORKERS ?= -n 2 --dist loadgroup
 LOCAL := $(VENV)/python -m hub_local
 PORTS := --gateway-port $(GATEWAY_PORT) --port-shift $(PORT_SHIFT)
 WHICH := $(if $(filter yes,$(ALL)),--all,$(if $(EVENT),--event-id '$(EVENT)'))
@@ -16,7 +18,7 @@ MEMBERS := $(wildcard proto/pyproject.toml libs/*/pyproject.toml services/*/pypr
 DISTRIBUTIONS := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(MEMBERS))
 MIGRATIONS := $(wildcard services/*/hub_*/migrations/*.sql)
 
-.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders bench-resting lint manifests fmt types sql proto lock
+.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders bench-resting lint manifests fmt types sql proto lock test-long
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-15s %s\n", $$1, $$2 }'
@@ -102,10 +104,13 @@ check-readme: setup ## run what README.md shows against the running stack, and c
 	@$(VENV)/python -m tests.pages.check_readme --gateway $(GATEWAY)
 
 test: test-servers-installed .venv/manifests/.stamp ## run all tests on servers of their own (ARGS='-k name' for some)
-	@exec $(VENV)/pytest $(ARGS)
+	@exec $(VENV)/pytest $(WORKERS) $(ARGS)
 
 test-fast: test-servers-installed .venv/manifests/.stamp ## run all tests but those of the whole system
-	@exec $(VENV)/pytest --ignore tests/system $(ARGS)
+	@exec $(VENV)/pytest $(WORKERS) --ignore tests/system $(ARGS)
+
+test-long: test-servers-installed ## search orders and books for faults, for hours (EXAMPLES=500 for less)
+	@EXAMPLES=$(or $(EXAMPLES),10000) exec $(VENV)/pytest -m long $(ARGS)
 
 bench-orders: bench-installed ## measure orders from click to books, beside what this machine can do (ARGS='--help')
 	@exec $(VENV)/python -m tests.load $(ARGS)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from hub_local import ports
 from hub_local.certificates import Authority
 from hub_local.ports import free_ports
 from tests.support.folders import server_folder
@@ -17,6 +18,25 @@ from tests.support.tls import Tls
 # Tests fork to start programs. gRPC would restart its threads in the child, on descriptors that are being
 # closed there, and abort it before it becomes the program. It reads this when its library starts, later.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+
+# Workers that look for free ports at the same time must not find the same ones.
+if _worker := os.environ.get("PYTEST_XDIST_WORKER", ""):
+    ports.PROBED = ports.PROBED[
+        int(_worker.removeprefix("gw")) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    ]
+
+# What shares one stack stays with one worker; what takes longest begins first.
+TOGETHER = {"system": "system", "local": "local", "demo": "local", "deploy": "local", "pages": "pages"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def group(item: pytest.Item) -> str:
+        return TOGETHER.get(item.path.relative_to(Path(__file__).parent).parts[0], "")
+
+    for item in items:
+        if group(item):
+            item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: group(item) != "system")
 
 
 @pytest.fixture(scope="session")

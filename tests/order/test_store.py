@@ -55,9 +55,14 @@ async def test_a_version_never_goes_back(house: House, user: User) -> None:
 
 @pytest.mark.parametrize(
     "statement",
-    ["UPDATE order_events SET actor = 'nobody'", "DELETE FROM order_events", "TRUNCATE order_events"],
+    [
+        *("UPDATE order_events SET actor = 'nobody'", "DELETE FROM order_events", "TRUNCATE order_events"),
+        *("DELETE FROM orders", "TRUNCATE orders, executions, order_events"),
+    ],
 )
-async def test_records_can_only_be_added(house: House, user: User, statement: str) -> None:
+async def test_orders_are_kept_and_records_can_only_be_added(
+    house: House, user: User, statement: str
+) -> None:
     await house.accepted(user)
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await house.pool.execute(statement)

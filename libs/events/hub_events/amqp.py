@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 
 import aio_pika
 from aio_pika.abc import AbstractChannel
@@ -139,6 +139,7 @@ class Amqp:
                 (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(link.lose)
                 await declare(channel, self.topology)
             self._states[purpose] = "ok"
+            link.on_lost.append(partial(self._states.__setitem__, purpose, "lost"))
             yield link
         finally:
             self._states[purpose] = "not connected"

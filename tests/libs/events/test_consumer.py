@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -115,6 +116,10 @@ async def test_a_message_that_is_no_batch_goes_to_the_dead_letters_as_it_is(amqp
         await message.ack()
 
 
+def paused() -> float:
+    return REGISTRY.get_sample_value("hub_events_paused", {"family": "orders"}) or 0
+
+
 def retried(step: str) -> float:
     return REGISTRY.get_sample_value("hub_events_retried_total", {"step": step}) or 0
 
@@ -146,6 +151,38 @@ async def test_after_the_last_step_it_goes_to_the_dead_letters(amqp_vhost: Login
     assert headers["reason"] == "never: still not"
 
 
+async def test_a_step_really_waits_and_the_next_one_longer(amqp_vhost: Login) -> None:
+    """Told by the order of arrival: what is sent while an event waits comes before it."""
+    failing = {"twice": 2, "once": 1}
+    arrived: list[str] = []
+    both_wait = asyncio.Event()
+
+    async def handle(events: Sequence[event_pb2.Envelope]) -> None:
+        for name in (each.aggregate_id for each in events):
+            if failing.get(name, 0) and len(events) == 1:
+                failing[name] -= 1
+                if failing == {"twice": 1, "once": 0}:
+                    both_wait.set()
+            elif name not in failing or len(events) == 1:
+                continue
+            raise NotFound("not yet", code="no_order")
+        arrived.extend(each.aggregate_id for each in events)
+
+    async with looking(amqp_vhost) as broker:
+        await broker.send(event("twice"), event("once"), event("neighbour"))
+        async with running(consume(amqp_of(amqp_vhost), SUBMIT, handle)):
+            await both_wait.wait()
+            await broker.send(event("meanwhile"))
+            await eventually(lambda: len(arrived) == 4)
+    assert arrived == ["neighbour", "meanwhile", "once", "twice"]
+
+
+def unknown() -> float:
+    """What the alert is on."""
+    name = "hub_events_unknown_total"
+    return sum(REGISTRY.get_sample_value(name, {"queue": queue}) or 0 for queue in SUBMIT)
+
+
 def unknown_payload() -> event_pb2.Envelope:
     """As an older release sees a payload of a newer one: a field it has no name for."""
     made = event("from the future")
@@ -158,10 +195,11 @@ async def test_an_unknown_event_waits_alone_in_the_longest_step_without_limit(am
     handler = Handler()
     async with looking(amqp_vhost) as broker:
         await broker.send(event("a"), unknown_payload(), event("b"))
-        before, rounds = retried(FAMILY.retries[-1]), len(FAMILY.steps) + 2
+        before, rounds, alerts = retried(FAMILY.retries[-1]), len(FAMILY.steps) + 2, unknown()
         async with running(consuming(amqp_vhost, handler)):
             await eventually(lambda: sorted(handler.handled) == ["a", "b"])
             await eventually(lambda: retried(FAMILY.retries[-1]) >= before + rounds)
+        assert unknown() - alerts == retried(FAMILY.retries[-1]) - before
         assert await broker.depth(DLQ) == 0
         await eventually(lambda: depth_is(broker, 1, *FAMILY.retries, *SUBMIT))
 
@@ -196,8 +234,10 @@ async def test_while_a_dependency_is_down_nothing_moves_and_nothing_is_lost(
             assert handler.tried == [["a", "b", "c"]] * len(handler.tried)
             assert handler.handled == []
             assert await broker.depth(DLQ, *FAMILY.retries) == 0
+            assert paused() == 1
             handler.faults.clear()
             await eventually(lambda: handler.handled == ["a", "b", "c"] and idle())
+        assert paused() == 0
         assert handler.events[0].attempt == 0
         assert await empty(broker)
 

@@ -61,6 +61,19 @@ ALTER TABLE orders
     VALIDATE CONSTRAINT orders_ending,
     VALIDATE CONSTRAINT orders_replaced;
 
+-- Records and executions are written in the transaction that has inserted or locked their order, and orders are never
+-- deleted: a check for every row would only cost. `verify-audit` finds what has no order.
+ALTER TABLE executions DROP CONSTRAINT executions_order_id_fkey;
+ALTER TABLE order_events DROP CONSTRAINT order_events_order_id_fkey;
+
+CREATE FUNCTION orders_are_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'orders are never deleted' USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE TRIGGER orders_are_kept BEFORE DELETE OR TRUNCATE ON orders
+    FOR EACH STATEMENT EXECUTE FUNCTION orders_are_kept();
+
 -- Orders that are filled at once are in none of these: they never rest.
 CREATE INDEX orders_expiring ON orders (expires_at, id)
     WHERE expires_at IS NOT NULL AND rested AND status IN ('PROCESSING', 'PARTIALLY_EXECUTED');
