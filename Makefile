@@ -16,7 +16,7 @@ MEMBERS := $(wildcard proto/pyproject.toml libs/*/pyproject.toml services/*/pypr
 DISTRIBUTIONS := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(MEMBERS))
 MIGRATIONS := $(wildcard services/*/hub_*/migrations/*.sql)
 
-.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders lint manifests fmt types sql proto lock
+.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders bench-resting lint manifests fmt types sql proto lock test-long
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-15s %s\n", $$1, $$2 }'
@@ -107,8 +107,14 @@ test: test-servers-installed .venv/manifests/.stamp ## run all tests on servers 
 test-fast: test-servers-installed .venv/manifests/.stamp ## run all tests but those of the whole system
 	@exec $(VENV)/pytest --ignore tests/system $(ARGS)
 
+test-long: test-servers-installed ## search orders and books for faults, for hours (EXAMPLES=500 for less)
+	@EXAMPLES=$(or $(EXAMPLES),10000) exec $(VENV)/pytest -m long $(ARGS)
+
 bench-orders: bench-installed ## measure orders from click to books, beside what this machine can do (ARGS='--help')
 	@exec $(VENV)/python -m tests.load $(ARGS)
+
+bench-resting: test-servers-installed ## measure how many quotes a second are held against a million resting orders
+	@exec $(VENV)/python -m tests.load.resting
 
 check-upgrade: test-servers-installed ## run the code before the newest migration on today's schema, demonstration and all
 	@exec $(VENV)/python -m tests.deploy.yesterday

@@ -26,9 +26,8 @@ from hub_gateway.types.common import PRINTABLE, OptionalDecimal, described
 from hub_rpc import calling_as
 
 MOST_A_MINUTE: Final = 1_000_000
-SOMETHING: Final = PRINTABLE.replace("^", "^(?=.*[^ ])", 1)
 Reason = Annotated[
-    str, described("For people.", "suspicious log-ins", pattern=SOMETHING, minLength=1, maxLength=200)
+    str, described("For people.", "suspicious log-ins", pattern=PRINTABLE, minLength=1, maxLength=200)
 ]
 
 
@@ -67,7 +66,7 @@ class NewLimits(Body, frozen=True):
 _STATE: Final[Schema[NewState]] = Schema(NewState)
 _LIMITS: Final[Schema[NewLimits]] = Schema(NewLimits)
 UNKNOWN: Final = {404: ("account_not_found",)}
-REASON: Final = ("invalid_length", "invalid_characters")
+REASON: Final = ("invalid_length", "invalid_characters", "invalid_reason")
 
 
 class AdminAccounts:
@@ -188,7 +187,10 @@ class AdminAccounts:
 
 
 def _reason(text: str) -> str:
-    return printable(text.strip(), field="reason", shortest=1, longest=200)
+    reason = printable(text, field="reason", shortest=1, longest=200).strip()
+    if not reason:
+        raise Invalid("A reason is needed.", code="invalid_reason", field="reason")
+    return reason
 
 
 def _number(raw: msgspec.Raw, field: str) -> str:

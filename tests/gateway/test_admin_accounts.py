@@ -100,7 +100,7 @@ async def test_nobody_else_may(gateway: Gateway, peers: Peers) -> None:
         (STATE, {"status": "CLOSED"}, "missing_field", "reason"),
         (STATE, {"status": "GONE", "reason": "x"}, "invalid_value", "status"),
         (STATE, {**HALT, "reason": ""}, "invalid_length", "reason"),
-        (STATE, {**HALT, "reason": "  "}, "invalid_length", "reason"),
+        (STATE, {**HALT, "reason": "  "}, "invalid_reason", "reason"),
         (LIMITS, {**SMALLER, "reason": "x" * 201}, "invalid_length", "reason"),
         (STATE, {**HALT, "reason": "a\nb"}, "invalid_characters", "reason"),
         (LIMITS, {"most_value": "1"}, "missing_field", "reason"),

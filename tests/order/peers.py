@@ -110,6 +110,7 @@ class Books(position_pb2_grpc.PositionServiceServicer):
             granted=True,
             standing_hold_id=standing,
             quantity=self.holds[standing].request.quantity,
+            unit_price=self.holds[standing].request.unit_price,
         )
 
     async def RepriceHolds(  # noqa: N802

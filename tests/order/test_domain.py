@@ -138,7 +138,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def the_first_answer_can_be_given_again(self) -> None:
-        again = as_accepted(self.order)
+        again = as_accepted(self.order, self.chain[0].detail)
         assert (again.status, again.version, again.filled_quantity) == (Status.PENDING, 1, Decimal(0))
 
 

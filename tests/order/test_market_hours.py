@@ -231,7 +231,7 @@ class Watch:
     handed: list[UUID] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.market = ReadMarket(self.house.tape.cache, max_age_s=10)
+        self.market = ReadMarket(self.house.tape.cache, max_age_s=60)
 
     async def hand_over(self, hands: Sequence[Hand], epoch: int) -> None:
         self.handed += [hand.order_id for hand in hands]

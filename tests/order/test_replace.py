@@ -68,7 +68,7 @@ async def test_the_old_order_ends_and_the_new_one_takes_its_place(house: House, 
         Decimal(96),
     )
     assert accepted.order.replaces == str(order_id)
-    assert new.hold_id == hold_id_of(new_id)
+    assert new.hold_id == hold_id_of(new_id, old.version - 1)
     (event,) = await house.events("positions")
     assert event.type == "order.replaced"
     told = event.order_replaced
@@ -203,8 +203,8 @@ async def test_a_fill_between_hold_and_swap_is_counted(
     assert accepted.order.quantity == str(int(quantity) - 3)
     old, new = await house.order(order_id), await house.order(UUID(accepted.order.order_id))
     assert (old.status, old.filled_quantity) == (Status.REPLACED, Decimal(3))
-    assert new.hold_id == hold_id_of(new.order_id, 1)
-    first = house.books.holds[str(hold_id_of(new.order_id))]
+    assert new.hold_id == hold_id_of(new.order_id, old.version - 1)
+    first = house.books.holds[str(hold_id_of(new.order_id, old.version - 2))]
     assert first.state == "released"
 
 

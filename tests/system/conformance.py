@@ -15,6 +15,7 @@ BEYOND_SCHEMA: Final = frozenset(
         "invalid_email",  # more than 64 characters before the @
         "invalid_page_token",
         "invalid_percentage",
+        "invalid_reason",  # nothing but blanks
         "inverted_range",
         "lot_size",
         "market_time_not_later",

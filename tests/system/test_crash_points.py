@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ from hub_local.stack import Stack
 from tests.support.crash_points import crash_points
 from tests.system.books import balanced
 from tests.system.places import database
-from tests.system.user import FINAL, NewUser, User
+from tests.system.user import FINAL, NewUser, User, until
 
 ORDERS_PER_SECOND = 25
 # The places behind a venue that keeps orders are on no other way.
@@ -103,8 +104,11 @@ class Crowd:
 
     async def cancel_everything(self) -> None:
         for user in self.users:
-            answer = await user.http.delete("/api/v1/orders")
-            assert answer.status_code == 200, answer.text
+            await until(
+                partial(user.http.delete, "/api/v1/orders"),
+                lambda answer: answer.status_code == httpx.codes.OK,
+                timeout_s=60,
+            )
 
     async def unfinished(self, orders: Mapping[str, User]) -> dict[str, str]:
         """The orders that are not final, or that are not there."""

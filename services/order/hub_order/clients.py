@@ -45,17 +45,21 @@ class HoldRequest:
     by_value: bool = False
     replaced_hold_id: UUID | None = None
     replaced_filled_quantity: Decimal | None = None
+    """What of the replaced order was filled, booked or not: that pays for nothing else."""
     most_position: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldAnswer:
+    """`quantity` and `unit_price` are those of the hold that stands, which may have been placed before."""
+
     granted: bool
     standing_hold_id: UUID | None
     code: str
     available: Decimal | None
     required: Decimal | None
     quantity: Decimal | None = None
+    unit_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +271,7 @@ def _hold_answer(result: position_pb2.HoldResult) -> HoldAnswer:
         available=Decimal(result.available) if result.available else None,
         required=Decimal(result.required) if result.required else None,
         quantity=Decimal(result.quantity) if result.quantity else None,
+        unit_price=Decimal(result.unit_price) if result.unit_price else None,
     )
 
 

@@ -6,6 +6,7 @@ Its memory is a copy: the rows are the truth, and the worker decides on them. It
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ POLL_S = 1.0
 HOURS_S = 0.25
 AGAIN_S = 0.25
 SAVE_S = 1.0
+MANY = 50_000
 
 HANDED = counter("hub_order_handed_over_total", "Resting orders handed over to the worker")
 RESTING = gauge("hub_order_resting_orders", "Resting orders in the trigger's memory")
@@ -76,6 +78,9 @@ class Trigger:
     async def _load(self, leadership: Leadership) -> RestingRows:
         rows = RestingRows(self.resting, self.memory, self.ours)
         LOADED.set(await rows.load())
+        if len(self.memory) > MANY:
+            # Going through them for garbage would stop the quotes for a second, for each million.
+            gc.freeze()
         RESTING.set(len(self.memory))
         log.info("trigger_watches", resting=len(self.memory), epoch=leadership.epoch)
         return rows

@@ -126,6 +126,7 @@ def hold_result(answer: HoldAnswer) -> position_pb2.HoldResult:
         available="" if answer.available is None else to_text(answer.available),
         required="" if answer.required is None else to_text(answer.required),
         quantity="" if answer.quantity is None else to_text(answer.quantity),
+        unit_price="" if answer.unit_price is None else to_text(answer.unit_price),
     )
 
 

@@ -230,9 +230,9 @@ def affordable(cash: Decimal, price: Decimal) -> Decimal:
     return _WIDE.divide(cash, price).quantize(_QUANTUM, rounding=ROUND_FLOOR, context=_WIDE)
 
 
-def hold_id_of(order_id: UUID, attempt: int = 0) -> UUID:
-    """Later attempts of one order (a replacement that met a fill) hold anew."""
-    return _uuid5(NAMESPACE_HUB_HOLD, str(order_id) if not attempt else f"{order_id}/{attempt}")
+def hold_id_of(order_id: UUID, replaced_version: int = 0) -> UUID:
+    """An order that comes in another one's place holds for each version of that one anew."""
+    return _uuid5(NAMESPACE_HUB_HOLD, f"{order_id}/{replaced_version}" if replaced_version else str(order_id))
 
 
 def execution_id_of(order_id: UUID, venue_execution_id: str) -> UUID:

@@ -26,10 +26,15 @@ def abandoned(order: Order) -> Change:
     return _advance(dead, "abandoned", actor="sweeper", now=order.accepted_at)
 
 
-def as_accepted(order: Order) -> Order:
-    """The order as it was when it was accepted: what the first answer said."""
+def as_accepted(order: Order, terms: Mapping[str, str]) -> Order:
+    """The order as it was when it was accepted: what the first answer said. `terms` are the detail of its
+    first record."""
+    stop_price = terms.get("stop_price")
     return changed(
         order,
+        quantity=Decimal(terms["quantity"]),
+        protection_price=None if order.protection_price is None else Decimal(terms["worst_price"]),
+        stop_price=None if stop_price is None else Decimal(stop_price),
         status=Status.PENDING,
         reason="",
         filled_quantity=ZERO,

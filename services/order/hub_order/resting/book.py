@@ -9,6 +9,9 @@ from hub_order.resting.entry import Awaits, Entry
 from hub_order.resting.levels import Levels
 from hub_order.resting.trails import Trails
 
+# Beyond any price.
+ENDLESS = 10**30
+
 
 class Book:
     """Limits are filled by a bid at or above them, stops are reached by an ask at or below them."""
@@ -56,6 +59,19 @@ class Book:
         if high_bid is not None and (first := self.limits.first()) is not None and first <= high_bid:
             taken += self.limits.take(high_bid)
         return taken
+
+    def quiet(self) -> tuple[int, int] | None:
+        """A quote whose highest bid is not above the first and whose lowest ask is not below the second
+        changes nothing here; None: the next one will in any case."""
+        trails = self.trails
+        if self.ready or trails.waiting_for_a_mark:
+            return None
+        limit, stop = self.limits.first(), self.stops.first()
+        top = ENDLESS if limit is None else limit - 1
+        bottom = -ENDLESS if stop is None else -stop + 1
+        if trails:
+            top, bottom = min(top, trails.lowest_mark), max(bottom, trails.nearest_stop + 1)
+        return top, bottom
 
     def _reach(self, ask: int | None, high_bid: int | None, low_ask: int | None) -> None:
         """The stops of before meet the lowest ask; then the marks move, and the new stops meet the ask."""

@@ -10,9 +10,22 @@ from hub_order.resting.book import Book, takes
 from hub_order.resting.entry import TRAILING, Entry
 from hub_order.resting.stretches import NO_HIGH, NO_LOW, Stretches
 
+# No bid is that low.
+UNKNOWN = -1
+
 
 class Instrument:
-    __slots__ = ("buys", "handed", "oldest_trail", "sells", "size", "stretches", "trailing")
+    __slots__ = (
+        "_bottom",
+        "_top",
+        "buys",
+        "handed",
+        "oldest_trail",
+        "sells",
+        "size",
+        "stretches",
+        "trailing",
+    )
 
     def __init__(self) -> None:
         self.sells, self.buys = Book(), Book()
@@ -24,6 +37,8 @@ class Instrument:
         self.stretches: Stretches | None = None
         """Known while there are trailing stops."""
         self.oldest_trail: datetime | None = None
+        # Prices between them change nothing. Known after a quote, until an order comes or goes.
+        self._bottom, self._top = 0, UNKNOWN
 
     def add(self, entry: Entry, *, now: datetime) -> None:
         """An order begins to wait here. Prices of before `now` are known from the stretches alone."""
@@ -31,20 +46,45 @@ class Instrument:
         if entry.awaits in TRAILING and entry.since is not None and entry.reached is None:
             mark = self._mark(entry, entry.since, now)
             entry.since = None
-        self.book(entry).add(entry, mark)
+        self.back(entry, mark)
 
     def back(self, entry: Entry, mark: int | None = None) -> None:
         """An order waits again that was taken out, or the same one with other terms."""
-        self.book(entry).add(entry, mark)
+        self._top = UNKNOWN
+        self._book(entry).add(entry, mark)
 
-    def book(self, entry: Entry) -> Book:
+    def remove(self, entry: Entry) -> int | None:
+        """An order that waits leaves; answers the mark it had."""
+        self._top = UNKNOWN
+        book, mark = self._book(entry), None
+        if entry.awaits in TRAILING and entry.reached is None:
+            mark = book.trails.mark_of(entry)
+        book.discard(entry)
+        return mark
+
+    def _book(self, entry: Entry) -> Book:
         return self.sells if entry.sells else self.buys
 
     def take(self, bid: int, ask: int, high_bid: int, low_ask: int) -> list[Entry]:
         """Takes out what a quote fills; a price of 0 is none."""
         taken = self.sells.take(bid or None, ask or None, high_bid or None, low_ask or None)
         taken += self.buys.take(-ask or None, -bid or None, -low_ask or None, -high_bid or None)
+        self._bound()
         return taken
+
+    def quiet(self, high_bid: int, low_ask: int) -> bool:
+        """Whether a quote that went so far changes nothing here. Most do not, and this is all they cost."""
+        return high_bid <= self._top and low_ask >= self._bottom
+
+    def _bound(self) -> None:
+        sells, buys = self.sells.quiet(), self.buys.quiet()
+        if sells is None or buys is None:
+            self._top = UNKNOWN
+            return
+        self._top, self._bottom = min(sells[0], -buys[1]), max(sells[1], -buys[0])
+        if self.stretches is not None:
+            high, low = self.stretches.reach
+            self._top, self._bottom = min(self._top, high), max(self._bottom, low)
 
     def see(self, high_bid: int, low_ask: int) -> bool:
         """Notes prices for those who trail; whether the market went farther."""

@@ -101,7 +101,7 @@ class RestingOrders:
         quote before count too, which are at least as far as its own; a price of 0 is none. `position`
         tells the quote from others of its symbol."""
         instrument = self._instruments.get(symbol)
-        if instrument is None:
+        if instrument is None or instrument.quiet(high_bid, low_ask):
             return []
         if instrument.stretches is not None and instrument.see(high_bid, low_ask):
             self._moved.add(symbol)
@@ -202,10 +202,7 @@ class RestingOrders:
             entry.again_at = None
             del instrument.handed[entry.order_id]
         else:
-            book = instrument.book(entry)
-            if entry.awaits in TRAILING and entry.reached is None:
-                mark = book.trails.mark_of(entry)
-            book.discard(entry)
+            mark = instrument.remove(entry)
         instrument.size -= 1
         if entry.awaits in TRAILING:
             instrument.trailing -= 1

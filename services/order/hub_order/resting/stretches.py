@@ -69,6 +69,11 @@ class Stretches:
             self._unsaved[self._starts_at] = self._high, self._low
         return higher or lower
 
+    @property
+    def reach(self) -> tuple[int, int]:
+        """The highest bid and the lowest ask of the open stretch."""
+        return self._high, self._low
+
     def high_since(self, time: datetime) -> int | None:
         """The highest bid of the stretches that began then or later."""
         at = bisect_left(self._highs, (time, NO_HIGH))

@@ -117,6 +117,17 @@ class Trails:
             self.add(entry, bid)
 
     @property
+    def lowest_mark(self) -> int:
+        """The first that a higher bid lifts."""
+        return self._groups[-1].mark
+
+    @property
+    def nearest_stop(self) -> int:
+        nearest = self._nearest()
+        assert nearest is not None  # noqa: S101 - no group is empty
+        return -nearest[0]
+
+    @property
     def waiting_for_a_mark(self) -> bool:
         return bool(self._unmarked)
 

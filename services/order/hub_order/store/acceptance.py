@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +43,8 @@ FIRST_ANSWERS = f"""
 """  # noqa: S608
 
 ORDERS_BY_ID = f"SELECT {rows.ORDER} FROM orders WHERE id = ANY ($1::uuid[])"  # noqa: S608 - constant columns
+
+TERMS = "SELECT order_id, detail FROM order_events WHERE order_id = ANY ($1::uuid[]) AND version = 1"
 
 TAKEN_NAMES = f"""
     SELECT account_id, client_order_id
@@ -114,6 +117,12 @@ class Acceptance:
         async with acquire(self.pool) as connection:
             found = await connection.fetch(ORDERS_BY_ID, order_ids)
         return {row["id"]: rows.order(row) for row in found}
+
+    async def terms(self, order_ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:
+        """How orders were accepted: the detail of their first records."""
+        async with acquire(self.pool) as connection:
+            found = await connection.fetch(TERMS, order_ids)
+        return {row["order_id"]: json.loads(row["detail"]) for row in found}
 
     async def taken_names(self, names: Sequence[Key]) -> set[Key]:
         async with acquire(self.pool) as connection:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from hub_events import enqueue
 from hub_order.audit import Record
-from hub_order.domain import Change, Execution, Filled, Order, Report, after_reports, execution_id_of
+from hub_order.domain import Change, Execution, Filled, Order, Quote, Report, after_reports, execution_id_of
 from hub_order.mapping import Filter
 from hub_order.store import rows
 from hub_order.store.filters import count_query, page_query
@@ -36,6 +36,12 @@ RECORDS = """
 """
 
 BY_ID = f"SELECT {rows.ORDER} FROM orders WHERE id = ANY ($1::uuid[])"  # noqa: S608
+
+FILLED_FROM = f"""
+    SELECT DISTINCT order_id
+    FROM unnest({array_parameters("uuid bigint bigint")}) AS tried (order_id, quote_epoch, quote_seq)
+    JOIN executions USING (order_id, quote_epoch, quote_seq)
+"""  # noqa: S608
 
 KNOWN_EXECUTIONS = "SELECT id FROM executions WHERE id = ANY ($1::uuid[])"
 
@@ -99,6 +105,15 @@ class Orders:
         """As they are now, of whatever account; nothing is locked."""
         async with acquire(self.pool) as connection:
             return {row["id"]: rows.order(row) for row in await connection.fetch(BY_ID, order_ids)}
+
+    async def filled_from(self, quotes: Mapping[UUID, Quote]) -> set[UUID]:
+        """Which of these orders have an execution from that quote."""
+        if not quotes:
+            return set()
+        table = [(order_id, quote.epoch, quote.seq) for order_id, quote in quotes.items()]
+        async with acquire(self.pool) as connection:
+            found = await connection.fetch(FILLED_FROM, *column_arrays(table))
+        return {row["order_id"] for row in found}
 
     async def at_venue(self, *, after: UUID, limit: int) -> list[Order]:
         """Orders that a venue has, in the order of their ids."""

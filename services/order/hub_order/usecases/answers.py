@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -43,6 +43,7 @@ async def earlier(claims: Sequence[Claim], *, acceptance: Acceptance, now: datet
     # Keys are read last: a name that was seen as taken must not hide the key of the same transaction.
     taken = await acceptance.taken_names(names) if names else set()
     orders = await acceptance.orders([claim.order_id for claim in claims])
+    terms = await acceptance.terms(list(orders)) if orders else {}
     answers = await acceptance.first_answers(keys, now=now) if keys else {}
 
     def found(claim: Claim) -> Found:
@@ -51,7 +52,7 @@ async def earlier(claims: Sequence[Claim], *, acceptance: Acceptance, now: datet
             return _by_key(claim, first)
         order = orders.get(claim.order_id)
         if order is not None:
-            return _by_id(claim, order)
+            return _by_id(claim, order, terms[order.order_id])
         return _name_taken() if (claim.account_id, claim.client_order_id) in taken else None
 
     return [found(claim) for claim in claims]
@@ -67,14 +68,14 @@ def _by_key(claim: Claim, first: FirstAnswer) -> Answer | Conflict:
     return Answer(order_pb2.Order.FromString(first.answer), repeated=True)
 
 
-def _by_id(claim: Claim, order: Order) -> Answer | Conflict:
+def _by_id(claim: Claim, order: Order, terms: Mapping[str, str]) -> Answer | Conflict:
     if order.account_id != claim.account_id:
         return Conflict("This order id is taken.", code="order_id_taken", field="order_id")
     if order.reason == Reason.ABANDONED:
         return Conflict("The order came too late and was given up.", code="order_abandoned")
     if order.body_hash != claim.body_hash:
         return Conflict("This order id is taken.", code="order_id_taken", field="order_id")
-    return Answer(mapping.order_message(as_accepted(order)), repeated=True)
+    return Answer(mapping.order_message(as_accepted(order, terms)), repeated=True)
 
 
 def _name_taken() -> Conflict:

@@ -15,7 +15,7 @@ from hub_money import to_text
 from hub_order import mapping
 from hub_order.clients import HoldAnswer, HoldRequest, Market
 from hub_order.domain import Order, OrderType, Side, TimeInForce, accepted
-from hub_order.risk import Draft, Facts, Policy, hold_refusal, protection_of, set_aside
+from hub_order.risk import Draft, Facts, Policy, hold_refusal, protection_of, quantity_of, set_aside
 from hub_order.store import Newcomer
 from hub_order.usecases.answers import Answer, Claim, Found
 from hub_order.usecases.refusals import judged_by
@@ -101,9 +101,15 @@ class Wanted:
         )
 
 
-def new_order(wanted: Wanted, principal: Principal, facts: Facts, *, quantity: Decimal, desk: Desk) -> Order:
-    """The order as it would be accepted now."""
+def new_order(wanted: Wanted, principal: Principal, facts: Facts, hold: HoldAnswer, *, desk: Desk) -> Order:
+    """The order as it would be accepted now. Of a hold that an earlier try has placed, at another price, it
+    never needs more than there is."""
     draft, now = facts.draft, desk.clock()
+    quantity, protection = quantity_of(facts), protection_of(facts)
+    if not draft.by_value:
+        quantity = hold.quantity or quantity
+        protection = protection if protection is None else hold.unit_price or protection
+    assert quantity is not None  # noqa: S101 - a rule or the hold has said it
     day = draft.time_in_force is TimeInForce.DAY
     unsure = not facts.session_open or facts.opening
     return Order(
@@ -117,7 +123,7 @@ def new_order(wanted: Wanted, principal: Principal, facts: Facts, *, quantity: D
         time_in_force=draft.time_in_force,
         quantity=quantity,
         limit_price=draft.limit_price,
-        protection_price=protection_of(facts),
+        protection_price=protection,
         hold_id=wanted.hold_id,
         stop_price=draft.stop_price,
         trail_amount=draft.trail_amount,

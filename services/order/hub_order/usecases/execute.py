@@ -49,11 +49,13 @@ class Floor:
 
     def scene(self, order: Order, task: Task, *, last_try: bool) -> Scene:
         market = self.market
+        # What takes the market's price since its stop was reached is no older than that.
+        since = order.triggered_at or order.accepted_at
         return Scene(
             quote=self._quote(order, task),
             traded=market.trades(order.symbol),
             market_time=market.time(),
-            too_old=market.traded_for(order.symbol, since=order.accepted_at, now=self.clock()) > self.max_age,
+            too_old=market.traded_for(order.symbol, since=since, now=self.clock()) > self.max_age,
             last_try=last_try,
             protection_price=self._protection_price,
         )
@@ -118,7 +120,10 @@ class _Attempt:
     async def make(self, traces: Mapping[UUID, str]) -> list[Change]:
         floor = self.floor
         self._read = await floor.orders.read(list(self.tasks))
+        spent = await self._spent()
         for order_id, order in self._read.items():
+            if order_id in spent:
+                continue
             task = self.tasks[order_id]
             self._plans[order_id] = plan(order, task, floor.scene(order, task, last_try=self.last_try))
         await self._raise_holds()
@@ -128,6 +133,14 @@ class _Attempt:
             self._reports.setdefault(report.order_id, []).append(report)
         crash_point("order.execute.after_send")
         return await floor.orders.change(self._concerned(), self._decide, traces=traces, read=self._read)
+
+    async def _spent(self) -> set[UUID]:
+        """A quote that has filled an order once fills it no more. The ids of fills see to that, but a venue
+        that keeps orders must not even be asked: it would count executions that it has told before."""
+        if not self.floor.venue.keeps_orders:
+            return set()
+        quotes = {order_id: task.quote for order_id, task in self.tasks.items() if task.quote is not None}
+        return await self.floor.orders.filled_from(quotes)
 
     async def _hand_to_keeper(self, traces: Mapping[UUID, str]) -> list[Change]:
         """What it keeps is marked before it is sent: after a crash the venue is asked about it."""

@@ -17,7 +17,7 @@ from hub_order import mapping
 from hub_order.clients import Position
 from hub_order.domain import Order, OrderType, Status, hold_id_of
 from hub_order.mapping import Replacement
-from hub_order.risk import Draft, Facts, quantity_of, refusal
+from hub_order.risk import Draft, refusal
 from hub_order.store import Newcomer, Orders, Replacing
 from hub_order.usecases.answers import Answer
 from hub_order.usecases.desk import (
@@ -57,14 +57,14 @@ async def replace(
     patience = Patience.of(None, desk.clock)
     account_id = UUID(principal.account_id)
     claim = _wanted(replacement, 0).claim(account_id)
-    for attempt in range(ATTEMPTS):
+    for _ in range(ATTEMPTS):
         old = await exchange.orders.get(replacement.order_id, account_id)
         if old is None:
             raise order_not_found()
         no = not_now(old, replacement)
         if no is not None:
             return await first_answer_or(no, claim, patience, desk)
-        wanted = _wanted(replacement, attempt)
+        wanted = _wanted(replacement, old.version)
         facts = await desk.facts(draft_of(old, replacement), account_id)
         no = refusal(facts)
         if no is not None:
@@ -74,10 +74,13 @@ async def replace(
         crash_point("order.replace.after_hold")
         if not hold.granted:
             return await first_answer_or(refused_hold(hold, facts), claim, patience, desk)
-        coming = _successor(wanted, principal, facts, desk)
+        order = new_order(wanted, principal, facts, hold, desk=desk)
+        coming = newcomer(order, facts, idempotency_key=wanted.idempotency_key, desk=desk)
         if await _swapped(old, coming, principal, exchange=exchange):
             return Answer(mapping.order_message(coming.order), repeated=False)
-        await _give_back([wanted.hold_id], exchange.position)
+        if await exchange.orders.get(wanted.order_id, account_id) is None:
+            # Else it was sent twice, and the other one's order may have this hold.
+            await _give_back([wanted.hold_id], exchange.position)
         found = await desk.answers.submit(claim, patience.left_s())
         if isinstance(found, Answer):
             return found
@@ -131,21 +134,16 @@ def draft_of(old: Order, replacement: Replacement) -> Draft:
     )
 
 
-def _wanted(replacement: Replacement, attempt: int) -> Wanted:
+def _wanted(replacement: Replacement, version: int) -> Wanted:
+    """Held for the old order as it was at this version: who has read another one needs another hold, and no
+    swap of this version can come any more once it has changed."""
     return Wanted(
         order_id=replacement.new_order_id,
-        hold_id=hold_id_of(replacement.new_order_id, attempt),
+        hold_id=hold_id_of(replacement.new_order_id, version),
         client_order_id=replacement.client_order_id,
         idempotency_key=replacement.idempotency_key,
         body_hash=replacement.body_hash,
     )
-
-
-def _successor(wanted: Wanted, principal: Principal, facts: Facts, desk: Desk) -> Newcomer:
-    quantity = quantity_of(facts)
-    assert quantity is not None  # noqa: S101 - it is what the old order has left
-    order = new_order(wanted, principal, facts, quantity=quantity, desk=desk)
-    return newcomer(order, facts, idempotency_key=wanted.idempotency_key, desk=desk)
 
 
 async def _swapped(old: Order, coming: Newcomer, principal: Principal, *, exchange: Exchange) -> bool:

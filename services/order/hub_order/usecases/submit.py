@@ -7,7 +7,7 @@ from hub_identity import Principal
 from hub_order import mapping
 from hub_order.domain import OrderType, Side, TimeInForce, hold_id_of
 from hub_order.mapping import Close, Submission
-from hub_order.risk import Draft, Facts, quantity_of, refusal
+from hub_order.risk import Draft, Facts, refusal
 from hub_order.usecases.answers import Answer
 from hub_order.usecases.desk import (
     Desk,
@@ -83,9 +83,7 @@ async def _take(  # noqa: PLR0917 - who asks for what, by when
         return await first_answer_or(no, claim, patience, desk)
     if hold.standing_hold_id != wanted.hold_id:
         return await answer_of_the_first(claim, patience, desk)
-    quantity = quantity_of(facts) or hold.quantity
-    assert quantity is not None  # noqa: S101 - a rule or the hold has said it
-    order = new_order(wanted, principal, facts, quantity=quantity, desk=desk)
+    order = new_order(wanted, principal, facts, hold, desk=desk)
     accepting = newcomer(order, facts, idempotency_key=wanted.idempotency_key, desk=desk)
     answer = await desk.accepts.submit(accepting, patience.left_s())
     if not answer.repeated:

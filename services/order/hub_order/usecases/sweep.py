@@ -37,7 +37,9 @@ async def sweep_holds(*, position: Position, sweeping: Sweeping, clock: Clock, m
     existing = await sweeping.existing(order_ids)
     missing = [hold for hold in holds if hold.order_id not in existing]
     if missing:
-        taken = await sweeping.abandon([abandoned(_never_came(hold, now)) for hold in missing])
+        # A replacement may have held more than once before it was given up.
+        once = {hold.order_id: hold for hold in missing}
+        taken = await sweeping.abandon([abandoned(_never_came(hold, now)) for hold in once.values()])
         existing = await sweeping.existing(order_ids)
         log.warning("orders_abandoned", orders=[str(order_id) for order_id in taken])
     known = [hold for hold in holds if hold.order_id in existing]

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from hub_money import PLACES
 from hub_position.domain.changed import changed
 from hub_position.domain.trade import Side, Trade, share
 
 ZERO = Decimal(0)
+LEAST = Decimal(1).scaleb(-PLACES)
 # The order service remembers an idempotency key for 24 h from its answer, which came after the hold. While
 # that is certain, a hold whose order has ended still answers its key: the accept meets the first answer.
 KEY_REMEMBERED = timedelta(hours=23)
@@ -73,9 +75,10 @@ class Hold:
 
     @property
     def overfilled(self) -> bool:
-        """More was executed than was ordered. The cost of a purchase by value may differ by what is
-        rounded."""
-        return not self.by_value and self.booked_quantity > self.quantity
+        """More was executed than was ordered. The cost of a purchase by value may differ by what is rounded,
+        once for each execution."""
+        rounded = LEAST * self.booked_count if self.by_value else ZERO
+        return self.booked_quantity > self.quantity + rounded
 
     def covers(self, filled: Decimal | None) -> Decimal:
         """What it has for the order in its own's place, when that much of its own was filled (None: what is

@@ -8,14 +8,12 @@ from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal, localcontext
 from uuid import UUID
 
-from hub_money import PLACES
 from hub_position.domain.account import Account
-from hub_position.domain.hold import ZERO, Hold, amount
+from hub_position.domain.hold import LEAST, ZERO, Hold, amount
 from hub_position.domain.position import Position, PositionKey
 from hub_position.domain.trade import EXACT_DIGITS, Side
 
 HUNDRED = Decimal(100)
-LEAST = Decimal(1).scaleb(-PLACES)
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class NewHold:
 
 @dataclass(frozen=True)
 class HoldAnswer:
-    """`quantity` is that of the hold that stands."""
+    """`quantity` and `unit_price` (None for a SELL) are those of the hold that stands."""
 
     hold_id: UUID
     granted: bool
@@ -66,6 +64,7 @@ class HoldAnswer:
     available: Decimal | None = None
     required: Decimal | None = None
     quantity: Decimal | None = None
+    unit_price: Decimal | None = None
 
 
 class Placing:
@@ -200,7 +199,11 @@ def _answer_again(request: HoldRequest, earlier: Hold | HoldRequest) -> HoldAnsw
 
 def _granted(request: HoldRequest, standing: Hold | HoldRequest) -> HoldAnswer:
     return HoldAnswer(
-        request.hold_id, granted=True, standing_hold_id=standing.hold_id, quantity=standing.quantity
+        request.hold_id,
+        granted=True,
+        standing_hold_id=standing.hold_id,
+        quantity=standing.quantity,
+        unit_price=standing.unit_price if standing.side is Side.BUY else None,
     )
 
 

@@ -137,6 +137,7 @@ class HoldResult(_message.Message):
     AVAILABLE_FIELD_NUMBER: _builtins.int
     REQUIRED_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
+    UNIT_PRICE_FIELD_NUMBER: _builtins.int
     hold_id: _builtins.str
     """Echo."""
     granted: _builtins.bool
@@ -152,7 +153,11 @@ class HoldResult(_message.Message):
     required: _builtins.str
     """What was needed, a decimal string."""
     quantity: _builtins.str
-    """What the hold stands for, a decimal string: the quantity asked for, or what the percentage came to."""
+    """What the hold stands for, a decimal string: the quantity asked for, or what the percentage came to. Of a hold
+    that was placed before it is the quantity of then, whatever is asked for now.
+    """
+    unit_price: _builtins.str
+    """The cash per share that it stands for, a decimal string: likewise that of then. Empty for a SELL."""
     def __init__(
         self,
         *,
@@ -163,10 +168,11 @@ class HoldResult(_message.Message):
         available: _builtins.str = ...,
         required: _builtins.str = ...,
         quantity: _builtins.str = ...,
+        unit_price: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "code", b"code", "granted", b"granted", "hold_id", b"hold_id", "quantity", b"quantity", "required", b"required", "standing_hold_id", b"standing_hold_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "code", b"code", "granted", b"granted", "hold_id", b"hold_id", "quantity", b"quantity", "required", b"required", "standing_hold_id", b"standing_hold_id", "unit_price", b"unit_price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
