@@ -124,7 +124,8 @@ async def one_size(database: Database, size: int) -> dict[str, float]:
     many = await measured(database, size, one=False)
     single = await measured(database, size, one=True)
     say(f"\n{size:,} resting orders")
-    say(f"  read in {many['load_s']:.2f} s, the process has {many['rss_mb']:.0f} MB then")
+    read = f"{many['load_s']:.2f} s ({many['load_cpu_s']:.2f} s on a core)"
+    say(f"  read in {read}, the process has {many['rss_mb']:.0f} MB then")
     for where, found in ((f"{SYMBOLS} instruments", many), ("one instrument", single)):
         say(f"  {where:<16} {found['quiet']:>8,.0f} ticks/s that trigger nothing")
         say(f"  {'':<16} {found['busy']:>8,.0f} ticks/s of which every 20th triggers an order")
@@ -135,6 +136,7 @@ async def one_size(database: Database, size: int) -> dict[str, float]:
         f"ticks_per_s_quiet_{size}": round(many["quiet"]),
         f"rss_mb_{size}": round(many["rss_mb"]),
         f"load_s_{size}": round(many["load_s"], 2),
+        f"load_cpu_s_{size}": round(many["load_cpu_s"], 2),
     }
 
 

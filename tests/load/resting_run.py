@@ -156,13 +156,15 @@ async def run(size: int, *, one: bool) -> dict[str, float]:
         )
         made = Run(trigger, names)
         trigger.hand_over = made.hand_over
+        before = time.process_time()
         load_s = await RestingRows(resting, trigger.memory, every_symbol).load()
-        rss = rss_mb()
+        load_cpu_s, rss = time.process_time() - before, rss_mb()
         assert len(trigger.memory) == size
         quiet = await made.ticks_per_s(busy=False)
         assert not made.handed, "a quote has gone too far"
         busy = await made.ticks_per_s(busy=True)
-        return {"load_s": load_s, "rss_mb": rss, "quiet": quiet, "busy": busy, "handed": made.handed}
+        load = {"load_s": load_s, "load_cpu_s": load_cpu_s}
+        return load | {"rss_mb": rss, "quiet": quiet, "busy": busy, "handed": made.handed}
 
 
 async def _nobody(hands: Sequence[Hand], epoch: int) -> None: ...

@@ -40,8 +40,8 @@ class Memory:
             high_bid=units(high_bid),
             low_ask=units(low_ask),
             position=(quote.epoch, quote.seq),
-            now=now,
         )
+        self.it.handed_over(entries, now=now)
         return [hand(entry, quote, high_bid=high_bid, low_ask=low_ask) for entry in entries]
 
     def unanswered(self, now: float) -> list[Entry]:
@@ -115,6 +115,7 @@ def test_what_was_handed_over_comes_again_later_and_later_until_its_row_changes(
     assert memory.unanswered(4.9) == []
     (entry,) = memory.unanswered(5)
     assert memory.again(entry, build.quote(seq=3))
+    memory.it.handed_over([entry], now=5)
     assert memory.unanswered(14.9) == []
     assert memory.unanswered(15) == [entry]
     memory.put(replace(order, status=Status.EXECUTED, version=3))
@@ -124,11 +125,21 @@ def test_what_was_handed_over_comes_again_later_and_later_until_its_row_changes(
 def test_a_hand_over_that_failed_comes_again_soon(memory: Memory) -> None:
     memory.put(build.resting(limit_price="100"))
     memory.meet("99", "100", now=0)
-    entry = next(iter(memory.it._entries.values()))
-    memory.it.not_handed([entry], now=0)
-    assert memory.unanswered(0.4) == []
-    assert memory.unanswered(0.5) == [entry]
-    assert memory.unanswered(5) == [entry], "the time it had before counts no more"
+    (entry,) = memory.unanswered(5)
+    assert memory.unanswered(1000) == [], "it is about to be handed over"
+    memory.it.not_handed([entry], now=1000)
+    assert memory.unanswered(1000.4) == []
+    assert memory.unanswered(1000.5) == [entry]
+
+
+def test_an_order_that_changes_while_it_is_handed_over_is_not_due(memory: Memory) -> None:
+    order = build.resting(limit_price="100")
+    memory.put(order)
+    memory.meet("99", "100", now=0)
+    (entry,) = memory.unanswered(5)
+    memory.put(replace(order, status=Status.CANCELLED, version=3))
+    memory.it.handed_over([entry], now=5)
+    assert memory.unanswered(1000) == []
 
 
 def test_an_order_whose_price_has_gone_waits_for_the_next(memory: Memory) -> None:

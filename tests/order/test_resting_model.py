@@ -134,7 +134,6 @@ class Resting(RuleBasedStateMachine):
             high_bid=units(high_bid),
             low_ask=units(low_ask),
             position=(1, self.seq),
-            now=0,
         )
         expected = {}
         for order_id, each in self.model.items():

@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from hub_errors import Unavailable
-from hub_order import resting_rows
+from hub_order import resting_rows, trigger
 from hub_order.domain import Order, Side, Status
 from hub_order.resting import Hand, RestingOrders, Unsaved
 from hub_order.resting_rows import RestingRows
@@ -127,6 +127,25 @@ async def test_a_hand_over_that_fails_is_made_up_for(watch: Watch, house: House)
     await insert(house, order)
     async with watch.running():
         await watch.handed(order)
+
+
+async def test_what_one_quote_triggers_is_handed_over_in_parts_while_the_trigger_leads(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trigger, "AT_ONCE", 3)
+    watch = Watch(house)
+    leadership = Leadership(LEADERSHIP, 1)
+    await insert(house, *(sale(limit_price="99") for _ in range(8)))
+
+    async def hand_over(hands: Sequence[Hand], epoch: int) -> None:
+        watch.hands += hands
+        if len(watch.hands) == 6:
+            leadership.lost.set()
+
+    watch.trigger.hand_over = hand_over
+    async with asyncio.timeout(20):
+        await watch.trigger.lead(leadership)
+    assert len(watch.hands) == 6
 
 
 async def test_the_marks_of_trailing_stops_survive_the_trigger(house: House) -> None:

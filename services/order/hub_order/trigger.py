@@ -6,11 +6,11 @@ Its memory is a copy: the rows are the truth, and the worker decides on them. It
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 
 from hub_errors import HubError
 from hub_market_client import Quote as MarketQuote
@@ -28,7 +28,7 @@ POLL_S = 1.0
 HOURS_S = 0.25
 AGAIN_S = 0.25
 SAVE_S = 1.0
-MANY = 50_000
+AT_ONCE = 1000
 
 HANDED = counter("hub_order_handed_over_total", "Resting orders handed over to the worker")
 RESTING = gauge("hub_order_resting_orders", "Resting orders in the trigger's memory")
@@ -78,9 +78,6 @@ class Trigger:
     async def _load(self, leadership: Leadership) -> RestingRows:
         rows = RestingRows(self.resting, self.memory, self.ours)
         LOADED.set(await rows.load())
-        if len(self.memory) > MANY:
-            # Going through them for garbage would stop the quotes for a second, for each million.
-            gc.freeze()
         RESTING.set(len(self.memory))
         log.info("trigger_watches", resting=len(self.memory), epoch=leadership.epoch)
         return rows
@@ -149,38 +146,46 @@ class Trigger:
             high_bid=bid if high_bid is quote.bid else units(high_bid),
             low_ask=ask if low_ask is quote.ask else units(low_ask),
             position=(quote.epoch, quote.seq),
-            now=_now(),
         )
         if entries:
             full = quote if isinstance(quote, Quote) else mapping.quote(quote)
-            hands = [hand(entry, full, high_bid=high_bid, low_ask=low_ask) for entry in entries]
-            await self._hand(entries, hands, leadership)
+            to_hand = partial(hand, quote=full, high_bid=high_bid, low_ask=low_ask)
+            await self._hand(entries, to_hand, leadership)
 
     async def _hand_again(self, leadership: Leadership) -> None:
         """What was lost on the way is handed over again: its row would have changed."""
         while True:
             await asyncio.sleep(AGAIN_S)
-            entries, hands = [], []
-            for entry in self.memory.unanswered(now=_now()):
-                quote = self.market.usable(entry.symbol)
-                if quote is None:
-                    continue
-                position = quote.epoch, quote.seq
-                if self.memory.again(entry, units(quote.bid), units(quote.ask), position=position):
-                    entries.append(entry)
-                    hands.append(hand(entry, quote, high_bid=quote.bid, low_ask=quote.ask))
-            await self._hand(entries, hands, leadership)
+            await self._hand(self.memory.unanswered(now=_now()), self._again, leadership)
 
-    async def _hand(self, entries: Sequence[Entry], hands: Sequence[Hand], leadership: Leadership) -> None:
-        if not hands:
-            return
-        leadership.check()
-        try:
-            await self.hand_over(hands, leadership.epoch)
-            HANDED.inc(len(hands))
-        except HubError as error:
-            self.memory.not_handed(entries, now=_now())
-            log.warning("hand_over_failed", orders=len(hands), code=error.code)
+    def _again(self, entry: Entry) -> Hand | None:
+        """With the quote of now, where that still fills it."""
+        quote = self.market.usable(entry.symbol)
+        if quote is None:
+            return None
+        position = quote.epoch, quote.seq
+        if not self.memory.again(entry, units(quote.bid), units(quote.ask), position=position):
+            return None
+        return hand(entry, quote, high_bid=quote.bid, low_ask=quote.ask)
+
+    async def _hand(
+        self, entries: Sequence[Entry], to_hand: Callable[[Entry], Hand | None], leadership: Leadership
+    ) -> None:
+        """Hands over what is still waiting for that. A quote may trigger a large part of all orders: they go
+        in parts, so that the leadership's beats come in between."""
+        for first in range(0, len(entries), AT_ONCE):
+            leadership.check()
+            some = [entry for entry in entries[first : first + AT_ONCE] if entry.again_at is not None]
+            hands = [made for entry in some if (made := to_hand(entry)) is not None]
+            try:
+                if hands:
+                    await self.hand_over(hands, leadership.epoch)
+                    HANDED.inc(len(hands))
+                self.memory.handed_over(some, now=_now())
+            except HubError as error:
+                self.memory.not_handed(entries[first:], now=_now())
+                log.warning("hand_over_failed", orders=len(entries) - first, code=error.code)
+                return
 
     async def _save(self, leadership: Leadership) -> None:
         """Keeps how far the market went for trailing stops. What cannot be saved is saved before all else."""

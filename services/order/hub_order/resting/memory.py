@@ -5,13 +5,12 @@ A quote costs what it triggers and a logarithm of what rests. Nothing here goes 
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import count
 from uuid import UUID
 
+from hub_order.resting.due import WITH_US, Due
 from hub_order.resting.entry import TRAILING, Awaits, Entry
 from hub_order.resting.instrument import Instrument, fits
 from hub_order.resting.stretches import Stretch, Stretches
@@ -40,9 +39,7 @@ class RestingOrders:
     def __init__(self, *, hand_again_s: float = HAND_AGAIN_S, most_pause_s: float = MOST_PAUSE_S) -> None:
         self._entries: dict[UUID, Entry] = {}
         self._instruments: dict[str, Instrument] = {}
-        # (when, number, entry); an entry that was answered or put off meanwhile says another time itself.
-        self._due: list[tuple[float, int, Entry]] = []
-        self._numbers = count()
+        self._due = Due()
         # Instruments whose stretches have something to save.
         self._moved: set[str] = set()
         self._hand_again_s = hand_again_s
@@ -95,9 +92,8 @@ class RestingOrders:
         high_bid: int,
         low_ask: int,
         position: tuple[int, int],
-        now: float,
     ) -> list[Entry]:
-        """What this quote fills, handed over from here on. The lowest ask and the highest bid since the
+        """What this quote fills, taken out to be handed over. The lowest ask and the highest bid since the
         quote before count too, which are at least as far as its own; a price of 0 is none. `position`
         tells the quote from others of its symbol."""
         instrument = self._instruments.get(symbol)
@@ -115,18 +111,26 @@ class RestingOrders:
                 continue
             entry.tried = position
             instrument.handed[entry.order_id] = entry
-            self._hand(entry, self._hand_again_s, now)
+            entry.again_at, entry.pause_s = WITH_US, self._hand_again_s
             handed.append(entry)
         return handed
 
+    def handed_over(self, entries: Iterable[Entry], *, now: float) -> None:
+        """The broker has them."""
+        self._due.wait(entries, now=now)
+
+    def not_handed(self, entries: Iterable[Entry], *, now: float) -> None:
+        """The hand-over has failed: it is made up for soon."""
+        for entry in entries:
+            entry.pause_s = FAILED_PAUSE_S
+        self._due.wait(entries, now=now)
+
     def unanswered(self, *, now: float) -> list[Entry]:
         """Handed over a while ago, and the row has not changed: to be tried again, later each time."""
-        entries = []
-        while self._due and self._due[0][0] <= now:
-            again_at, _, entry = heapq.heappop(self._due)
-            if entry.again_at == again_at:
-                self._hand(entry, min(entry.pause_s * 2, self._most_pause_s), now)
-                entries.append(entry)
+        entries = self._due.pop(now=now)
+        for entry in entries:
+            entry.pause_s = min(entry.pause_s * 2, self._most_pause_s)
+            entry.again_at = WITH_US
         return entries
 
     def again(self, entry: Entry, bid: int, ask: int, *, position: tuple[int, int]) -> bool:
@@ -136,12 +140,6 @@ class RestingOrders:
             return True
         self._wait_again(self._instruments[entry.symbol], entry)
         return False
-
-    def not_handed(self, entries: Iterable[Entry], *, now: float) -> None:
-        """The hand-over has failed: it is made up for soon."""
-        for entry in entries:
-            if entry.again_at is not None:
-                self._hand(entry, FAILED_PAUSE_S, now)
 
     def restore(self, symbol: str, stretch: Stretch, *, now: datetime) -> None:
         """A stretch that was saved; all of them, in the order of their times, before the orders."""
@@ -210,11 +208,6 @@ class RestingOrders:
         elif not instrument.size and instrument.stretches is None:
             del self._instruments[entry.symbol]
         return mark
-
-    def _hand(self, entry: Entry, pause_s: float, now: float) -> None:
-        entry.pause_s = pause_s
-        entry.again_at = now + pause_s
-        heapq.heappush(self._due, (entry.again_at, next(self._numbers), entry))
 
     def _wait_again(self, instrument: Instrument, entry: Entry) -> None:
         entry.again_at = None
