@@ -9,14 +9,20 @@ from uuid import uuid4
 
 import pytest
 
-from hub_order.clients import HoldRequest, Position
+from hub_order.clients import HoldAnswer, HoldRequest, Position
 from hub_order.domain import Side
 from hub_postgres import connect_pool
 from tests.adversity.asking import accepted
 from tests.adversity.checks import account, assert_right
 from tests.adversity.platform import Databases, Platform, position_process
 from tests.adversity.wire import Wire
+from tests.support.jobs import eventually
 from tests.support.tokens import TokenUser as User
+
+LOCK = "SELECT FROM accounts WHERE account_id = $1 FOR UPDATE"
+WAITING = """
+    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 @pytest.fixture
@@ -45,32 +51,44 @@ def hold(user: User, side: Side, quantity: str, price: str | None) -> HoldReques
     )
 
 
+async def placed_at_once(both: Platform, other: Position, *batches: list[HoldRequest]) -> list[HoldAnswer]:
+    """Both processes have begun, and wait for the account's row, before either can go on."""
+    async with both.books.pool.acquire() as connection:
+        async with connection.transaction():
+            await connection.execute(LOCK, batches[0][0].account_id)
+            places = [both.position, other]
+            tasks = [
+                asyncio.ensure_future(place.place_holds(batch))
+                for place, batch in zip(places, batches, strict=True)
+            ]
+
+            async def both_wait() -> bool:
+                waiting: int = await both.books.pool.fetchval(WAITING)
+                return waiting == len(tasks)
+
+            await eventually(both_wait)
+        return [answer for batch in await asyncio.gather(*tasks) for answer in batch]
+
+
 async def test_cash_is_held_once(both: Platform, other: Position) -> None:
-    """10 of 64 can be paid. Fails without FOR UPDATE in books.LOCK_ACCOUNTS."""
+    """10 of 16 can be paid. Fails without FOR UPDATE in books.LOCK_ACCOUNTS."""
     user = await both.user(Decimal(1000))
-    answers = await asyncio.gather(
-        *(
-            place.place_holds([hold(user, Side.BUY, "1", "100") for _ in range(8)])
-            for place in [both.position, other] * 4
-        )
-    )
-    assert sum(answer.granted for batch in answers for answer in batch) == 10
+    batches = [[hold(user, Side.BUY, "1", "100") for _ in range(8)] for _ in range(2)]
+    answers = await placed_at_once(both, other, *batches)
+    assert sum(answer.granted for answer in answers) == 10
     assert (await account(both, user)).held == 1000
     await both.sweep()
     assert (await account(both, user)).held == 0
 
 
 async def test_shares_are_held_once(both: Platform, user: User, other: Position) -> None:
-    """10 of 64 are there. The account's row is what both wait for; the position's would do alone."""
+    """10 of 16 are there. Fails without FOR UPDATE in books.LOCK_ACCOUNTS and in books.LOCK_POSITIONS: one of
+    the two would do."""
     await accepted(both, user, quantity="10")
     await both.through()
-    answers = await asyncio.gather(
-        *(
-            place.place_holds([hold(user, Side.SELL, "1", None) for _ in range(8)])
-            for place in [both.position, other] * 4
-        )
-    )
-    assert sum(answer.granted for batch in answers for answer in batch) == 10
+    batches = [[hold(user, Side.SELL, "1", None) for _ in range(8)] for _ in range(2)]
+    answers = await placed_at_once(both, other, *batches)
+    assert sum(answer.granted for answer in answers) == 10
     assert (await account(both, user)).positions["AAPL"] == (Decimal(10), Decimal(10))
     await both.sweep()
     await assert_right(both, [user])
