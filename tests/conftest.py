@@ -29,6 +29,7 @@ if _worker := os.environ.get("PYTEST_XDIST_WORKER", ""):
 TOGETHER = {"system": "system", "local": "local", "demo": "local", "deploy": "local", "pages": "pages"}
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def group(item: pytest.Item) -> str:
         return TOGETHER.get(item.path.relative_to(Path(__file__).parent).parts[0], "")

@@ -72,7 +72,7 @@ class NewOrder(Body, frozen=True):
             "IOC for what there is at once, FOK for all of it at once or nothing."
         ),
     ] = "DAY"
-    extended_hours: Annotated[bool, described("A LIMIT order only: also outside of the regular session.")] = (
+    extended_hours: Annotated[bool, described("Not offered yet: LIMIT orders outside of the session.")] = (
         False
     )
     client_order_id: ClientOrderId = None

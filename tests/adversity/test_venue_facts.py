@@ -108,6 +108,8 @@ async def test_the_end_is_written_when_its_executions_are_there_in_whatever_orde
     order = await both.order(order_id)
     assert (order.status, order.filled_quantity) == (Status.CANCELLED, Decimal(4))
     await both.through()
+    (closed,) = [each for each in both.broker.told.values() if each.type == "order.closed"]
+    assert closed.order_closed.execution_count == order.execution_count
     await assert_right(both, [user])
 
 

@@ -18,7 +18,7 @@ from tests.gateway.world import Gateway, running_gateway
 from tests.support.servers import Login
 from tests.support.tls import Tls
 
-ACCOUNT = str(uuid7())
+ACCOUNT = "01a20e32-4061-7f11-9c02-7b1d4e8a6f35"
 STATE = f"/api/v1/admin/accounts/{ACCOUNT}/state"
 LIMITS = f"/api/v1/admin/accounts/{ACCOUNT}/limits"
 HALT = {"trading_state": "HALTED", "reason": "odd log-ins"}

@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 
-from hub_runtime import uuid7
 from tests.gateway.world import Gateway, Signer
 
 
@@ -29,7 +28,7 @@ class Route:
 
 ORDER = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": "10"}
 LIMIT = {**ORDER, "type": "LIMIT", "limit_price": "100.00"}
-ORDER_ID = str(uuid7())
+ORDER_ID = "01a20e32-4587-7d3b-8a5e-2f0c6b1d9e47"
 CREDENTIALS = {"email": "a@example.com", "password": "correct horse battery"}
 
 ROUTES = [

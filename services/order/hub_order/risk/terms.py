@@ -93,7 +93,5 @@ def notional_not_allowed(facts: Facts) -> str | None:
 
 
 def extended_hours_not_allowed(facts: Facts) -> str | None:
-    draft = facts.draft
-    if draft.extended_hours and not (draft.type is OrderType.LIMIT and draft.time_in_force in STANDING):
-        return "Only limit orders that are DAY or GTC work outside of the regular session."
-    return None
+    """No calendar has hours outside of its sessions yet: an order that counts on them would wait in vain."""
+    return "Orders work in the regular session only, here." if facts.draft.extended_hours else None
