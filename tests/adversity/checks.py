@@ -13,7 +13,8 @@ from hub.event.v1 import event_pb2
 from hub.order.v1 import order_pb2
 from hub_money import money, to_text
 from hub_order.domain import OPEN, TRANSITIONS, Execution, Order, Side, Status
-from hub_order.store.audit import OrderFile
+from hub_order.store import rows
+from hub_order.store.audit import EXECUTIONS, RECORDS, OrderFile
 from hub_order.usecases.order_faults import faults_of
 from tests.adversity.platform import Platform
 from tests.position.world import Owner, World
@@ -51,22 +52,23 @@ class Account:
 
 
 async def account(platform: Platform, user: User) -> Account:
-    orders, books = platform.orders, platform.books.pool
-    ids = [row["id"] for row in await platform.order_pool.fetch(ORDER_IDS, user.account_id)]
-    found = await orders.read(ids)
-    files = [
-        OrderFile(each, found[each], await orders.records(each), await orders.executions(each))
-        for each in ids
-    ]
-    row = await books.fetchrow(ACCOUNT, user.account_id)
-    assert row is not None
+    pool, books = platform.order_pool, platform.books.pool
+    ids = [row["id"] for row in await pool.fetch(ORDER_IDS, user.account_id)]
+    found = await platform.orders.read(ids)
+    files = {each: OrderFile(each, found[each]) for each in ids}
+    for row in await pool.fetch(RECORDS, ids):
+        files[row["order_id"]].records.append(rows.record(row))
+    for row in await pool.fetch(EXECUTIONS, ids):
+        files[row["order_id"]].executions.append(rows.execution(row))
+    state = await books.fetchrow(ACCOUNT, user.account_id)
+    assert state is not None
     positions = await books.fetch(POSITIONS, user.account_id)
     return Account(
-        files=files,
+        files=list(files.values()),
         trades=await books.fetch(TRADES, user.account_id),
-        status=row["status"],
-        cash=row["cash"],
-        held=row["held"],
+        status=state["status"],
+        cash=state["cash"],
+        held=state["held"],
         positions={each["symbol"]: (each["quantity"], each["held"]) for each in positions},
         holds=await books.fetch(HOLDS, user.account_id),
     )

@@ -94,7 +94,7 @@ class Life:
         if other_body:
             item.body_hash = hashlib.sha256(b"other").digest()
         # While the first holds money and is no order yet, the answer is waited for.
-        item.deadline.FromDatetime(utc_now() + timedelta(seconds=10 if sent.answer else 0.4))
+        item.deadline.FromDatetime(utc_now() + timedelta(seconds=10 if sent.answer else 0.15))
         (result,) = await self.platform.submit(item)
         if not sent.answer or result.refused.code in DEATHS:
             if result.HasField("accepted") and not other_body:

@@ -324,23 +324,20 @@ class Adversary(RuleBasedStateMachine):
         self.do(partial(self.life.hear_venue, chance, count, keep=keep), death=death)
 
     @rule(
-        what=st.sampled_from(["sweep", "sweep", "hours", "restart", "reconcile", "relay"]),
+        what=st.sampled_from(["sweep", "sweep", "settle", "hours", "restart", "reconcile", "relay"]),
         death=deaths(CHANGE_POINTS),
     )
     def incident(self, what: str, death: str) -> None:
         life = self.life
         acts: Mapping[str, Act] = {
             "sweep": life.platform.sweep,
+            "settle": life.settle,
             "hours": life.pass_hours,
             "restart": life.restart,
             "reconcile": life.platform.venue_desk.reconcile_once,
             "relay": partial(life.platform.relay, dies=True),
         }
         self.do(acts[what], death=death)
-
-    @rule()
-    def settle(self) -> None:
-        self.do(self.life.settle)
 
 
 @st.composite

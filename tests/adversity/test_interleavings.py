@@ -14,7 +14,7 @@ from tests.adversity.machine import Adversary, Room
 from tests.adversity.platform import Databases, pools
 from tests.support.tokens import Signer
 
-STEPS = 30
+STEPS = 25
 FEW, MANY = 200, int(os.environ.get("EXAMPLES", "10000"))
 
 
@@ -44,6 +44,7 @@ def play(room: Room, examples: int, *, same: bool) -> None:
     run_state_machine_as_test(machine, settings=wanted)
 
 
+@pytest.mark.timeout(900)
 def test_whatever_happens_orders_and_books_agree(room: Room) -> None:
     play(room, FEW, same=True)
 
