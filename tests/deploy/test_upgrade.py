@@ -45,6 +45,14 @@ def test_it_is_the_head_while_a_migration_is_not_committed(checkout: Path) -> No
     assert find_yesterday(checkout) == head
 
 
+def test_it_is_before_a_migration_that_was_changed_since(checkout: Path) -> None:
+    yesterday = commit(checkout, f"{FOLDER}/0001_orders.sql")
+    commit(checkout, f"{FOLDER}/0002_more.sql")
+    (checkout / FOLDER / "0002_more.sql").write_text("-- something\n")
+    commit(checkout, "services/position/hub_position/migrations/0001_books.sql")
+    assert find_yesterday(checkout) == yesterday
+
+
 def test_a_history_without_one_is_told(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     commit(checkout, f"{FOLDER}/0001_orders.sql")
     with pytest.raises(NoYesterdayError, match="git fetch --unshallow"):

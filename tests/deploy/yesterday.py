@@ -33,8 +33,12 @@ class NoYesterdayError(Exception):
 
 
 def find_yesterday(checkout: Path) -> str:
-    """The newest commit of this branch whose migrations are fewer than those of the working tree."""
-    today = {str(path.relative_to(checkout)) for path in checkout.glob(MIGRATIONS)}
+    """The newest commit of this branch whose migrations are fewer than those of the working tree, and the same
+    to the letter: one that was changed since then never reached anybody."""
+    paths = sorted(str(path.relative_to(checkout)) for path in checkout.glob(MIGRATIONS))
+    today = (
+        set(zip(paths, _git(checkout, "hash-object", "--", *paths).split(), strict=True)) if paths else set()
+    )
     touching = _git(checkout, "log", "--format=%H", "HEAD", "--", f":(glob){MIGRATIONS}").split()
     for candidate in ("HEAD", *(f"{commit}^" for commit in touching)):
         if _exists(checkout, candidate) and _migrations(checkout, candidate) < today:
@@ -96,9 +100,11 @@ def _why(log: Path, state: Path) -> str:
     return "\n".join(parts)
 
 
-def _migrations(checkout: Path, commit: str) -> set[str]:
-    names = _git(checkout, "ls-tree", "-r", "--name-only", commit, "--", "services").splitlines()
-    return {name for name in names if Path(name).match(MIGRATIONS)}
+def _migrations(checkout: Path, commit: str) -> set[tuple[str, str]]:
+    """By path, and by what they are."""
+    tree = _git(checkout, "ls-tree", "-r", "--format=%(path) %(objectname)", commit, "--", "services")
+    found = (line.split() for line in tree.splitlines())
+    return {(path, content) for path, content in found if Path(path).match(MIGRATIONS)}
 
 
 def _exists(checkout: Path, commit: str) -> bool:
