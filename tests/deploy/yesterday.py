@@ -33,8 +33,8 @@ class NoYesterdayError(Exception):
 
 
 def find_yesterday(checkout: Path) -> str:
-    """The newest commit of this branch whose migrations are fewer than those of the working tree, and the same
-    to the letter: one that was changed since then never reached anybody."""
+    """The newest commit of this branch whose migrations are fewer than those of the working tree, and the
+    same to the letter: one that was changed since then never reached anybody."""
     paths = sorted(str(path.relative_to(checkout)) for path in checkout.glob(MIGRATIONS))
     today = (
         set(zip(paths, _git(checkout, "hash-object", "--", *paths).split(), strict=True)) if paths else set()

@@ -14,6 +14,7 @@ from hub_order.domain import OrderType, Side, TimeInForce
 from hub_order.store import OwnOrders, Question
 from hub_order.store.own_orders import OWN_ORDERS
 from hub_order.usecases.standing import ON_ITS_WAY_S, REMEMBER_S, OwnOrderMemory
+from hub_postgres import column_arrays
 from tests.order import build
 from tests.order.house import House
 from tests.support.tokens import TokenUser as User
@@ -112,7 +113,8 @@ async def test_many_are_answered_at_once_each_with_its_own(house: House, seller:
 async def test_the_index_answers_without_reading_an_accounts_orders(house: House) -> None:
     await house.tamper(SOME_RESTING)
     await house.tamper("ANALYZE orders")
-    plan = await house.pool.fetch(f"EXPLAIN {OWN_ORDERS}", [uuid4()], ["AAPL"], ["BUY"], [True])
+    asked = column_arrays([(uuid4(), "AAPL", "BUY", True)])
+    plan = await house.pool.fetch(f"EXPLAIN {OWN_ORDERS}", *asked)
     _, buy, sell, count = "\n".join(row[0] for row in plan).split("SubPlan")
     for probe in (buy, sell, count):
         assert "Sort" not in probe
