@@ -176,9 +176,8 @@ async def test_no_order_is_lost_or_doubled_whatever_dies_where(stack: Stack, new
         await stack.wait_replaced(name, stack.kill(name))
     # Who comes next finds a platform whose parts have found each other again.
     user = crowd.users[0]
-    order = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
-    for ask in (
-        partial(user.http.post, "/api/v1/orders", json=order),
-        partial(user.http.get, "/api/v1/portfolio/summary"),
-    ):
-        await until(ask, lambda answer: answer.is_success, timeout_s=60)
+    bought = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
+    sends = partial(user.http.post, "/api/v1/orders", json=bought)
+    await until(sends, lambda answer: answer.is_success, timeout_s=60)
+    looks = partial(user.http.get, "/api/v1/portfolio/summary")
+    await until(looks, lambda answer: answer.is_success, timeout_s=60)
