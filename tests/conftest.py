@@ -25,19 +25,11 @@ if _worker := os.environ.get("PYTEST_XDIST_WORKER", ""):
         int(_worker.removeprefix("gw")) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     ]
 
-# What shares one stack stays with one worker; what takes longest begins first.
-TOGETHER = {"system": "system", "local": "local", "demo": "local", "deploy": "local", "pages": "pages"}
 
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def group(item: pytest.Item) -> str:
-        return TOGETHER.get(item.path.relative_to(Path(__file__).parent).parts[0], "")
-
-    for item in items:
-        if group(item):
-            item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: group(item) != "system")
+    """What takes longest begins first, so that no worker is left alone with it at the end."""
+    system = Path(__file__).parent / "system"
+    items.sort(key=lambda item: not item.path.is_relative_to(system))
 
 
 @pytest.fixture(scope="session")
