@@ -174,6 +174,14 @@ def test_what_was_handed_over_before_a_pause_of_trading_meets_the_first_price_af
     assert memory.meet("93", "94", 3) == []
 
 
+def test_what_was_handed_over_before_a_halt_meets_the_same_quote_after_it(memory: Memory) -> None:
+    order = build.resting(limit_price="95")
+    memory.put(order)
+    assert ids(memory.meet("93", "94")) == {order.order_id}
+    memory.it.take_back("AAPL")
+    assert ids(memory.meet("93", "94")) == {order.order_id}, "its row says that the quote has done nothing"
+
+
 @pytest.mark.parametrize("side", Side)
 def test_a_side_without_a_price_fills_nothing(memory: Memory, side: Side) -> None:
     memory.put(build.resting(side=side, protection_price=None))

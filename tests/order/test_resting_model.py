@@ -197,7 +197,8 @@ class Resting(RuleBasedStateMachine):
         if self.model[order_id].handed:
             self.memory.take_back("AAPL")
             for each in self.model.values():
-                each.handed = False
+                if each.handed:
+                    each.handed, each.tried = False, 0
 
     @rule()
     def another_trigger_takes_over(self) -> None:

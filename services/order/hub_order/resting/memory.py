@@ -210,6 +210,7 @@ class RestingOrders:
         return mark
 
     def _wait_again(self, instrument: Instrument, entry: Entry) -> None:
-        entry.again_at = None
+        """Its row has not changed, so the quote it was handed over with has done nothing yet."""
+        entry.again_at = entry.tried = None
         del instrument.handed[entry.order_id]
         instrument.back(entry)
