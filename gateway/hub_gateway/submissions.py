@@ -22,8 +22,8 @@ from hub_runtime.tracing import span
 
 log = get_logger("submissions")
 
-BATCH: Final = 32
-IN_FLIGHT: Final = 4
+BATCH: Final = 64
+IN_FLIGHT: Final = 2
 QUEUE: Final = 10_000
 _BEFORE: Final = (Invalid, Denied, Unauthenticated)  # a call that ends so did nothing
 # After these the accepting transaction may have been done, or not.

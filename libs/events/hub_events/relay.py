@@ -87,7 +87,8 @@ class Relay:
             log.info("relay_leads", relay=self._name)
             watching = group.create_task(watch_depths(link, self._look_s))
             while not link.lost.is_set():
-                if not await self._round(connection, link):
+                # What is committed after a round has looked wakes the next one.
+                if await self._round(connection, link) < ROWS_PER_ROUND:
                     await self._wakeup.wait(POLL_S)
             watching.cancel()
 
