@@ -22,7 +22,7 @@ from hub_runtime.tracing import span
 
 log = get_logger("submissions")
 
-BATCH: Final = 64
+BATCH: Final = 64  # as many as the order service takes in a call
 IN_FLIGHT: Final = 2
 QUEUE: Final = 10_000
 _BEFORE: Final = (Invalid, Denied, Unauthenticated)  # a call that ends so did nothing

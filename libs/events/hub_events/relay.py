@@ -87,8 +87,7 @@ class Relay:
             log.info("relay_leads", relay=self._name)
             watching = group.create_task(watch_depths(link, self._look_s))
             while not link.lost.is_set():
-                # What is committed after a round has looked wakes the next one.
-                if await self._round(connection, link) < ROWS_PER_ROUND:
+                if not await self._round(connection, link):
                     await self._wakeup.wait(POLL_S)
             watching.cancel()
 

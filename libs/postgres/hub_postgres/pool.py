@@ -28,8 +28,11 @@ COMMAND_TIMEOUT_S = 5.0  # above the server's own limit, which explains itself b
 
 SERVER_SETTINGS = {
     "jit": "off",
-    # A table analysed while empty freezes a sequential scan into cached plans.
+    # A plan is made once for a connection, while the table may still be small, and kept as it grows. To read
+    # all of a small table is cheap: such plans would scan it, or join with the whole of it, for good.
     "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
     "statement_timeout": "4s",
     "lock_timeout": "3s",
     "idle_in_transaction_session_timeout": "4s",

@@ -92,6 +92,8 @@ async def test_connections_have_the_settings_of_a_service(pool: Pool) -> None:
     wanted = {
         "jit": "off",
         "enable_seqscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
         "statement_timeout": "4s",
         "idle_in_transaction_session_timeout": "4s",
         "TimeZone": "UTC",

@@ -35,14 +35,11 @@ GIVE_KEYS_BACK = f"""
     WHERE kept.account_id = ours.account_id AND kept.key = ours.key AND kept.order_id = ours.order_id
 """  # noqa: S608
 
-# LATERAL and LIMIT: one probe of the index for each. A join may be planned as a walk through the whole index,
-# and is, where the table was empty when it was last analysed.
 FIRST_ANSWERS = f"""
-    SELECT found.* FROM unnest({array_parameters("uuid text")}) AS wanted (account_id, key)
-    CROSS JOIN LATERAL (
-        SELECT account_id, key, body_hash, answer FROM idempotency_keys AS kept
-        WHERE kept.account_id = wanted.account_id AND kept.key = wanted.key AND expires_at > $3
-        LIMIT 1) AS found
+    SELECT account_id, key, body_hash, answer
+    FROM idempotency_keys
+    JOIN unnest({array_parameters("uuid text")}) AS wanted (account_id, key) USING (account_id, key)
+    WHERE expires_at > $3
 """  # noqa: S608
 
 ORDERS_BY_ID = f"SELECT {rows.ORDER} FROM orders WHERE id = ANY ($1::uuid[])"  # noqa: S608 - constant columns
@@ -50,11 +47,9 @@ ORDERS_BY_ID = f"SELECT {rows.ORDER} FROM orders WHERE id = ANY ($1::uuid[])"  #
 TERMS = "SELECT order_id, detail FROM order_events WHERE order_id = ANY ($1::uuid[]) AND version = 1"
 
 TAKEN_NAMES = f"""
-    SELECT found.* FROM unnest({array_parameters("uuid text")}) AS wanted (account_id, client_order_id)
-    CROSS JOIN LATERAL (
-        SELECT account_id, client_order_id FROM orders
-        WHERE orders.account_id = wanted.account_id AND orders.client_order_id = wanted.client_order_id
-        LIMIT 1) AS found
+    SELECT account_id, client_order_id
+    FROM orders JOIN unnest({array_parameters("uuid text")}) AS wanted (account_id, client_order_id)
+    USING (account_id, client_order_id)
 """  # noqa: S608
 
 

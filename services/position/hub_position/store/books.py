@@ -45,17 +45,13 @@ LOCK_POSITIONS = f"""
 
 HOLDS = f"SELECT {rows.HOLD} FROM holds WHERE hold_id = ANY ($1::uuid[])"
 
-# What a request that comes again finds: by its hold's id, or by its key. LATERAL and LIMIT: one probe of the
-# index for each key. A join may be planned as a walk through the whole index, and is, where the table was
-# empty when it was last analysed.
+# What a request that comes again finds: by its hold's id, or by its key.
 HOLDS_AND_KEYS = f"""
     SELECT {rows.HOLD} FROM holds WHERE hold_id = ANY ($1::uuid[])
     UNION ALL
-    SELECT found.* FROM unnest({array_parameters("uuid text", 2)}) AS key (account_id, idempotency_key)
-    CROSS JOIN LATERAL (
-        SELECT {rows.HOLD} FROM holds
-        WHERE holds.account_id = key.account_id AND holds.idempotency_key = key.idempotency_key
-        LIMIT 1) AS found
+    SELECT {rows.HOLD} FROM holds
+    JOIN unnest({array_parameters("uuid text", 2)}) AS key (account_id, idempotency_key)
+    USING (account_id, idempotency_key)
 """
 
 # The account's row is locked: nobody else places holds for it, or books, while these are added up.

@@ -1,0 +1,40 @@
+"""How PostgreSQL plans a service's statements for good, while its tables are as small as they begin."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from types import ModuleType
+
+from hub_postgres import Connection, Pool
+
+WHOLE = ("Seq Scan on", "Hash Join", "Merge Join")
+
+
+async def walks(pool: Pool, store: ModuleType) -> dict[str, str]:
+    """The plans of a store's statements over many rows that read a table as a whole, by their names."""
+    found = {}
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        for name, statement in _statements(store):
+            plan = await _plan(connection, statement)
+            if any(kind in plan for kind in WHOLE):
+                found[name] = plan
+    return found
+
+
+def _statements(store: ModuleType) -> Iterator[tuple[str, str]]:
+    for each in pkgutil.iter_modules(store.__path__):
+        module = importlib.import_module(f"{store.__name__}.{each.name}")
+        for name, value in vars(module).items():
+            if name.isupper() and isinstance(value, str) and "unnest(" in value:
+                yield f"{each.name}.{name}", value
+
+
+async def _plan(connection: Connection, statement: str) -> str:
+    count = len((await connection.prepare(statement)).get_parameters())
+    await connection.execute(f"PREPARE planned AS {statement}")
+    rows = await connection.fetch(f"EXPLAIN EXECUTE planned ({', '.join(['NULL'] * count)})")
+    await connection.execute("DEALLOCATE planned")
+    return "\n".join(row[0] for row in rows)
