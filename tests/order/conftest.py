@@ -25,7 +25,7 @@ async def house(order_database: Database, tls: Tls) -> AsyncIterator[House]:
     async with order_house(order_database, tls) as made:
         await made.tamper(
             "TRUNCATE orders, executions, order_events, idempotency_keys, outbox, refusals, audit_anchors,"
-            " leaderships, quote_extremes"
+            " leaderships, quote_extremes, reconciliation"
         )
         yield made
 

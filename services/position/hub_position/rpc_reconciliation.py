@@ -89,6 +89,7 @@ def _after(text: str, field: str) -> UUID | None:
 
 
 def _limit(limit: int, most: int) -> int:
-    if not 1 <= limit <= most:
-        raise Invalid(f"limit must be from 1 to {most}.", code="out_of_range", field="limit")
-    return limit
+    """Without one as many as there may be."""
+    if limit > most:
+        raise Invalid(f"limit may be at most {most}.", code="too_many", field="limit")
+    return max(limit, 0) or most

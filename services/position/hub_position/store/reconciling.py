@@ -109,7 +109,7 @@ class Reconciling:
 async def _place(connection: Connection, statement: str, after: UUID) -> tuple[Any, Any, Any]:
     row = await connection.fetchrow(statement, after)
     if row is None:
-        raise Invalid("There is nothing to go on from.", code="unknown_id", field="after")
+        raise Invalid("There is nothing to go on from.", code="invalid_page_token", field="after")
     return row[0], row[1], row[2]
 
 
