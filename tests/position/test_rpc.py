@@ -40,6 +40,15 @@ def item(user: TokenUser, **fields: Any) -> position_pb2.HoldRequest:
     return position_pb2.HoldRequest(**(values | fields))
 
 
+async def test_a_hold_sets_aside_the_fee_of_its_asset_class(house: House) -> None:
+    user = house.signer.user()
+    items = [item(user, asset_class="CRYPTO"), item(user, asset_class="STOCK"), item(user)]
+    await house.order.PlaceHolds(position_pb2.PlaceHoldsRequest(items=items))
+    with calling_as(user.token):
+        balance = await house.gateway.GetBalance(position_pb2.GetBalanceRequest())
+    assert balance.held == "3002.5"
+
+
 async def test_the_first_hold_opens_the_account_and_the_balance_shows_it(house: House) -> None:
     user = house.signer.user()
     answer = await house.order.PlaceHolds(position_pb2.PlaceHoldsRequest(items=[item(user)]))

@@ -17,6 +17,7 @@ from hub_identity import Trust, current_principal, require_role
 from hub_money import to_text
 from hub_position import mapping
 from hub_position.domain.cash import OWNER, Movement, MovementKind
+from hub_position.domain.fees import FeeSchedule
 from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.store import Reads
 from hub_position.usecases import (
@@ -57,6 +58,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         holds: Holds,
         deposit: Decimal,
         most_deposit: Decimal,
+        fees: FeeSchedule,
         clock: Clock,
     ) -> None:
         self._pool = pool
@@ -65,6 +67,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         self._holds = holds
         self._deposit = deposit
         self._most_deposit = most_deposit
+        self._fees = fees
         self._clock = clock
 
     async def PlaceHolds(
@@ -73,7 +76,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         _at_most(len(request.items), MOST_HOLDS, "items")
         if not request.items:
             return position_pb2.PlaceHoldsResponse()
-        requests = [mapping.read_hold_request(item) for item in request.items]
+        requests = [mapping.read_hold_request(item, self._fees) for item in request.items]
         answers = await self._holds.submit(requests, remaining_s() or HOLD_TIMEOUT_S)
         for answer in answers:
             counted(HOLDS, "granted" if answer.granted else answer.code).inc()
