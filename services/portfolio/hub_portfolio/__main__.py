@@ -12,6 +12,7 @@ from hub_market_client import QuoteCache
 from hub_portfolio.clients import LivePrices, PositionBooks
 from hub_portfolio.rpc import PortfolioRpc
 from hub_portfolio.settings import PortfolioSettings
+from hub_postgres import DatabaseProbe, migrate, pooled
 from hub_rpc import Breaker, CallTable, Server, connect, peer_state
 from hub_runtime import Process, main, utc_now
 
@@ -23,6 +24,11 @@ CALL_TABLE: CallTable = {"hub.portfolio.v1.PortfolioService": {"*": frozenset({"
 async def run(settings: PortfolioSettings, jobs: frozenset[str], process: Process) -> None:  # noqa: ARG001
     trust, cache = Trust(), QuoteCache()
     process.ready("trust", trust.state)
+    pool = await process.stack.enter_async_context(pooled(settings, application_name="hub_portfolio"))
+    probe = DatabaseProbe(pool, package="hub_portfolio")
+    process.spawn(probe.run(), "database probe")
+    # The tables have to be there once; an outage later takes the watchlists away, and nothing else.
+    process.ready("schema", probe.schema)
     auth = await _channel(settings, process, settings.auth_target, "auth")
     market_data = await _channel(settings, process, settings.market_data_target, "market-data")
     breaker = Breaker("position")
@@ -44,6 +50,7 @@ async def run(settings: PortfolioSettings, jobs: frozenset[str], process: Proces
         reflection=settings.environment == "local",
         checks={"trust": trust.state},
         information={
+            "database": probe.state,
             "market": cache.state,
             "auth": peer_state(auth),
             "market-data": peer_state(market_data),
@@ -54,6 +61,10 @@ async def run(settings: PortfolioSettings, jobs: frozenset[str], process: Proces
     await process.drained()
 
 
+async def _migrate(settings: PortfolioSettings) -> None:
+    await migrate(settings.database_url, settings.database_password, "hub_portfolio")
+
+
 async def _channel(
     settings: PortfolioSettings, process: Process, target: str, peer: str, breaker: Breaker | None = None
 ) -> aio.Channel:
@@ -61,4 +72,4 @@ async def _channel(
 
 
 if __name__ == "__main__":
-    main("portfolio", DESCRIPTION, JOBS, PortfolioSettings, run)
+    main("portfolio", DESCRIPTION, JOBS, PortfolioSettings, run, _migrate)
