@@ -8,7 +8,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub_portfolio.domain import Cash, Holding, Mark, summarise, value
+from hub_portfolio.domain.mark import Mark
+from hub_portfolio.domain.valuation import Cash, Holding, summarise, value
 
 NOW = datetime(2026, 1, 5, 15, tzinfo=UTC)
 CASH = Cash("USD", Decimal("1000.5"), Decimal(900))

@@ -6,19 +6,24 @@ from functools import partial
 
 from grpc import aio
 
-from hub.portfolio.v1 import portfolio_pb2_grpc
+from hub.portfolio.v1 import portfolio_pb2_grpc, watchlist_pb2_grpc
 from hub_identity import Trust
 from hub_market_client import QuoteCache
 from hub_portfolio.clients import LivePrices, PositionBooks
-from hub_portfolio.rpc import PortfolioRpc
+from hub_portfolio.rpc import PortfolioRpc, WatchlistRpc
 from hub_portfolio.settings import PortfolioSettings
+from hub_portfolio.store import Watchlists
+from hub_portfolio.usecases.watchlists import Desk
 from hub_postgres import DatabaseProbe, migrate, pooled
 from hub_rpc import Breaker, CallTable, Server, connect, peer_state
 from hub_runtime import Process, main, utc_now
 
-DESCRIPTION = "tells users what they own, at current prices"
-JOBS = {"serve": "PortfolioService over gRPC: summary, positions with prices"}
-CALL_TABLE: CallTable = {"hub.portfolio.v1.PortfolioService": {"*": frozenset({"gateway"})}}
+DESCRIPTION = "tells users what they own, at current prices, and keeps their watchlists"
+JOBS = {"serve": "PortfolioService (summary, positions with prices) and WatchlistService over gRPC"}
+CALL_TABLE: CallTable = {
+    "hub.portfolio.v1.PortfolioService": {"*": frozenset({"gateway"})},
+    "hub.portfolio.v1.WatchlistService": {"*": frozenset({"gateway"})},
+}
 
 
 async def run(settings: PortfolioSettings, jobs: frozenset[str], process: Process) -> None:  # noqa: ARG001
@@ -35,18 +40,18 @@ async def run(settings: PortfolioSettings, jobs: frozenset[str], process: Proces
     position = await _channel(settings, process, settings.position_target, "position", breaker)
     process.spawn(trust.watch(auth), "trust")
     process.spawn(cache.follow(market_data), "quotes")
-    service = PortfolioRpc(
-        trust=trust,
-        books=PositionBooks(position),
-        prices=LivePrices(cache, fresh_for_s=settings.price_fresh_for.total_seconds()),
-        clock=utc_now,
-    )
+    prices = LivePrices(cache, fresh_for_s=settings.price_fresh_for.total_seconds())
+    portfolio = PortfolioRpc(trust=trust, books=PositionBooks(position), prices=prices, clock=utc_now)
+    watchlists = WatchlistRpc(trust=trust, desk=Desk(Watchlists(pool), prices), clock=utc_now)
     # Prices are not part of being ready: without them the answers are partial, and say so.
     server = Server(
         settings.grpc_address,
         settings.tls,
         CALL_TABLE,
-        [partial(portfolio_pb2_grpc.add_PortfolioServiceServicer_to_server, service)],
+        [
+            partial(portfolio_pb2_grpc.add_PortfolioServiceServicer_to_server, portfolio),
+            partial(watchlist_pb2_grpc.add_WatchlistServiceServicer_to_server, watchlists),
+        ],
         reflection=settings.environment == "local",
         checks={"trust": trust.state},
         information={

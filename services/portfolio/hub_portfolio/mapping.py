@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from hub.portfolio.v1 import portfolio_pb2
+from hub.portfolio.v1 import portfolio_pb2, watchlist_pb2
 from hub.position.v1 import position_pb2
+from hub_errors import Invalid
 from hub_money import to_text
-from hub_portfolio.domain import Cash, Holding, Summary, Valued
+from hub_portfolio.domain.mark import Mark
+from hub_portfolio.domain.valuation import Cash, Holding, Summary, Valued
+from hub_portfolio.domain.watchlist import Watchlist
+
+
+def read_uuid(text: str, field: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Invalid(f"{field} must be a UUID.", code="invalid_id", field=field) from None
 
 
 def read_cash(message: position_pb2.GetBalanceResponse) -> Cash:
@@ -43,13 +55,13 @@ def valued_position(valued: Valued) -> portfolio_pb2.ValuedPosition:
         total_cost=to_text(holding.total_cost),
         average_price=_text(holding.average_price),
         price=_text(mark.price),
-        price_at=None if mark.price_at is None else _stamp(mark.price_at),
+        price_at=_optional_stamp(mark.price_at),
         stale=valued.stale,
         market_value=_text(valued.market_value),
         unrealised_pnl=_text(valued.unrealised_pnl),
         realised_pnl=to_text(holding.realised_pnl),
         status=holding.status,
-        weight="" if valued.weight is None else f"{valued.weight:.2f}",
+        weight=_percent(valued.weight),
         fees=to_text(holding.fees),
     )
 
@@ -75,6 +87,38 @@ def valued_positions(found: list[Valued], as_of: datetime) -> portfolio_pb2.List
     return portfolio_pb2.ListValuedPositionsResponse(
         positions=[valued_position(valued) for valued in found], as_of=_stamp(as_of)
     )
+
+
+def watchlist(found: Watchlist, marks: Sequence[Mark]) -> watchlist_pb2.Watchlist:
+    return watchlist_pb2.Watchlist(
+        watchlist_id=str(found.watchlist_id),
+        name=found.name.text,
+        symbols=[_watched(symbol, mark) for symbol, mark in zip(found.symbols, marks, strict=True)],
+        version=found.version,
+        created_at=_stamp(found.created_at),
+        updated_at=_stamp(found.updated_at),
+    )
+
+
+def _watched(symbol: str, mark: Mark) -> watchlist_pb2.WatchedSymbol:
+    return watchlist_pb2.WatchedSymbol(
+        symbol=symbol,
+        name=mark.name,
+        asset_class=mark.asset_class,
+        price=_text(mark.price),
+        price_at=_optional_stamp(mark.price_at),
+        stale=mark.stale,
+        change=_text(mark.change),
+        change_percent=_percent(mark.change_percent),
+    )
+
+
+def _percent(value: Decimal | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _optional_stamp(moment: datetime | None) -> Timestamp | None:
+    return None if moment is None else _stamp(moment)
 
 
 def _text(value: Decimal | None) -> str:

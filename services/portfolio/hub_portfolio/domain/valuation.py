@@ -8,11 +8,9 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 
 from hub_money import money
+from hub_portfolio.domain.mark import EXACT_DIGITS, Mark, percent
 
 ZERO = Decimal(0)
-PERCENT = Decimal("0.01")
-# Product of two stored numbers, divided by a third: only the last step rounds.
-EXACT_DIGITS = 60
 
 
 @dataclass(frozen=True)
@@ -39,17 +37,6 @@ class Holding:
 
 
 @dataclass(frozen=True)
-class Mark:
-    """What is known of an instrument at the moment; the price may be old, or not known."""
-
-    name: str = ""
-    asset_class: str = ""
-    price: Decimal | None = None
-    price_at: datetime | None = None
-    fresh: bool = False
-
-
-@dataclass(frozen=True)
 class Valued:
     holding: Holding
     mark: Mark
@@ -57,7 +44,7 @@ class Valued:
 
     @property
     def stale(self) -> bool:
-        return self.mark.price is None or not self.mark.fresh
+        return self.mark.stale
 
     @property
     def market_value(self) -> Decimal | None:
@@ -98,16 +85,11 @@ def value(holdings: Sequence[Holding], marks: Mapping[str, Mark]) -> list[Valued
     """Each holding at its price, with its share of the value of all that have one."""
     valued = [Valued(holding, marks.get(holding.symbol, Mark())) for holding in holdings]
     whole = sum((each.market_value or ZERO for each in valued), ZERO)
-    return [Valued(each.holding, each.mark, _percent(each.market_value, whole)) for each in valued]
+    return [Valued(each.holding, each.mark, _weight(each.market_value, whole)) for each in valued]
 
 
-def _percent(part: Decimal | None, whole: Decimal) -> Decimal | None:
-    if part is None:
-        return None
-    if whole <= 0:
-        return ZERO
-    with localcontext(prec=EXACT_DIGITS):
-        return (100 * part / whole).quantize(PERCENT)
+def _weight(part: Decimal | None, whole: Decimal) -> Decimal | None:
+    return ZERO if part is not None and whole <= 0 else percent(part, whole)
 
 
 def summarise(

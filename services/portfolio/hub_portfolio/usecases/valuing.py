@@ -7,20 +7,21 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from hub_errors import HubError
-from hub_portfolio import domain
 from hub_portfolio.clients import Books, Prices
-from hub_portfolio.domain import Cash, Holding, Mark, Summary, Valued
+from hub_portfolio.domain import valuation
+from hub_portfolio.domain.mark import Mark
+from hub_portfolio.domain.valuation import Cash, Holding, Summary, Valued
 
 
 async def get_summary(token: str, *, books: Books, prices: Prices, now: datetime) -> Summary:
     cash, holdings = await _read(token, books)
-    return domain.summarise(cash, holdings, _marks(holdings, prices), now=now)
+    return valuation.summarise(cash, holdings, _marks(holdings, prices), now=now)
 
 
 async def list_positions(token: str, *, include_closed: bool, books: Books, prices: Prices) -> list[Valued]:
     holdings = await books.holdings(token)
     shown = [holding for holding in holdings if include_closed or not holding.is_closed]
-    return domain.value(shown, _marks(shown, prices))
+    return valuation.value(shown, _marks(shown, prices))
 
 
 async def _read(token: str, books: Books) -> tuple[Cash, Sequence[Holding]]:
