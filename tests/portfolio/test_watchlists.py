@@ -32,7 +32,7 @@ class Watcher:
     async def create(self, name: str, *symbols: str) -> messages.Watchlist:
         wanted = messages.SymbolList(symbols=symbols)
         request = messages.CreateWatchlistRequest(name=name, symbols=wanted)
-        return (await self._call("CreateWatchlist", request)).watchlist
+        return await self._one("CreateWatchlist", request)
 
     async def all(self) -> Sequence[messages.Watchlist]:
         found = await self._call("ListWatchlists", messages.ListWatchlistsRequest())
@@ -40,7 +40,7 @@ class Watcher:
 
     async def get(self, watchlist_id: str) -> messages.Watchlist:
         request = messages.GetWatchlistRequest(watchlist_id=watchlist_id)
-        return (await self._call("GetWatchlist", request)).watchlist
+        return await self._one("GetWatchlist", request)
 
     async def update(
         self,
@@ -56,18 +56,22 @@ class Watcher:
             symbols=None if symbols is None else messages.SymbolList(symbols=symbols),
             version=version,
         )
-        return (await self._call("UpdateWatchlist", request)).watchlist
+        return await self._one("UpdateWatchlist", request)
 
     async def add(self, watchlist_id: str, symbol: str) -> messages.Watchlist:
         request = messages.AddWatchlistSymbolRequest(watchlist_id=watchlist_id, symbol=symbol)
-        return (await self._call("AddWatchlistSymbol", request)).watchlist
+        return await self._one("AddWatchlistSymbol", request)
 
     async def remove(self, watchlist_id: str, symbol: str) -> messages.Watchlist:
         request = messages.RemoveWatchlistSymbolRequest(watchlist_id=watchlist_id, symbol=symbol)
-        return (await self._call("RemoveWatchlistSymbol", request)).watchlist
+        return await self._one("RemoveWatchlistSymbol", request)
 
     async def delete(self, watchlist_id: str) -> None:
         await self._call("DeleteWatchlist", messages.DeleteWatchlistRequest(watchlist_id=watchlist_id))
+
+    async def _one(self, rpc: str, request: Any) -> messages.Watchlist:
+        found: messages.Watchlist = (await self._call(rpc, request)).watchlist
+        return found
 
     async def _call(self, rpc: str, request: Any) -> Any:
         with calling_as(self._token):
