@@ -37,6 +37,7 @@ CALL_TABLE: CallTable = {
         "SetAccountState": frozenset({"gateway"}),
         "GetBalance": frozenset({"gateway", "portfolio"}),
         "ListPositions": frozenset({"gateway", "portfolio"}),
+        "GetBooks": frozenset({"portfolio"}),
         "ListPostings": frozenset({"gateway", "portfolio"}),
     }
 }
