@@ -55,6 +55,7 @@ ROUTES = [
     Route("GET", "/api/v1/balance"),
     Route("GET", "/api/v1/activities"),
     Route("GET", "/api/v1/portfolio/summary"),
+    Route("GET", "/api/v1/portfolio/allocation"),
     Route("GET", "/api/v1/watchlists"),
     Route("POST", "/api/v1/watchlists", {"name": "Technology", "symbols": ["AAPL"]}, optional="symbols"),
     Route("GET", f"/api/v1/watchlists/{ORDER_ID}"),

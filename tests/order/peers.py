@@ -65,6 +65,11 @@ class Books(position_pb2_grpc.PositionServiceServicer):
     ) -> position_pb2.ListPositionsResponse:
         raise NotImplementedError
 
+    async def GetBooks(  # noqa: N802
+        self, request: position_pb2.GetBooksRequest, context: Context
+    ) -> position_pb2.GetBooksResponse:
+        raise NotImplementedError
+
     async def ListPostings(  # noqa: N802
         self, request: position_pb2.ListPostingsRequest, context: Context
     ) -> position_pb2.ListPostingsResponse:

@@ -15,7 +15,7 @@ from hub.market_data.v1 import market_data_pb2
 from hub.portfolio.v1 import portfolio_pb2_grpc, watchlist_pb2_grpc
 from hub_market_client import QuoteCache
 from hub_portfolio.__main__ import CALL_TABLE
-from hub_portfolio.clients import LivePrices, PositionBooks
+from hub_portfolio.clients import LivePrices, PositionAccounts
 from hub_portfolio.rpc import PortfolioRpc, WatchlistRpc
 from hub_portfolio.store import Watchlists
 from hub_portfolio.usecases.watchlists import Desk
@@ -40,20 +40,26 @@ class Front:
     watchlists: Any
 
     def quote(self, symbol: str, last: str, *, close: str = "", age_s: float = 0.0, seq: int = 1) -> None:
-        received = Timestamp()
-        received.FromDatetime(utc_now() - timedelta(seconds=age_s))
-        quote = market_data_pb2.Quote(
-            symbol=symbol,
-            epoch=1,
-            seq=seq,
-            bid=last,
-            ask=last,
-            last=last,
-            previous_close=close,
-            market_time=received,
-            received_at=received,
-        )
-        self.cache.apply(market_data_pb2.StreamQuotesResponse(quotes=[quote], market_time=received))
+        self.cache.apply(quoted(symbol, last, close=close, age_s=age_s, seq=seq))
+
+
+def quoted(
+    symbol: str, last: str, *, close: str = "", age_s: float = 0.0, seq: int = 1
+) -> market_data_pb2.StreamQuotesResponse:
+    received = Timestamp()
+    received.FromDatetime(utc_now() - timedelta(seconds=age_s))
+    quote = market_data_pb2.Quote(
+        symbol=symbol,
+        epoch=1,
+        seq=seq,
+        bid=last,
+        ask=last,
+        last=last,
+        previous_close=close,
+        market_time=received,
+        received_at=received,
+    )
+    return market_data_pb2.StreamQuotesResponse(quotes=[quote], market_time=received)
 
 
 def instruments(*more: str) -> market_data_pb2.StreamQuotesResponse:
@@ -83,7 +89,9 @@ async def portfolio_front(
         enter = stack.enter_async_context
         channel = await enter(connect(position or books.target, tls.files("portfolio"), "position"))
         prices, trust = LivePrices(cache, fresh_for_s=15), books.signer.trust()
-        portfolio = PortfolioRpc(trust=trust, books=PositionBooks(channel), prices=prices, clock=utc_now)
+        portfolio = PortfolioRpc(
+            trust=trust, accounts=PositionAccounts(channel), prices=prices, clock=utc_now
+        )
         watchlists = WatchlistRpc(trust=trust, desk=Desk(Watchlists(pool), prices), clock=utc_now)
         registrations = [
             partial(portfolio_pb2_grpc.add_PortfolioServiceServicer_to_server, portfolio),

@@ -9,7 +9,7 @@ from grpc import aio
 from hub.portfolio.v1 import portfolio_pb2_grpc, watchlist_pb2_grpc
 from hub_identity import Trust
 from hub_market_client import QuoteCache
-from hub_portfolio.clients import LivePrices, PositionBooks
+from hub_portfolio.clients import LivePrices, PositionAccounts
 from hub_portfolio.rpc import PortfolioRpc, WatchlistRpc
 from hub_portfolio.settings import PortfolioSettings
 from hub_portfolio.store import Watchlists
@@ -19,7 +19,7 @@ from hub_rpc import Breaker, CallTable, Server, connect, peer_state
 from hub_runtime import Process, main, utc_now
 
 DESCRIPTION = "tells users what they own, at current prices, and keeps their watchlists"
-JOBS = {"serve": "PortfolioService (summary, positions with prices) and WatchlistService over gRPC"}
+JOBS = {"serve": "PortfolioService (summary, allocation, positions) and WatchlistService over gRPC"}
 CALL_TABLE: CallTable = {
     "hub.portfolio.v1.PortfolioService": {"*": frozenset({"gateway"})},
     "hub.portfolio.v1.WatchlistService": {"*": frozenset({"gateway"})},
@@ -41,7 +41,7 @@ async def run(settings: PortfolioSettings, jobs: frozenset[str], process: Proces
     process.spawn(trust.watch(auth), "trust")
     process.spawn(cache.follow(market_data), "quotes")
     prices = LivePrices(cache, fresh_for_s=settings.price_fresh_for.total_seconds())
-    portfolio = PortfolioRpc(trust=trust, books=PositionBooks(position), prices=prices, clock=utc_now)
+    portfolio = PortfolioRpc(trust=trust, accounts=PositionAccounts(position), prices=prices, clock=utc_now)
     watchlists = WatchlistRpc(trust=trust, desk=Desk(Watchlists(pool), prices), clock=utc_now)
     # Prices are not part of being ready: without them the answers are partial, and say so.
     server = Server(

@@ -12,14 +12,14 @@ from hub_errors import Unavailable
 from hub_market_client import QuoteCache
 from hub_portfolio import mapping
 from hub_portfolio.domain.mark import Mark
-from hub_portfolio.domain.valuation import Cash, Holding
+from hub_portfolio.domain.valuation import Books, Holding
 from hub_rpc import calling_as
 
 
-class Books(Protocol):
+class Accounts(Protocol):
     """A user's cash and positions at cost; the token says whose."""
 
-    async def cash(self, token: str) -> Cash: ...
+    async def books(self, token: str) -> Books: ...
 
     async def holdings(self, token: str) -> Sequence[Holding]: ...
 
@@ -32,15 +32,15 @@ class Prices(Protocol):
         ...
 
 
-class PositionBooks:
+class PositionAccounts:
     """The position service decides by the caller's own token, which is passed on as it came."""
 
     def __init__(self, channel: aio.Channel) -> None:
         self._stub = position_pb2_grpc.PositionServiceStub(channel)
 
-    async def cash(self, token: str) -> Cash:
+    async def books(self, token: str) -> Books:
         with calling_as(token):
-            return mapping.read_cash(await self._stub.GetBalance(position_pb2.GetBalanceRequest()))
+            return mapping.read_books(await self._stub.GetBooks(position_pb2.GetBooksRequest()))
 
     async def holdings(self, token: str) -> Sequence[Holding]:
         with calling_as(token):

@@ -14,7 +14,7 @@ from hub.position.v1 import position_pb2
 from hub_errors import Invalid
 from hub_money import to_text
 from hub_portfolio.domain.mark import Mark
-from hub_portfolio.domain.valuation import Cash, Holding, Summary, Valued
+from hub_portfolio.domain.valuation import Books, Cash, Category, Holding, Summary, Valued
 from hub_portfolio.domain.watchlist import Watchlist
 
 
@@ -25,10 +25,12 @@ def read_uuid(text: str, field: str) -> UUID:
         raise Invalid(f"{field} must be a UUID.", code="invalid_id", field=field) from None
 
 
-def read_cash(message: position_pb2.GetBalanceResponse) -> Cash:
-    return Cash(
-        currency=message.currency, cash=Decimal(message.cash), buying_power=Decimal(message.buying_power)
+def read_books(message: position_pb2.GetBooksResponse) -> Books:
+    balance = message.balance
+    cash = Cash(
+        currency=balance.currency, cash=Decimal(balance.cash), buying_power=Decimal(balance.buying_power)
     )
+    return Books(cash, [read_holding(position) for position in message.positions])
 
 
 def read_holding(message: position_pb2.Position) -> Holding:
@@ -63,23 +65,62 @@ def valued_position(valued: Valued) -> portfolio_pb2.ValuedPosition:
         status=holding.status,
         weight=_percent(valued.weight),
         fees=to_text(holding.fees),
+        day_change=_text(valued.day_change),
+        day_change_percent=_percent(mark.change_percent),
+        unrealised_pnl_percent=_percent(valued.unrealised_pnl_percent),
     )
 
 
 def summary(found: Summary) -> portfolio_pb2.GetSummaryResponse:
+    sums = found.sums
     return portfolio_pb2.GetSummaryResponse(
         currency=found.cash.currency,
         cash=to_text(found.cash.cash),
-        invested=to_text(found.invested),
-        market_value=to_text(found.market_value),
-        unrealised_pnl=to_text(found.unrealised_pnl),
+        invested=to_text(sums.invested),
+        market_value=to_text(sums.market_value),
+        unrealised_pnl=to_text(sums.unrealised_pnl),
         realised_pnl=to_text(found.realised_pnl),
         total=to_text(found.total),
         positions=[valued_position(valued) for valued in found.positions],
         as_of=_stamp(found.as_of),
-        stale=found.stale,
+        stale=sums.stale,
         buying_power=to_text(found.cash.buying_power),
         fees=to_text(found.fees),
+        unrealised_pnl_percent=_percent(sums.unrealised_pnl_percent),
+        day_change=to_text(sums.day_change),
+        day_change_percent=_percent(sums.day_change_percent),
+        categories=[_category(each) for each in found.categories],
+    )
+
+
+def allocation(found: Summary) -> portfolio_pb2.GetAllocationResponse:
+    sums = found.sums
+    return portfolio_pb2.GetAllocationResponse(
+        currency=found.cash.currency,
+        invested=to_text(sums.invested),
+        market_value=to_text(sums.market_value),
+        unrealised_pnl=to_text(sums.unrealised_pnl),
+        unrealised_pnl_percent=_percent(sums.unrealised_pnl_percent),
+        categories=[_category(each, with_positions=True) for each in found.categories],
+        stale=sums.stale,
+        as_of=_stamp(found.as_of),
+    )
+
+
+def _category(found: Category, *, with_positions: bool = False) -> portfolio_pb2.Category:
+    sums = found.sums
+    return portfolio_pb2.Category(
+        asset_class=found.asset_class,
+        invested=to_text(sums.invested),
+        market_value=to_text(sums.market_value),
+        unrealised_pnl=to_text(sums.unrealised_pnl),
+        unrealised_pnl_percent=_percent(sums.unrealised_pnl_percent),
+        day_change=to_text(sums.day_change),
+        day_change_percent=_percent(sums.day_change_percent),
+        weight=_percent(found.weight),
+        position_count=len(found.positions),
+        stale=sums.stale,
+        positions=[valued_position(each) for each in found.positions] if with_positions else [],
     )
 
 

@@ -10,7 +10,8 @@ import grpc
 from hub.portfolio.v1 import portfolio_pb2, portfolio_pb2_grpc, watchlist_pb2, watchlist_pb2_grpc
 from hub_identity import Trust, current_principal
 from hub_portfolio import mapping
-from hub_portfolio.clients import Books, Prices
+from hub_portfolio.clients import Accounts, Prices
+from hub_portfolio.domain.valuation import Summary
 from hub_portfolio.domain.watchlist import Owner
 from hub_portfolio.usecases import watchlists
 from hub_portfolio.usecases.valuing import get_summary, list_positions
@@ -22,18 +23,21 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class PortfolioRpc(portfolio_pb2_grpc.PortfolioServiceServicer):
-    def __init__(self, *, trust: Trust, books: Books, prices: Prices, clock: Clock) -> None:
+    def __init__(self, *, trust: Trust, accounts: Accounts, prices: Prices, clock: Clock) -> None:
         self._trust = trust
-        self._books = books
+        self._accounts = accounts
         self._prices = prices
         self._clock = clock
 
     async def GetSummary(
         self, request: portfolio_pb2.GetSummaryRequest, context: Context
     ) -> portfolio_pb2.GetSummaryResponse:
-        token = self._verified_token()
-        found = await get_summary(token, books=self._books, prices=self._prices, now=self._clock())
-        return mapping.summary(found)
+        return mapping.summary(await self._summary())
+
+    async def GetAllocation(
+        self, request: portfolio_pb2.GetAllocationRequest, context: Context
+    ) -> portfolio_pb2.GetAllocationResponse:
+        return mapping.allocation(await self._summary())
 
     async def ListValuedPositions(
         self, request: portfolio_pb2.ListValuedPositionsRequest, context: Context
@@ -41,10 +45,14 @@ class PortfolioRpc(portfolio_pb2_grpc.PortfolioServiceServicer):
         found = await list_positions(
             self._verified_token(),
             include_closed=request.include_closed,
-            books=self._books,
+            accounts=self._accounts,
             prices=self._prices,
         )
         return mapping.valued_positions(found, self._clock())
+
+    async def _summary(self) -> Summary:
+        token = self._verified_token()
+        return await get_summary(token, accounts=self._accounts, prices=self._prices, now=self._clock())
 
     def _verified_token(self) -> str:
         current_principal(self._trust)
