@@ -81,16 +81,16 @@ async def test_one_question_to_position_answers_a_summary(front: Front) -> None:
 
 
 def asked() -> Counter[str]:
-    """How often each RPC of position was served in this process."""
-    return Counter(
-        {
-            sample.labels["method"]: int(sample.value)
-            for metric in REGISTRY.collect()
-            for sample in metric.samples
-            if sample.name == "hub_rpc_server_handled_total"
-            and sample.labels["service"] == "hub.position.v1.PositionService"
-        }
-    )
+    """How often each RPC of position was served in this process, whatever became of it."""
+    found = Counter[str]()
+    for metric in REGISTRY.collect():
+        for sample in metric.samples:
+            if (
+                sample.name == "hub_rpc_server_handled_total"
+                and "PositionService" in sample.labels["service"]
+            ):
+                found[sample.labels["method"]] += int(sample.value)
+    return found
 
 
 async def test_a_summary_opens_the_account_on_first_touch(front: Front) -> None:
