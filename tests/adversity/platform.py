@@ -191,7 +191,14 @@ async def position_process(
 
     holds: Batcher[Sequence[HoldRequest], Sequence[HoldAnswer]] = Batcher(place, limit=8, in_flight=2)
     async with holds:
-        rpc = PositionRpc(pool=pool, trust=trust, holds=holds, deposit=deposit, clock=utc_now)
+        rpc = PositionRpc(
+            pool=pool,
+            trust=trust,
+            holds=holds,
+            deposit=deposit,
+            most_deposit=deposit,
+            clock=utc_now,
+        )
         yield PositionProcess(pool, rpc, SettlementDays(tape.cache), deposit)
 
 

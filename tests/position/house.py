@@ -59,6 +59,7 @@ async def position_house(world: World, tls: Tls) -> AsyncIterator[House]:
             trust=signer.trust(),
             holds=await enter(holds),
             deposit=DEPOSIT,
+            most_deposit=DEPOSIT,
             clock=utc_now,
         )
         register = partial(position_pb2_grpc.add_PositionServiceServicer_to_server, service)

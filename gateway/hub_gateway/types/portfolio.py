@@ -72,7 +72,7 @@ class Posting(Answer, frozen=True):
 
     posting_id: Annotated[int, described("Counts up.", 42)]
     transaction_id: Id
-    kind: Annotated[str, described("deposit, trade or adjustment.", "trade")]
+    kind: Annotated[str, described("deposit, withdrawal, trade, settlement or adjustment.", "trade")]
     ledger_account: Annotated[str, described("Where it went.", "cash_unsettled")]
     amount: Decimal
     symbol: Symbol | None

@@ -1,4 +1,4 @@
-"""What this service asks of others: settlement days, from the live copy of the market's data."""
+"""What this service asks of others: settlement days and the market's clock."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ class Market:
     def state(self) -> str:
         return self._cache.state()
 
+    def time(self) -> datetime:
+        """The market's own clock. Raises Unavailable before anything was heard of it."""
+        if not self._cache.loaded.is_set():
+            raise Unavailable("The market's data has not come yet.", code="market_data_unavailable")
+        return self._cache.market_time()
+
     def settles_on(self, symbol: str, traded_at: datetime) -> date:
         """The first settlement day after the trading day. Where the calendar says nothing (an instrument that
         is gone, a trade that comes very late), the next weekday."""
-        if not self._cache.loaded.is_set():
-            raise Unavailable("The market's data has not come yet.", code="market_data_unavailable")
+        self.time()
         day = self._trading_day(symbol, traded_at)
         return self._cache.settlement_day(symbol, day) or next_weekday(day)
 

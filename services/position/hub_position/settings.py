@@ -34,3 +34,9 @@ class PositionSettings(ProcessSettings, TlsSettings, GrpcSettings, DatabaseSetti
     paper_deposit: Decimal = setting(
         "paper money that an account opens with", default=Decimal("100000.00"), parse=_deposit
     )
+    most_deposit: Decimal = setting(
+        "largest deposit that an owner may make at once; 0: none", default=Decimal(1_000_000), parse=_deposit
+    )
+    settle_interval_s: float = setting(
+        "pause between two looks for trades whose settlement day has come", default=5.0
+    )

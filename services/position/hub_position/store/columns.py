@@ -109,11 +109,17 @@ def price(value: Hold) -> Row:
     return (value.hold_id, value.unit_price, value.remaining)
 
 
-ACCOUNTS = {"account_id": "uuid", "cash_unsettled": "numeric", "held": "numeric", "version": "bigint"}
+ACCOUNTS = {
+    "account_id": "uuid",
+    "cash_settled": "numeric",
+    "cash_unsettled": "numeric",
+    "held": "numeric",
+    "version": "bigint",
+}
 
 
 def account(value: Account) -> Row:
-    return (value.account_id, value.unsettled, value.held, value.version)
+    return (value.account_id, value.settled, value.unsettled, value.held, value.version)
 
 
 STATES = {
