@@ -39,6 +39,7 @@ CALL_TABLE: CallTable = {
         "SetAccountState": frozenset({"gateway"}),
         "GetBalance": frozenset({"gateway", "portfolio"}),
         "ListPositions": frozenset({"gateway", "portfolio"}),
+        "GetBooks": frozenset({"portfolio"}),
         "ListPostings": frozenset({"gateway", "portfolio"}),
         "Deposit": frozenset({"gateway"}),
         "Withdraw": frozenset({"gateway"}),

@@ -24,6 +24,7 @@ from hub_position.usecases import (
     Moved,
     get_account,
     get_balance,
+    get_books,
     move_cash,
     reprice_holds,
     set_account_state,
@@ -165,6 +166,18 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         account_id = mapping.read_uuid(current_principal(self._trust).account_id, "account_id")
         found = await self._reads.positions(account_id)
         return position_pb2.ListPositionsResponse(positions=[mapping.position(each) for each in found])
+
+    async def GetBooks(
+        self, request: position_pb2.GetBooksRequest, context: Context
+    ) -> position_pb2.GetBooksResponse:
+        principal = current_principal(self._trust)
+        account_id = mapping.read_uuid(principal.account_id, "account_id")
+        user_id = mapping.read_uuid(principal.user_id, "user_id")
+        found = await get_books(account_id, user_id, pool=self._pool, deposit=self._deposit)
+        return position_pb2.GetBooksResponse(
+            balance=mapping.balance(found.balance),
+            positions=[mapping.position(each) for each in found.positions],
+        )
 
     async def ListPostings(
         self, request: position_pb2.ListPostingsRequest, context: Context

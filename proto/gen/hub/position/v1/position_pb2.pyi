@@ -911,6 +911,53 @@ class SetAccountStateResponse(_message.Message):
 Global___SetAccountStateResponse: _TypeAlias = SetAccountStateResponse  # noqa: Y015
 
 @_typing.final
+class GetBooksRequest(_message.Message):
+    """The caller's account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBooksRequest: _TypeAlias = GetBooksRequest  # noqa: Y015
+
+@_typing.final
+class GetBooksResponse(_message.Message):
+    """Cash and positions, read in one snapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_FIELD_NUMBER: _builtins.int
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def balance(self) -> Global___GetBalanceResponse:
+        """As GetBalance answers it."""
+
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Position]:
+        """In symbol order, closed ones too."""
+
+    def __init__(
+        self,
+        *,
+        balance: Global___GetBalanceResponse | None = ...,
+        positions: _abc.Iterable[Global___Position] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "positions", b"positions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBooksResponse: _TypeAlias = GetBooksResponse  # noqa: Y015
+
+@_typing.final
 class CashMovement(_message.Message):
     """Cash that came or went beside trades."""
 
