@@ -241,10 +241,13 @@ async def test_cash_comes_in_and_goes_out_for_the_caller(house: House) -> None:
         listed = await house.gateway.ListCashMovements(position_pb2.ListCashMovementsRequest(page_size=1))
         token = listed.next_page_token
         rest = await house.gateway.ListCashMovements(position_pb2.ListCashMovementsRequest(page_token=token))
+        with pytest.raises(Invalid) as refused:
+            await house.gateway.ListCashMovements(position_pb2.ListCashMovementsRequest(page_token="x"))
     assert (paid.movement.kind, paid.movement.amount, paid.replayed) == ("deposit", "10.5", False)
     assert (again.movement.movement_id, again.replayed) == (paid.movement.movement_id, True)
     assert taken.movement.amount == "-0.25"
     assert balance.cash == balance.withdrawable == "100010.25"
+    assert refused.value.code == "invalid_page_token"
     assert [each.amount for each in [*listed.movements, *rest.movements]] == ["-0.25", "10.5"]
     assert rest.next_page_token == ""
 
