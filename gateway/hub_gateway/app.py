@@ -36,6 +36,7 @@ from hub_gateway.quotes import PATH, Quotes, reject
 from hub_gateway.submissions import Submissions
 from hub_gateway.transfers import CashTransfers
 from hub_gateway.types.status import Alive
+from hub_gateway.watchlists import Watchlists
 
 
 async def healthz(_: Request) -> Response:
@@ -98,6 +99,7 @@ def resources(
         *MarketData(peers=peers, gate=gate).resources(),
         *History(peers=peers, gate=gate).resources(),
         *Portfolio(peers=peers, gate=gate).resources(),
+        *Watchlists(peers=peers, gate=gate).resources(),
         *CashTransfers(peers=peers, gate=gate, pace=pace).resources(),
         *Auth(peers=peers, gate=gate, visits=visits).resources(),
         *sockets.resources(),

@@ -143,6 +143,13 @@ MEANINGS: Final[Mapping[str, str]] = {
     "market_time_not_later": "The market's clock only goes forward.",
     "market_time_too_far": "That is more than a year ahead.",
     "not_in_production": "This is not done in production.",
+    # Watchlists
+    "watchlist_not_found": "There is no such watchlist.",
+    "watchlist_name_taken": "There is a watchlist of this name already.",
+    "watchlist_changed": "The watchlist has another version: read it, and decide anew.",
+    "watchlist_full": "A watchlist has at most 20 symbols.",
+    "too_many_watchlists": "A user has at most 50 watchlists.",
+    "symbol_not_watched": "The watchlist does not have this symbol.",
     # Parts of the platform
     "stopping": "The process stops: try again, another one answers.",
     "trust_not_loaded": "The keys that tokens are checked with are not known yet.",

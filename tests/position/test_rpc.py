@@ -40,6 +40,15 @@ def item(user: TokenUser, **fields: Any) -> position_pb2.HoldRequest:
     return position_pb2.HoldRequest(**(values | fields))
 
 
+async def test_a_hold_sets_aside_the_fee_of_its_asset_class(house: House) -> None:
+    user = house.signer.user()
+    items = [item(user, asset_class="CRYPTO"), item(user, asset_class="STOCK"), item(user)]
+    await house.order.PlaceHolds(position_pb2.PlaceHoldsRequest(items=items))
+    with calling_as(user.token):
+        balance = await house.gateway.GetBalance(position_pb2.GetBalanceRequest())
+    assert balance.held == "3002.5"
+
+
 async def test_the_first_hold_opens_the_account_and_the_balance_shows_it(house: House) -> None:
     user = house.signer.user()
     answer = await house.order.PlaceHolds(position_pb2.PlaceHoldsRequest(items=[item(user)]))
@@ -232,10 +241,13 @@ async def test_cash_comes_in_and_goes_out_for_the_caller(house: House) -> None:
         listed = await house.gateway.ListCashMovements(position_pb2.ListCashMovementsRequest(page_size=1))
         token = listed.next_page_token
         rest = await house.gateway.ListCashMovements(position_pb2.ListCashMovementsRequest(page_token=token))
+        with pytest.raises(Invalid) as refused:
+            await house.gateway.ListCashMovements(position_pb2.ListCashMovementsRequest(page_token="x"))
     assert (paid.movement.kind, paid.movement.amount, paid.replayed) == ("deposit", "10.5", False)
     assert (again.movement.movement_id, again.replayed) == (paid.movement.movement_id, True)
     assert taken.movement.amount == "-0.25"
     assert balance.cash == balance.withdrawable == "100010.25"
+    assert refused.value.code == "invalid_page_token"
     assert [each.amount for each in [*listed.movements, *rest.movements]] == ["-0.25", "10.5"]
     assert rest.next_page_token == ""
 

@@ -40,6 +40,7 @@ CALL_TABLE: CallTable = {
         "SetAccountState": frozenset({"gateway"}),
         "GetBalance": frozenset({"gateway", "portfolio"}),
         "ListPositions": frozenset({"gateway", "portfolio"}),
+        "GetBooks": frozenset({"portfolio"}),
         "ListPostings": frozenset({"gateway", "portfolio"}),
         "Deposit": frozenset({"gateway"}),
         "Withdraw": frozenset({"gateway"}),
@@ -83,7 +84,7 @@ async def run(settings: PositionSettings, jobs: frozenset[str], process: Process
 
 async def _follow_market(settings: PositionSettings, process: Process) -> Market:
     cache = QuoteCache()
-    market = Market(cache)
+    market = Market(cache, settings.fees)
     channel = connect(settings.market_data_target, settings.tls, "market-data")
     await process.stack.enter_async_context(channel)
     process.spawn(cache.follow(channel), "quotes")
@@ -114,6 +115,7 @@ async def _serve(
         holds=await enter(batcher),
         deposit=settings.paper_deposit,
         most_deposit=settings.most_deposit,
+        fees=settings.fees,
         clock=utc_now,
     )
     server = Server(

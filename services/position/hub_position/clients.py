@@ -1,17 +1,20 @@
-"""What this service asks of others: settlement days and the market's clock."""
+"""What this service asks of others: settlement days, asset classes and the market's clock."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 
 from hub_errors import Unavailable
 from hub_market_client import QuoteCache
+from hub_position.domain.fees import FeeSchedule
 from hub_position.domain.trade import next_weekday
 
 
 class Market:
-    def __init__(self, cache: QuoteCache) -> None:
+    def __init__(self, cache: QuoteCache, fees: FeeSchedule | None = None) -> None:
         self._cache = cache
+        self._fees = fees or FeeSchedule()
 
     def state(self) -> str:
         return self._cache.state()
@@ -28,6 +31,11 @@ class Market:
         self.time()
         day = self._trading_day(symbol, traded_at)
         return self._cache.settlement_day(symbol, day) or next_weekday(day)
+
+    def fee_rate(self, symbol: str) -> Decimal:
+        """What a trade in the instrument costs beside its price, as a share of its value."""
+        instrument = self._cache.instrument(symbol)
+        return self._fees.rate("" if instrument is None else instrument.asset_class)
 
     def _trading_day(self, symbol: str, traded_at: datetime) -> date:
         """By the calendar's own time zone while the session runs, else in UTC."""

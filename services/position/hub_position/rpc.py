@@ -17,18 +17,20 @@ from hub_identity import Trust, current_principal, require_role
 from hub_money import to_text
 from hub_position import mapping
 from hub_position.domain.cash import OWNER, Movement, MovementKind
+from hub_position.domain.fees import FeeSchedule
 from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.store import Reads
 from hub_position.usecases import (
     Moved,
     get_account,
     get_balance,
+    get_books,
     move_cash,
     reprice_holds,
     set_account_state,
     settle_holds,
 )
-from hub_postgres import Pool
+from hub_postgres import Pool, Uuid
 from hub_rpc import remaining_s
 from hub_runtime import Clock, counted, counter, uuid7
 
@@ -57,6 +59,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         holds: Holds,
         deposit: Decimal,
         most_deposit: Decimal,
+        fees: FeeSchedule,
         clock: Clock,
     ) -> None:
         self._pool = pool
@@ -65,6 +68,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         self._holds = holds
         self._deposit = deposit
         self._most_deposit = most_deposit
+        self._fees = fees
         self._clock = clock
 
     async def PlaceHolds(
@@ -73,7 +77,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         _at_most(len(request.items), MOST_HOLDS, "items")
         if not request.items:
             return position_pb2.PlaceHoldsResponse()
-        requests = [mapping.read_hold_request(item) for item in request.items]
+        requests = [mapping.read_hold_request(item, self._fees) for item in request.items]
         answers = await self._holds.submit(requests, remaining_s() or HOLD_TIMEOUT_S)
         for answer in answers:
             counted(HOLDS, "granted" if answer.granted else answer.code).inc()
@@ -163,6 +167,18 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         found = await self._reads.positions(account_id)
         return position_pb2.ListPositionsResponse(positions=[mapping.position(each) for each in found])
 
+    async def GetBooks(
+        self, request: position_pb2.GetBooksRequest, context: Context
+    ) -> position_pb2.GetBooksResponse:
+        principal = current_principal(self._trust)
+        account_id = mapping.read_uuid(principal.account_id, "account_id")
+        user_id = mapping.read_uuid(principal.user_id, "user_id")
+        found = await get_books(account_id, user_id, pool=self._pool, deposit=self._deposit)
+        return position_pb2.GetBooksResponse(
+            balance=mapping.balance(found.balance),
+            positions=[mapping.position(each) for each in found.positions],
+        )
+
     async def ListPostings(
         self, request: position_pb2.ListPostingsRequest, context: Context
     ) -> position_pb2.ListPostingsResponse:
@@ -217,9 +233,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         account_id = mapping.read_uuid(current_principal(self._trust).account_id, "account_id")
         _at_most(request.page_size, MOST_POSTINGS, "page_size")
         size = max(request.page_size, 0) or DEFAULT_POSTINGS
-        before = LAST_MOVEMENT
-        if request.page_token:
-            before = mapping.read_uuid(request.page_token, "page_token")
+        before = _movement_cursor(request.page_token)
         found = await self._reads.movements(account_id, before=before, limit=size + 1)
         return mapping.movements_page(found, size)
 
@@ -277,3 +291,10 @@ def _cursor(token: str) -> int:
     if not token.isascii() or not token.isdigit() or int(token) > LAST_POSTING:
         raise Invalid("page_token is none of ours.", code="invalid_page_token", field="page_token")
     return int(token)
+
+
+def _movement_cursor(token: str) -> UUID:
+    try:
+        return Uuid(token) if token else LAST_MOVEMENT
+    except ValueError:
+        raise Invalid("page_token is none of ours.", code="invalid_page_token", field="page_token") from None

@@ -102,6 +102,8 @@ class Batch:
         """A trade that was not booked before. One beyond what was ordered, or beyond the holding, is booked
         like any other, and restricts the account."""
         hold = self._change(trade.hold_id, trade, lambda hold: hold.booked(hold.draws(trade)))
+        if hold is not None and hold.fee_rate is not None:
+            trade = trade.charged(hold.fee_rate)
         key = (trade.account_id, trade.symbol)
         before = self.positions.get(key) or self._new_position(trade)
         after, effect = self._folded(key, before, trade)

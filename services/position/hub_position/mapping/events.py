@@ -21,14 +21,18 @@ from hub_position.mapping.values import number, read_side, read_time, read_uuid,
 ZERO = Decimal(0)
 
 
-def read_trade(event: event_pb2.OrderExecuted, settles_on: Callable[[str, datetime], date]) -> Trade:
-    """`settles_on` answers for a symbol and the market time of its trade. Fees come with the first venue that
-    has any."""
+def read_trade(
+    event: event_pb2.OrderExecuted,
+    settles_on: Callable[[str, datetime], date],
+    fee_rate: Callable[[str], Decimal],
+) -> Trade:
+    """`settles_on` answers for a symbol and the market time of its trade, `fee_rate` for a symbol; where the
+    hold says another rate, that one counts."""
     order, execution = event.order, event.execution
     executed_at = read_time(execution.executed_at, "execution.executed_at")
     has_market_time = event.HasField("market_time")
     market_time = read_time(event.market_time, "market_time") if has_market_time else executed_at
-    return Trade(
+    trade = Trade(
         trade_id=read_uuid(execution.execution_id, "execution.execution_id"),
         account_id=read_uuid(order.account_id, "order.account_id"),
         order_id=read_uuid(order.order_id, "order.order_id"),
@@ -42,6 +46,7 @@ def read_trade(event: event_pb2.OrderExecuted, settles_on: Callable[[str, dateti
         market_time=market_time,
         settles_on=settles_on(order.symbol, market_time),
     )
+    return trade.charged(fee_rate(order.symbol))
 
 
 def read_ending(event: event_pb2.OrderClosed | event_pb2.OrderReplaced | event_pb2.OrderExecuted) -> Ending:

@@ -8,6 +8,7 @@ from uuid import UUID
 from hub.position.v1 import position_pb2
 from hub_errors import Invalid
 from hub_money import parse_decimal, to_text
+from hub_position.domain.fees import FeeSchedule
 from hub_position.domain.hold import UnconfirmedHold
 from hub_position.domain.placing import HUNDRED, HoldAnswer, HoldRequest
 from hub_position.domain.trade import Side
@@ -16,7 +17,7 @@ from hub_position.mapping.values import WIRE_SIDES, read_side, read_uuid
 ZERO = Decimal(0)
 
 
-def read_hold_request(message: position_pb2.HoldRequest) -> HoldRequest:
+def read_hold_request(message: position_pb2.HoldRequest, fees: FeeSchedule) -> HoldRequest:
     side = read_side(message.side)
     if side is Side.SELL and message.unit_price:
         raise Invalid("A SELL has no unit price.", code="unit_price_on_sell", field="unit_price")
@@ -45,6 +46,7 @@ def read_hold_request(message: position_pb2.HoldRequest) -> HoldRequest:
         ),
         replaced_filled_quantity=_optional(message.replaced_filled_quantity, "replaced_filled_quantity"),
         most_position=_optional(message.most_position, "most_position"),
+        fee_rate=fees.rate(message.asset_class) if message.asset_class else None,
     )
 
 

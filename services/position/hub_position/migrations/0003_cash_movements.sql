@@ -1,7 +1,7 @@
 -- squawk-ignore-file ban-drop-constraint, require-concurrent-index-creation
 -- (constraints are only widened; migrations run in a transaction)
 
--- Money that comes and goes beside trades, and the settlement of trades.
+-- Money that comes and goes beside trades, the settlement of trades, and their fees.
 
 CREATE TABLE cash_movements (
     -- The ledger transaction that it is.
@@ -36,3 +36,6 @@ ALTER TABLE postings
 
 -- What is due, oldest first.
 CREATE INDEX trades_to_settle ON trades (settles_on, account_id, trade_id) WHERE settled_at IS NULL;
+
+-- The share of its value that a trade on this hold costs; NULL where nobody said when it was placed.
+ALTER TABLE holds ADD COLUMN fee_rate numeric(9, 8);

@@ -40,6 +40,7 @@ class HoldRequest(_message.Message):
     REPLACED_HOLD_ID_FIELD_NUMBER: _builtins.int
     MOST_POSITION_FIELD_NUMBER: _builtins.int
     REPLACED_FILLED_QUANTITY_FIELD_NUMBER: _builtins.int
+    ASSET_CLASS_FIELD_NUMBER: _builtins.int
     hold_id: _builtins.str
     """UUID, a pure function of the order id."""
     order_id: _builtins.str
@@ -74,6 +75,10 @@ class HoldRequest(_message.Message):
     """With replaced_hold_id: how much of the replaced order was filled when the swap was prepared, a decimal string. What
     of that is not booked yet stays with the old hold and covers nothing here. Empty: all of it is booked.
     """
+    asset_class: _builtins.str
+    """The instrument's asset class, for the fee that its trades cost: STOCK, ETF, BOND, CRYPTO or FUND. Empty: the fee is
+    what the schedule says when they are booked, and nothing is set aside for it.
+    """
     def __init__(
         self,
         *,
@@ -91,10 +96,11 @@ class HoldRequest(_message.Message):
         replaced_hold_id: _builtins.str = ...,
         most_position: _builtins.str = ...,
         replaced_filled_quantity: _builtins.str = ...,
+        asset_class: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "by_value", b"by_value", "hold_id", b"hold_id", "idempotency_key", b"idempotency_key", "most_position", b"most_position", "order_id", b"order_id", "percentage", b"percentage", "quantity", b"quantity", "replaced_filled_quantity", b"replaced_filled_quantity", "replaced_hold_id", b"replaced_hold_id", "side", b"side", "symbol", b"symbol", "unit_price", b"unit_price", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "asset_class", b"asset_class", "by_value", b"by_value", "hold_id", b"hold_id", "idempotency_key", b"idempotency_key", "most_position", b"most_position", "order_id", b"order_id", "percentage", b"percentage", "quantity", b"quantity", "replaced_filled_quantity", b"replaced_filled_quantity", "replaced_hold_id", b"replaced_hold_id", "side", b"side", "symbol", b"symbol", "unit_price", b"unit_price", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -903,6 +909,53 @@ class SetAccountStateResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetAccountStateResponse: _TypeAlias = SetAccountStateResponse  # noqa: Y015
+
+@_typing.final
+class GetBooksRequest(_message.Message):
+    """The caller's account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBooksRequest: _TypeAlias = GetBooksRequest  # noqa: Y015
+
+@_typing.final
+class GetBooksResponse(_message.Message):
+    """Cash and positions, read in one snapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_FIELD_NUMBER: _builtins.int
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def balance(self) -> Global___GetBalanceResponse:
+        """As GetBalance answers it."""
+
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Position]:
+        """In symbol order, closed ones too."""
+
+    def __init__(
+        self,
+        *,
+        balance: Global___GetBalanceResponse | None = ...,
+        positions: _abc.Iterable[Global___Position] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "positions", b"positions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBooksResponse: _TypeAlias = GetBooksResponse  # noqa: Y015
 
 @_typing.final
 class CashMovement(_message.Message):

@@ -75,6 +75,11 @@ class PositionServiceStub:
                 request_serializer=hub_dot_position_dot_v1_dot_position__pb2.ListPositionsRequest.SerializeToString,
                 response_deserializer=hub_dot_position_dot_v1_dot_position__pb2.ListPositionsResponse.FromString,
                 _registered_method=True)
+        self.GetBooks = channel.unary_unary(
+                '/hub.position.v1.PositionService/GetBooks',
+                request_serializer=hub_dot_position_dot_v1_dot_position__pb2.GetBooksRequest.SerializeToString,
+                response_deserializer=hub_dot_position_dot_v1_dot_position__pb2.GetBooksResponse.FromString,
+                _registered_method=True)
         self.ListPostings = channel.unary_unary(
                 '/hub.position.v1.PositionService/ListPostings',
                 request_serializer=hub_dot_position_dot_v1_dot_position__pb2.ListPostingsRequest.SerializeToString,
@@ -162,6 +167,13 @@ class PositionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetBooks(self, request, context):
+        """The caller's cash and positions as of one moment. Opens the account on first touch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListPostings(self, request, context):
         """The caller's ledger: totals per ledger account, added up from the postings, and the newest postings in keyset pages.
         """
@@ -239,6 +251,11 @@ def add_PositionServiceServicer_to_server(servicer, server):
                     servicer.ListPositions,
                     request_deserializer=hub_dot_position_dot_v1_dot_position__pb2.ListPositionsRequest.FromString,
                     response_serializer=hub_dot_position_dot_v1_dot_position__pb2.ListPositionsResponse.SerializeToString,
+            ),
+            'GetBooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBooks,
+                    request_deserializer=hub_dot_position_dot_v1_dot_position__pb2.GetBooksRequest.FromString,
+                    response_serializer=hub_dot_position_dot_v1_dot_position__pb2.GetBooksResponse.SerializeToString,
             ),
             'ListPostings': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPostings,
@@ -483,6 +500,33 @@ class PositionService:
             '/hub.position.v1.PositionService/ListPositions',
             hub_dot_position_dot_v1_dot_position__pb2.ListPositionsRequest.SerializeToString,
             hub_dot_position_dot_v1_dot_position__pb2.ListPositionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.position.v1.PositionService/GetBooks',
+            hub_dot_position_dot_v1_dot_position__pb2.GetBooksRequest.SerializeToString,
+            hub_dot_position_dot_v1_dot_position__pb2.GetBooksResponse.FromString,
             options,
             channel_credentials,
             insecure,

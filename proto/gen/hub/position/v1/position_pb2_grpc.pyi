@@ -32,6 +32,8 @@ class PositionServiceStub:
     """The caller's cash. Opens the account on first touch."""
     ListPositions: _aio.UnaryUnaryMultiCallable[_position_pb2.ListPositionsRequest, _position_pb2.ListPositionsResponse]
     """The caller's positions at cost, in symbol order."""
+    GetBooks: _aio.UnaryUnaryMultiCallable[_position_pb2.GetBooksRequest, _position_pb2.GetBooksResponse]
+    """The caller's cash and positions as of one moment. Opens the account on first touch."""
     ListPostings: _aio.UnaryUnaryMultiCallable[_position_pb2.ListPostingsRequest, _position_pb2.ListPostingsResponse]
     """The caller's ledger: totals per ledger account, added up from the postings, and the newest postings in keyset pages."""
     Deposit: _aio.UnaryUnaryMultiCallable[_position_pb2.DepositRequest, _position_pb2.DepositResponse]
@@ -109,6 +111,14 @@ class PositionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_position_pb2.ListPositionsRequest, _abc.Awaitable[_position_pb2.ListPositionsResponse]],
     ) -> _abc.Awaitable[_position_pb2.ListPositionsResponse]:
         """The caller's positions at cost, in symbol order."""
+
+    @_abc_1.abstractmethod
+    def GetBooks(
+        self,
+        request: _position_pb2.GetBooksRequest,
+        context: _aio.ServicerContext[_position_pb2.GetBooksRequest, _abc.Awaitable[_position_pb2.GetBooksResponse]],
+    ) -> _abc.Awaitable[_position_pb2.GetBooksResponse]:
+        """The caller's cash and positions as of one moment. Opens the account on first touch."""
 
     @_abc_1.abstractmethod
     def ListPostings(
