@@ -29,6 +29,7 @@ from hub_order.usecases import reconciliation
 from hub_order.usecases.reconciliation import Look, Reconciliation, judged, look_at_all
 from hub_position import mapping as position_mapping
 from hub_position.clients import Market
+from hub_position.domain.fees import FeeSchedule
 from hub_position.usecases import place_holds
 from hub_position.worker import handle
 from hub_postgres import HeldLock, connect_pool
@@ -43,6 +44,7 @@ from tests.support.tls import Tls
 from tests.support.tokens import TokenUser as User
 
 AGO = timedelta(days=1)
+FEES = FeeSchedule(Decimal("0.0025"))
 BOOKED = {"order.executed", "order.closed", "order.replaced"}
 
 
@@ -63,7 +65,7 @@ class Both:
     async def hold(self) -> None:
         """Places in position what the orders have placed."""
         requests = [
-            position_mapping.read_hold_request(hold.request) for hold in self.house.books.holds.values()
+            position_mapping.read_hold_request(hold.request, FEES) for hold in self.house.books.holds.values()
         ]
         await place_holds(requests, pool=self.world.pool, deposit=DEPOSIT, now=utc_now())
 
@@ -100,7 +102,7 @@ async def both(house: House, tls: Tls, database: Callable[[str], Awaitable[Datab
     async with await connect_pool(made.runtime.url, made.runtime.password, size=4) as pool:
         world = World(pool)
         async with position_house(world, tls) as position, position.channel("order") as channel:
-            yield Both(house, world, made, Books(channel), Market(cache))
+            yield Both(house, world, made, Books(channel), Market(cache, FEES))
 
 
 @pytest.fixture
