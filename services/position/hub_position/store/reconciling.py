@@ -13,7 +13,7 @@ from hub_position.domain.hold import Hold
 from hub_position.domain.reconciliation import BookDifference, Checked
 from hub_position.domain.trade import Trade
 from hub_position.store import checks, rows
-from hub_postgres import Connection, Pool, acquire
+from hub_postgres import Connection, Pool, acquire, transaction
 
 # ruff: noqa: S608 - statements are put together from constants at import, parameters are parameters
 
@@ -30,16 +30,21 @@ TRADES_BY_ID = f"""
 PLACE_OF_TRADE = "SELECT position_id, executed_at, trade_id FROM trades WHERE trade_id = $1"
 PLACE_OF_HOLD = "SELECT account_id, symbol, hold_id FROM holds WHERE hold_id = $1"
 
-# A trade is found by its account's positions, each of which has its trades in the order of time.
+# A trade is found by its account's positions, each of which has its trades in the order of time. The limit
+# inside keeps the planner from walking through the trades of all positions instead, and what is set before it
+# from reading all that a position has to sort it: of each no more than a page is read.
+IN_ORDER = "SET LOCAL enable_bitmapscan = off"
 TRADES_OF_ACCOUNTS = f"""
-    WITH wanted AS MATERIALIZED (
-        SELECT positions.position_id FROM unnest($1::uuid[]) AS named (account_id)
-        JOIN positions USING (account_id) WHERE positions.position_id >= $4 ORDER BY positions.position_id)
     SELECT {", ".join(f"trades.{column.strip()}" for column in rows.TRADE.split(","))}
-    FROM wanted JOIN trades USING (position_id)
-    WHERE executed_at >= $2 AND executed_at < $3
-      AND (trades.position_id, executed_at, trade_id) > ($4, $5, $6)
-    ORDER BY trades.position_id, executed_at, trade_id LIMIT $7
+    FROM (SELECT positions.position_id FROM unnest($1::uuid[]) AS named (account_id)
+          JOIN positions USING (account_id) WHERE positions.position_id >= $4
+          ORDER BY positions.position_id) AS wanted
+    CROSS JOIN LATERAL (
+        SELECT * FROM trades
+        WHERE trades.position_id = wanted.position_id AND executed_at >= $2 AND executed_at < $3
+          AND (trades.position_id, executed_at, trade_id) > ($4, $5, $6)
+        ORDER BY executed_at, trade_id LIMIT $7) AS trades
+    ORDER BY wanted.position_id, trades.executed_at, trades.trade_id LIMIT $7
 """
 
 HOLDS_BY_ID = f"SELECT {rows.HOLD} FROM unnest($1::uuid[]) AS wanted (hold_id) JOIN holds USING (hold_id)"
@@ -75,7 +80,8 @@ class Reconciling:
     ) -> list[Trade]:
         """Executed in the stretch, whose end does not belong to it; by position and time."""
         start, until = stretch
-        async with acquire(self._pool) as connection:
+        async with transaction(self._pool) as connection:
+            await connection.execute(IN_ORDER)
             place: tuple[Any, Any, Any] = (LOWEST, start, LOWEST)
             if after is not None:
                 place = await _place(connection, PLACE_OF_TRADE, after)
