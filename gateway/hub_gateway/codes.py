@@ -79,7 +79,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "quantity_below_filled": "The new quantity is not more than what is filled already.",
     "nothing_to_replace": "Nothing would change.",
     "not_replaceable": "An order of this kind cannot be replaced: cancel it, and send another.",
-    "order_at_venue": "The order is at a venue, which has to end it first.",
+    "order_at_venue": "A venue was asked to end or replace the order, and has not answered yet.",
     "order_changed": "The order has just changed: read it, and decide anew.",
     "nothing_to_close": "There is nothing of the instrument that can be sold.",
     "invalid_percentage": "A percentage is above 0 and at most 100, and stands instead of a quantity.",

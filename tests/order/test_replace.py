@@ -122,7 +122,7 @@ async def test_the_rules_judge_a_replacement_like_an_order(
     assert (await code_of(house, user, order_id, **fields))[0] == code
 
 
-async def test_only_what_rests_with_us_can_be_replaced(house: House, user: User) -> None:
+async def test_what_is_on_its_way_or_takes_the_market_cannot_be_replaced(house: House, user: User) -> None:
     pending = await house.accepted(user, limit_price="95")
     assert (await code_of(house, user, pending, quantity="5"))[0] == "order_in_flight"
     done = await house.accepted(user)
@@ -130,7 +130,7 @@ async def test_only_what_rests_with_us_can_be_replaced(house: House, user: User)
     assert (await code_of(house, user, done, quantity="5"))[0] == "order_final"
     sent = await house.accepted(user)
     await execute([Task(sent, "")], floor=house.floor_with(venue=SlowVenue()))
-    assert (await code_of(house, user, sent, quantity="5"))[0] == "order_at_venue"
+    assert (await code_of(house, user, sent, quantity="5"))[0] == "not_replaceable"
     with pytest.raises(NotFound):
         await replaced(house, house.keys.user(), pending, quantity="5")
 

@@ -46,6 +46,8 @@ class HoldRequest:
     replaced_hold_id: UUID | None = None
     replaced_filled_quantity: Decimal | None = None
     """What of the replaced order was filled, booked or not: that pays for nothing else."""
+    replaced_may_fill: bool = False
+    """It may still be filled while both hold."""
     most_position: Decimal | None = None
 
 
@@ -259,6 +261,7 @@ def _hold_message(request: HoldRequest) -> position_pb2.HoldRequest:
         by_value=request.by_value,
         replaced_hold_id="" if request.replaced_hold_id is None else str(request.replaced_hold_id),
         replaced_filled_quantity=mapping.optional(request.replaced_filled_quantity),
+        replaced_may_fill=request.replaced_may_fill,
         most_position="" if request.most_position is None else to_text(request.most_position),
     )
 

@@ -84,6 +84,7 @@ def read_hold_request(message: position_pb2.HoldRequest) -> HoldRequest:
             read_uuid(message.replaced_hold_id, "replaced_hold_id") if message.replaced_hold_id else None
         ),
         replaced_filled_quantity=_optional(message.replaced_filled_quantity, "replaced_filled_quantity"),
+        replaced_may_fill=message.replaced_may_fill,
         most_position=_optional(message.most_position, "most_position"),
     )
 

@@ -14,7 +14,7 @@ from hub_identity import Principal
 from hub_money import to_text
 from hub_order import mapping
 from hub_order.clients import HoldAnswer, HoldRequest, Market
-from hub_order.domain import Order, OrderType, Side, TimeInForce, accepted
+from hub_order.domain import Order, OrderType, Side, TimeInForce, accepted, requested
 from hub_order.risk import Draft, Facts, Policy, hold_refusal, protection_of, quantity_of, set_aside
 from hub_order.store import Newcomer
 from hub_order.usecases.answers import Answer, Claim, Found
@@ -142,8 +142,10 @@ def new_order(wanted: Wanted, principal: Principal, facts: Facts, hold: HoldAnsw
 
 
 def newcomer(order: Order, facts: Facts, *, idempotency_key: str, desk: Desk) -> Newcomer:
-    """Ready to become durable, with the answer that its key will be given."""
-    change = accepted(order, quote=facts.quote)
+    """Ready to become durable, with the answer that its key will be given. One that waits for another's place
+    is accepted when it has it."""
+    become = requested if order.waits else accepted
+    change = become(order, quote=facts.quote)
     return Newcomer(
         change=change,
         idempotency_key=idempotency_key,
@@ -178,6 +180,7 @@ def hold_request(
         by_value=aside.by_value,
         replaced_hold_id=None if replaced is None else replaced.hold_id,
         replaced_filled_quantity=None if replaced is None else replaced.filled_quantity,
+        replaced_may_fill=replaced is not None and replaced.route is not None,
         most_position=limits.most_position if facts.draft.side is Side.BUY else None,
     )
 

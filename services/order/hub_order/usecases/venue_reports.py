@@ -13,8 +13,8 @@ from hub_errors import HubError
 from hub_order.domain import Filled, Report
 from hub_order.store import Orders
 from hub_order.usecases.telling import tell_all
-from hub_order.venue import Venue
-from hub_runtime import Backoff, Clock, counter, get_logger
+from hub_order.venue import Exchange, Venue
+from hub_runtime import Backoff, Clock, counter, crash_point, get_logger
 
 PAGE = 500
 _FIRST_ID = UUID(int=0)
@@ -66,19 +66,33 @@ class VenueDesk:
             before = self.clock() - self.reconcile_after
             old = [each for each in page if each.route is not None and each.route.routed_at <= before]
             count += len(old)
-            if old:
-                await self.record(await self.venue.reconcile(old))
-            old = [each for each in old if each.ending]
-            if old:
-                await self.record(await self.venue.cancel(old))
+            # What waits for its place is told with the order that has it.
+            known = [each for each in old if not each.waits]
+            if known:
+                await self.record(await self.venue.reconcile(known))
+                await self.ask([each.order_id for each in known if each.ending or each.successor])
         return count
 
-    async def end(self, order_ids: Sequence[UUID]) -> None:
-        """Asks the venue to end what it has of these orders and is to be ended."""
+    async def ask(self, order_ids: Sequence[UUID]) -> None:
+        """Asks the venue to end what it has of these orders and is to be ended, and to replace what is to be
+        replaced: one question at a time, so the end of one that is being replaced waits for the answer."""
         found = (await self.orders.read(order_ids)).values()
-        asked = [order for order in found if order.route is not None and order.ending]
-        if asked:
-            await self.record(await self.venue.cancel(asked))
+        at_venue = [order for order in found if order.route is not None and not order.waits]
+        successors = await self.orders.read(
+            [order.successor for order in at_venue if order.successor is not None]
+        )
+        exchanges = [
+            Exchange(old=order, new=successors[order.successor])
+            for order in at_venue
+            if order.successor is not None and successors[order.successor].waits
+        ]
+        ends = [order for order in at_venue if order.ending and order.successor is None]
+        if exchanges:
+            reports = await self.venue.replace(exchanges)
+            crash_point("order.replace.after_ask")
+            await self.record(reports)
+        if ends:
+            await self.record(await self.venue.cancel(ends))
 
     async def record(self, reports: Sequence[Report]) -> None:
         """One transaction for all of them."""

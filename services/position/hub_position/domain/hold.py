@@ -80,13 +80,15 @@ class Hold:
         rounded = LEAST * self.booked_count if self.by_value else ZERO
         return self.booked_quantity > self.quantity + rounded
 
-    def covers(self, filled: Decimal | None) -> Decimal:
+    def covers(self, filled: Decimal | None, at_most: Decimal | None = None) -> Decimal:
         """What it has for the order in its own's place, when that much of its own was filled (None: what is
-        booked): executions that are not booked yet keep theirs."""
-        if filled is None or self.by_value:
+        booked): executions that are not booked yet keep theirs. `at_most` is the other one's unit price where
+        its own may still be filled: each fill takes a share of both, so the lower price is what it covers."""
+        if self.by_value:
             return self.need
-        unbooked = max(filled - self.booked_quantity, ZERO)
-        return max(self.need - amount(self.side, unbooked, self.unit_price), ZERO)
+        unbooked = ZERO if filled is None else max(filled - self.booked_quantity, ZERO)
+        unit_price = self.unit_price if at_most is None else min(self.unit_price, at_most)
+        return amount(self.side, max(self.open_quantity - unbooked, ZERO), unit_price)
 
     def draws(self, trade: Trade) -> Decimal:
         """What a trade takes of it, in the unit of its quantity."""
@@ -105,9 +107,10 @@ class Hold:
             return self
         return _settled(changed(self, final_quantity=final_quantity, final_count=final_count))
 
-    def moved_in(self) -> Hold:
-        """The order in whose place its own came has ended: nothing else covers it any more."""
-        return _settled(changed(self, covered=ZERO))
+    def moved_in(self, quantity: Decimal) -> Hold:
+        """The order in whose place its own came has ended: nothing else covers it any more. Its own is for
+        this quantity, which is less than was held for where the other one was filled meanwhile."""
+        return _settled(changed(self, covered=ZERO, quantity=min(self.quantity, quantity or self.quantity)))
 
     def repriced(self, unit_price: Decimal) -> Hold:
         after = changed(self, unit_price=unit_price)
@@ -150,7 +153,7 @@ def made_late(terms: Terms, drawn: Drawn, now: datetime) -> Hold:
         placed_at=now,
         by_value=terms.by_value,
     )
-    return hold.moved_in()
+    return hold.moved_in(hold.quantity)
 
 
 def _settled(hold: Hold) -> Hold:

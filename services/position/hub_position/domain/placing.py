@@ -33,6 +33,7 @@ class HoldRequest:
     by_value: bool = False
     replaced_hold_id: UUID | None = None
     replaced_filled_quantity: Decimal | None = None
+    replaced_may_fill: bool = False
     most_position: Decimal | None = None
 
     @property
@@ -176,7 +177,8 @@ def _new(request: HoldRequest, replaced: Hold | None) -> NewHold:
     needed = request.amount
     if replaced is None:
         return NewHold(request, needed, ZERO)
-    covered = min(needed, replaced.covers(request.replaced_filled_quantity))
+    at_most = request.unit_price if request.replaced_may_fill else None
+    covered = min(needed, replaced.covers(request.replaced_filled_quantity, at_most))
     return NewHold(request, needed - covered, covered)
 
 
