@@ -113,7 +113,8 @@ class Changes:
             handler=self.close,
             summary="Sell a position, or a part of it, at the market",
             tag="portfolio",
-            description="Without a body: all that can be sold, which is what no open order sells already.",
+            description="Without a body: all that can be sold, which is what no open order sells already. A "
+            "percentage is rounded down to the lot, or to 8 places where the instrument trades in fractions.",
             body=Closing,
             body_optional=True,
             examples={"half": {"percentage": "50"}, "some": {"quantity": "5"}, "all": {}},

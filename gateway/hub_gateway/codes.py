@@ -82,6 +82,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "order_at_venue": "A venue was asked to end or replace the order, and has not answered yet.",
     "order_changed": "The order has just changed: read it, and decide anew.",
     "nothing_to_close": "There is nothing of the instrument that can be sold.",
+    "less_than_one_lot": "The percentage comes to less than one lot of the instrument.",
     "invalid_percentage": "A percentage is above 0 and at most 100, and stands instead of a quantity.",
     "invalid_idempotency_key": "The Idempotency-Key is not 1 to 255 printable ASCII characters.",
     "idempotency_key_reused": "The Idempotency-Key was used for another order.",
@@ -247,7 +248,7 @@ REPLACING: Final[Problems] = {
 CLOSING: Final[Problems] = {
     400: ("invalid_percentage",),
     404: ("unknown_symbol",),
-    422: ("nothing_to_close",),
+    422: ("nothing_to_close", "less_than_one_lot"),
 }
 
 

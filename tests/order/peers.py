@@ -92,11 +92,12 @@ class Books(position_pb2_grpc.PositionServiceServicer):
         if item.percentage:
             if item.quantity:
                 raise Invalid("Instead of a quantity.", code="percentage_not_allowed", field="percentage")
-            item.quantity = str(there * Decimal(item.percentage) / 100)
+            lot = Decimal(item.lot_size or "0.00000001")
+            item.quantity = str(there * Decimal(item.percentage) / 100 // lot * lot)
         new = Hold(item, datetime.now(UTC))
         replaced = self.holds.get(item.replaced_hold_id)
         new.covered = Decimal(0) if replaced is None else min(new.need, replaced.need)
-        needed = new.need - new.covered
+        needed = (new.need or Decimal(item.lot_size or 0)) - new.covered
         if needed > there or not new.need:
             return position_pb2.HoldResult(
                 hold_id=item.hold_id, code=code, available=str(there), required=str(needed)
@@ -202,6 +203,12 @@ class Tape:
         for instrument in self.instruments:
             if instrument.symbol == symbol:
                 instrument.halted = halted
+        self._snapshot()
+
+    def whole_shares(self, symbol: str) -> None:
+        for instrument in self.instruments:
+            if instrument.symbol == symbol:
+                instrument.fractionable = False
         self._snapshot()
 
     def hours(self, *sessions: tuple[datetime, datetime]) -> None:

@@ -243,6 +243,18 @@ async def test_a_position_is_closed_in_whole_or_in_part(
     assert (await house.order(UUID(accepted.order.order_id))).status is Status.EXECUTED
 
 
+async def test_a_percentage_of_whole_shares_is_whole(house: House, user: User) -> None:
+    house.tape.whole_shares("AAPL")
+    house.books.shares[str(user.account_id), "AAPL"] = Decimal(7)
+    assert (await closed(house, user, percentage="50")).order.quantity == "3"
+    with pytest.raises(HubError) as refused:
+        await closed(house, user, percentage="14")
+    assert (refused.value.code, refused.value.field) == ("less_than_one_lot", "percentage")
+    assert refused.value.message == (
+        "14 % of the 7 AAPL that can be sold is less than 1, the least that can be."
+    )
+
+
 async def test_there_must_be_something_to_close(house: House, user: User) -> None:
     with pytest.raises(HubError) as refused:
         await closed(house, user)

@@ -42,6 +42,8 @@ class HoldRequest:
     idempotency_key: str
     traceparent: str
     percentage: Decimal | None = None
+    lot_size: Decimal | None = None
+    """What a percentage is rounded down to a multiple of."""
     by_value: bool = False
     replaced_hold_id: UUID | None = None
     replaced_filled_quantity: Decimal | None = None
@@ -258,6 +260,7 @@ def _hold_message(request: HoldRequest) -> position_pb2.HoldRequest:
         unit_price="" if request.unit_price is None else to_text(request.unit_price),
         idempotency_key=request.idempotency_key,
         percentage="" if request.percentage is None else to_text(request.percentage),
+        lot_size="" if request.lot_size is None else to_text(request.lot_size),
         by_value=request.by_value,
         replaced_hold_id="" if request.replaced_hold_id is None else str(request.replaced_hold_id),
         replaced_filled_quantity=mapping.optional(request.replaced_filled_quantity),

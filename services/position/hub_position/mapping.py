@@ -79,6 +79,7 @@ def read_hold_request(message: position_pb2.HoldRequest) -> HoldRequest:
         unit_price=unit_price,
         idempotency_key=message.idempotency_key,
         percentage=percentage,
+        lot_size=parse_decimal(message.lot_size, field="lot_size") if message.lot_size else None,
         by_value=message.by_value,
         replaced_hold_id=(
             read_uuid(message.replaced_hold_id, "replaced_hold_id") if message.replaced_hold_id else None

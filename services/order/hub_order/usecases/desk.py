@@ -15,7 +15,7 @@ from hub_money import to_text
 from hub_order import mapping
 from hub_order.clients import HoldAnswer, HoldRequest, Market
 from hub_order.domain import Order, OrderType, Side, TimeInForce, accepted, requested
-from hub_order.risk import Draft, Facts, Policy, hold_refusal, protection_of, quantity_of, set_aside
+from hub_order.risk import Draft, Facts, Policy, hold_refusal, lot_of, protection_of, quantity_of, set_aside
 from hub_order.store import Newcomer
 from hub_order.usecases.answers import Answer, Claim, Found
 from hub_order.usecases.refusals import judged_by
@@ -177,6 +177,7 @@ def hold_request(
         idempotency_key=wanted.idempotency_key if replaced is None else "",
         traceparent=current_traceparent(),
         percentage=percentage,
+        lot_size=None if percentage is None else lot_of(facts.instrument),
         by_value=aside.by_value,
         replaced_hold_id=None if replaced is None else replaced.hold_id,
         replaced_filled_quantity=None if replaced is None else replaced.filled_quantity,

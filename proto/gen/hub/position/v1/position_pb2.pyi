@@ -41,6 +41,7 @@ class HoldRequest(_message.Message):
     MOST_POSITION_FIELD_NUMBER: _builtins.int
     REPLACED_FILLED_QUANTITY_FIELD_NUMBER: _builtins.int
     REPLACED_MAY_FILL_FIELD_NUMBER: _builtins.int
+    LOT_SIZE_FIELD_NUMBER: _builtins.int
     hold_id: _builtins.str
     """UUID, a pure function of the order id."""
     order_id: _builtins.str
@@ -79,6 +80,10 @@ class HoldRequest(_message.Message):
     """With replaced_hold_id: the replaced order may still be filled while this hold stands beside its own. Then its hold covers,
     share by share, no more than both prices say, so that enough is set aside however much is filled.
     """
+    lot_size: _builtins.str
+    """With percentage: what the instrument trades in multiples of, a decimal string; the part is rounded down to one. Empty: 8
+    places.
+    """
     def __init__(
         self,
         *,
@@ -97,10 +102,11 @@ class HoldRequest(_message.Message):
         most_position: _builtins.str = ...,
         replaced_filled_quantity: _builtins.str = ...,
         replaced_may_fill: _builtins.bool = ...,
+        lot_size: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "by_value", b"by_value", "hold_id", b"hold_id", "idempotency_key", b"idempotency_key", "most_position", b"most_position", "order_id", b"order_id", "percentage", b"percentage", "quantity", b"quantity", "replaced_filled_quantity", b"replaced_filled_quantity", "replaced_hold_id", b"replaced_hold_id", "replaced_may_fill", b"replaced_may_fill", "side", b"side", "symbol", b"symbol", "unit_price", b"unit_price", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "by_value", b"by_value", "hold_id", b"hold_id", "idempotency_key", b"idempotency_key", "lot_size", b"lot_size", "most_position", b"most_position", "order_id", b"order_id", "percentage", b"percentage", "quantity", b"quantity", "replaced_filled_quantity", b"replaced_filled_quantity", "replaced_hold_id", b"replaced_hold_id", "replaced_may_fill", b"replaced_may_fill", "side", b"side", "symbol", b"symbol", "unit_price", b"unit_price", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
