@@ -9,6 +9,7 @@ from uuid import UUID
 
 from hub_money import PLACES
 from hub_position.domain.changed import changed
+from hub_position.domain.fees import fee_of
 from hub_position.domain.trade import Side, Trade, share
 
 ZERO = Decimal(0)
@@ -55,6 +56,8 @@ class Hold:
     by_value: bool = False
     covered: Decimal = ZERO
     """What another hold still has for this one, because its order comes in the place of that one's."""
+    fee_rate: Decimal | None = None
+    """What its trades cost beside their price, as a share; None: what the schedule says at booking."""
 
     @property
     def limit(self) -> Decimal:
@@ -71,7 +74,7 @@ class Hold:
     @property
     def need(self) -> Decimal:
         """Cash or shares that its order can still take."""
-        return amount(self.side, self.open_quantity, self.unit_price)
+        return amount(self.side, self.open_quantity, self.unit_price, self.fee_rate)
 
     @property
     def overfilled(self) -> bool:
@@ -80,15 +83,16 @@ class Hold:
         rounded = LEAST * self.booked_count if self.by_value else ZERO
         return self.booked_quantity > self.quantity + rounded
 
-    def covers(self, filled: Decimal | None, at_most: Decimal | None = None) -> Decimal:
-        """What it has for the order in its own's place, when that much of its own was filled (None: what is
-        booked): executions that are not booked yet keep theirs. `at_most` is the other one's unit price where
-        its own may still be filled: each fill takes a share of both, so the lower price is what it covers."""
-        if self.by_value:
-            return self.need
+    def left(self, filled: Decimal | None) -> Decimal:
+        """What its order can still take when that much of it was filled (None: what is booked): executions
+        that are not booked yet keep theirs."""
         unbooked = ZERO if filled is None else max(filled - self.booked_quantity, ZERO)
-        unit_price = self.unit_price if at_most is None else min(self.unit_price, at_most)
-        return amount(self.side, max(self.open_quantity - unbooked, ZERO), unit_price)
+        return max(self.open_quantity - unbooked, ZERO)
+
+    def covers(self, filled: Decimal | None) -> Decimal:
+        """What it has for the order in its own's place."""
+        quantity = self.open_quantity if self.by_value else self.left(filled)
+        return amount(self.side, quantity, self.unit_price, self.fee_rate)
 
     def draws(self, trade: Trade) -> Decimal:
         """What a trade takes of it, in the unit of its quantity."""
@@ -173,6 +177,9 @@ class UnconfirmedHold:
     user_id: UUID
 
 
-def amount(side: Side, quantity: Decimal, unit_price: Decimal) -> Decimal:
-    """What is set aside: cash for a purchase, shares for a sale."""
-    return share(unit_price, quantity, Decimal(1)) if side is Side.BUY else quantity
+def amount(side: Side, quantity: Decimal, unit_price: Decimal, fee_rate: Decimal | None) -> Decimal:
+    """What is set aside: cash for a purchase and its fee, shares for a sale."""
+    if side is Side.SELL:
+        return quantity
+    value = share(unit_price, quantity, Decimal(1))
+    return value + fee_of(value, fee_rate) if fee_rate else value

@@ -36,6 +36,7 @@ class HoldRequest:
     replaced_filled_quantity: Decimal | None = None
     replaced_may_fill: bool = False
     most_position: Decimal | None = None
+    fee_rate: Decimal | None = None
 
     @property
     def key(self) -> PositionKey:
@@ -43,7 +44,7 @@ class HoldRequest:
 
     @property
     def amount(self) -> Decimal:
-        return amount(self.side, self.quantity, self.unit_price)
+        return amount(self.side, self.quantity, self.unit_price, self.fee_rate)
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,11 @@ def _new(request: HoldRequest, replaced: Hold | None) -> NewHold:
     needed = request.amount
     if replaced is None:
         return NewHold(request, needed, ZERO)
-    at_most = request.unit_price if request.replaced_may_fill else None
-    covered = min(needed, replaced.covers(request.replaced_filled_quantity, at_most))
+    covered = min(needed, replaced.covers(request.replaced_filled_quantity))
+    if request.replaced_may_fill:
+        # Each fill of the old order takes a share from both: it covers what a share costs in either.
+        shares = replaced.left(request.replaced_filled_quantity)
+        covered = min(covered, amount(request.side, shares, request.unit_price, request.fee_rate))
     return NewHold(request, needed - covered, covered)
 
 
@@ -189,9 +193,7 @@ def _given_up(request: HoldRequest, replaced: Hold | None) -> Decimal:
     """Shares that are not bought any more when this comes in the other's place."""
     if replaced is None or replaced.by_value:
         return ZERO
-    filled = request.replaced_filled_quantity
-    unbooked = ZERO if filled is None else max(filled - replaced.booked_quantity, ZERO)
-    return max(replaced.open_quantity - unbooked, ZERO)
+    return replaced.left(request.replaced_filled_quantity)
 
 
 def _answer_again(request: HoldRequest, earlier: Hold | HoldRequest) -> HoldAnswer:
