@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
+from hub_events import ORDERS, waits
 from hub_order.limit_settings import LimitSettings
 from hub_order.venue import Faults, FillModel, SimulatedVenue, SlowVenue, Venue
 from hub_runtime import (
@@ -35,6 +36,11 @@ class OrderSettings(
     )
     idempotency_ttl: timedelta = setting(
         "how long an idempotency key is remembered (seconds)", default=timedelta(hours=24)
+    )
+    retry_steps: tuple[str, ...] = setting(
+        "how long an event that could not be handled waits before each further try, such as 30s,5m,1h",
+        default=ORDERS.waits,
+        parse=waits,
     )
     sweep_interval_s: float = setting("pause between two passes of the sweeper", default=5.0)
     hold_max_age: timedelta = setting(
