@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
 
 from hub.order.v1 import order_pb2
 from hub_errors import HubError
@@ -17,6 +19,7 @@ from hub_order.usecases.execute import execute
 from hub_order.usecases.plan import Task
 from hub_order.usecases.venue_reports import VenueDesk
 from hub_order.venue import Exchange, Faults, FillModel, SlowVenue
+from hub_runtime import utc_now
 from tests.order.house import House
 from tests.order.test_replace import replaced
 from tests.support.tokens import TokenUser as User
@@ -224,6 +227,22 @@ async def test_what_nobody_was_asked_is_asked_by_the_next_reconciliation(house: 
     assert (await house.order(order_id)).status is Status.REPLACED
     await line.desk.reconcile_once()
     assert line.venue.asked == [new_id]
+
+
+async def test_how_long_a_venue_has_had_an_order_is_told(house: House, user: User) -> None:
+    line = Line(house)
+    line.desk = replace(line.desk, clock=lambda: utc_now() + timedelta(minutes=10))
+
+    def oldest() -> float:
+        found = REGISTRY.get_sample_value("hub_order_at_venue_oldest_seconds", {"venue": line.venue.name})
+        return found or 0.0
+
+    order_id = await line.sent(user)
+    await line.desk.reconcile_once()
+    assert oldest() >= 600
+    assert (await house.order(order_id)).route is None
+    await line.desk.reconcile_once()
+    assert oldest() == 0
 
 
 async def test_the_hold_of_one_that_never_came_is_told_to_be_released(house: House, user: User) -> None:

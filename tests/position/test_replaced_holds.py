@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from hub_position.domain.account import AccountStatus
 from hub_position.domain.placing import HoldRequest
@@ -110,6 +111,7 @@ async def test_an_old_order_that_goes_on_being_filled_leaves_enough_for_the_new_
 
 @pytest.mark.parametrize("move_first", [True, False])
 async def test_more_than_the_narrower_new_order_is_an_over_fill(world: World, move_first: bool) -> None:
+    before = REGISTRY.get_sample_value("hub_position_restricted_accounts_total") or 0
     owner = await world.owner()
     old = hold_of(owner, Side.BUY, "10", "100")
     await world.hold(old)
@@ -123,6 +125,7 @@ async def test_more_than_the_narrower_new_order_is_an_over_fill(world: World, mo
     if not move_first:
         await world.book(replaced=[move])
     account = (await world.balance(owner)).account
+    assert REGISTRY.get_sample_value("hub_position_restricted_accounts_total") == before + 1
     assert (account.status, account.held) == (AccountStatus.RESTRICTED, Decimal(0))
 
 

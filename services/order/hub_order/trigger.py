@@ -32,6 +32,7 @@ AT_ONCE = 1000
 
 HANDED = counter("hub_order_handed_over_total", "Resting orders handed over to the worker")
 RESTING = gauge("hub_order_resting_orders", "Resting orders in the trigger's memory")
+LEADS = gauge("hub_order_trigger_leads", "1 where this process leads and has read all resting orders")
 LOADED = gauge("hub_order_resting_load_seconds", "How long it took to read all resting orders")
 
 log = get_logger("trigger")
@@ -74,11 +75,14 @@ class Trigger:
                 group.create_task(self._save(leadership), name="trigger extremes")
         except* LeadershipLostError:
             log.warning("trigger_leads_no_more", epoch=leadership.epoch)
+        finally:
+            LEADS.set(0)
 
     async def _load(self, leadership: Leadership) -> RestingRows:
         rows = RestingRows(self.resting, self.memory, self.ours)
         LOADED.set(await rows.load())
         RESTING.set(len(self.memory))
+        LEADS.set(1)
         log.info("trigger_watches", resting=len(self.memory), epoch=leadership.epoch)
         return rows
 
