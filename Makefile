@@ -18,7 +18,7 @@ MEMBERS := $(wildcard proto/pyproject.toml libs/*/pyproject.toml services/*/pypr
 DISTRIBUTIONS := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(MEMBERS))
 MIGRATIONS := $(wildcard services/*/hub_*/migrations/*.sql)
 
-.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders bench-resting lint manifests fmt types sql proto lock test-long
+.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders bench-resting bench-summary lint manifests fmt types sql proto lock test-long
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-15s %s\n", $$1, $$2 }'
@@ -117,6 +117,9 @@ bench-orders: bench-installed ## measure orders from click to books, beside what
 
 bench-resting: test-servers-installed ## measure how many quotes a second are held against a million resting orders
 	@exec $(VENV)/python -m tests.load.resting
+
+bench-summary: test-servers-installed ## measure how long a portfolio's summary takes while 10 to 500 users ask at once
+	@exec $(VENV)/python -m tests.load.summary
 
 check-upgrade: test-servers-installed ## run the code before the newest migration on today's schema, demonstration and all
 	@exec $(VENV)/python -m tests.deploy.yesterday

@@ -30,7 +30,7 @@ for service in auth market-data order position portfolio quote-stream gateway; d
     certificate=$folder/certificates/$service
     secret "$service-tls" "ca.pem=$folder/certificates/ca.pem" "tls.crt=$certificate.pem" "tls.key=$certificate.key"
 done
-for service in auth market-data order position; do
+for service in auth market-data order position portfolio; do
     role=hub_$(echo "$service" | tr - _)
     secret "$service-database" "password=$folder/secrets/$role"
     secret "$service-database-owner" "password=$folder/secrets/${role}_owner"
@@ -47,7 +47,7 @@ for server in postgres redis rabbitmq; do
     secret "$server-tls" "ca.pem=$folder/certificates/ca.pem" "tls.crt=$certificate.pem" "tls.key=$certificate.key"
 done
 set -- "postgres=$folder/secrets/postgres"
-for role in hub_auth hub_market_data hub_order hub_position; do
+for role in hub_auth hub_market_data hub_order hub_position hub_portfolio; do
     set -- "$@" "$role=$folder/secrets/$role" "${role}_owner=$folder/secrets/${role}_owner"
 done
 secret postgres "$@"

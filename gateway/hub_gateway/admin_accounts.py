@@ -154,7 +154,7 @@ class AdminAccounts:
             account_id=account_id(request),
             status=body.status or "",
             trading_state=body.trading_state or "",
-            reason=_reason(body.reason),
+            reason=read_reason(body.reason),
         )
         with calling_as(caller.token):
             found = await self._position.SetAccountState(wanted, timeout=ADMIN_TIME_S)
@@ -179,14 +179,14 @@ class AdminAccounts:
                 most_position=_number(body.most_position, "most_position"),
                 orders_per_minute=_orders_per_minute(body.orders_per_minute),
             ),
-            reason=_reason(body.reason),
+            reason=read_reason(body.reason),
         )
         with calling_as(caller.token):
             found = await self._order.SetAccountLimits(wanted, timeout=ADMIN_TIME_S)
         return answer(_limits(found.own, of=wanted.account_id))
 
 
-def _reason(text: str) -> str:
+def read_reason(text: str) -> str:
     reason = printable(text, field="reason", shortest=1, longest=200).strip()
     if not reason:
         raise Invalid("A reason is needed.", code="invalid_reason", field="reason")

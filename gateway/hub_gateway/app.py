@@ -33,7 +33,9 @@ from hub_gateway.platform import Platform
 from hub_gateway.portfolio import Portfolio
 from hub_gateway.quotes import PATH, Quotes, reject
 from hub_gateway.submissions import Submissions
+from hub_gateway.transfers import CashTransfers
 from hub_gateway.types.status import Alive
+from hub_gateway.watchlists import Watchlists
 
 
 async def healthz(_: Request) -> Response:
@@ -96,6 +98,8 @@ def resources(
         *MarketData(peers=peers, gate=gate).resources(),
         *History(peers=peers, gate=gate).resources(),
         *Portfolio(peers=peers, gate=gate).resources(),
+        *Watchlists(peers=peers, gate=gate).resources(),
+        *CashTransfers(peers=peers, gate=gate, pace=pace).resources(),
         *Auth(peers=peers, gate=gate, visits=visits).resources(),
         *sockets.resources(),
         *Legacy(peers=peers, gate=gate, submissions=submissions, pace=pace, visits=visits).resources(),

@@ -79,16 +79,16 @@ def _misfit(text: str) -> Invalid:
     return Invalid(f"{path or 'The body'}: {what}.", code="wrong_type", field=path)
 
 
-def decimal(raw: msgspec.Raw, *, field: str) -> Decimal:
-    """A positive decimal that came as a JSON string or a JSON number."""
+def decimal(raw: msgspec.Raw, *, field: str, positive: bool = True) -> Decimal:
+    """A decimal, positive unless said otherwise, that came as a JSON string or a JSON number."""
     data = bytes(raw)
     if data.startswith(b'"'):
         try:
-            return parse_decimal(msgspec.json.decode(data, type=str), field=field)
+            return parse_decimal(msgspec.json.decode(data, type=str), field=field, positive=positive)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Invalid("The body is not valid JSON.", code="malformed_json") from error
     if data[:1] in b"-0123456789":
-        return parse_decimal(data.decode("ascii"), field=field)
+        return parse_decimal(data.decode("ascii"), field=field, positive=positive)
     raise Invalid(f"{field} must be a decimal string or a number.", code="wrong_type", field=field)
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from hub.auth.v1 import auth_pb2
 from hub.order.v1 import order_pb2
-from hub.portfolio.v1 import portfolio_pb2
+from hub.portfolio.v1 import portfolio_pb2, watchlist_pb2
 from hub.position.v1 import position_pb2
 from hub_errors import Invalid
 from hub_gateway import legacy_shapes as shapes
@@ -44,6 +44,7 @@ from hub_gateway.types.legacy import (
     LegacyStatus,
     LegacySummary,
     LegacyToken,
+    LegacyWatched,
 )
 from hub_rpc import calling_as
 
@@ -116,6 +117,9 @@ class Legacy:
             ),
             Resource("/getPortfolioSummary", GET=_read(self.summary, "Cash and holdings", LegacySummary)),
             Resource(
+                "/getWatchlist", GET=_read(self.watchlist, "What your watchlists name", list[LegacyWatched])
+            ),
+            Resource(
                 "/orders",
                 POST=Operation(
                     handler=self.submit,
@@ -179,6 +183,12 @@ class Legacy:
 
     async def summary(self, request: Request) -> Response:
         return answer(shapes.summary(await self._summary(request)))
+
+    async def watchlist(self, request: Request) -> Response:
+        caller = await self._reader(request)
+        with calling_as(caller.token):
+            found = await self._peers.watchlists.ListWatchlists(watchlist_pb2.ListWatchlistsRequest())
+        return answer(shapes.watchlist(found.watchlists))
 
     async def submit(self, request: Request) -> Response:
         caller = await self._gate.user(request, self._pace)
@@ -271,7 +281,7 @@ class Legacy:
 def _read(
     handler: object,
     summary: str,
-    kind: type,
+    kind: object,
     *,
     query: Sequence[Parameter] = (),
     problems: Mapping[int, Sequence[str]] | None = None,

@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from hub.market_data.v1 import market_data_pb2
 from hub.order.v1 import order_pb2
-from hub.portfolio.v1 import portfolio_pb2
+from hub.portfolio.v1 import portfolio_pb2, watchlist_pb2
 from hub_gateway import render, render_orders
 from hub_gateway.codec import NULL
 from hub_gateway.types.legacy import (
@@ -25,6 +25,7 @@ from hub_gateway.types.legacy import (
     LegacyOrder,
     LegacyStatus,
     LegacySummary,
+    LegacyWatched,
 )
 from hub_money import money, to_text
 
@@ -77,6 +78,20 @@ def summary(message: portfolio_pb2.GetSummaryResponse) -> LegacySummary:
         LastUpdatedDate=render.when(message.as_of) or "",
         PositionAggregation=aggregation(message.positions),
     )
+
+
+def watchlist(lists: Iterable[watchlist_pb2.Watchlist]) -> list[LegacyWatched]:
+    """Every symbol once, those of the first list first."""
+    found = {each.symbol: each for each in reversed([each for one in lists for each in one.symbols])}
+    return [
+        LegacyWatched(
+            Symbol=each.symbol,
+            CompanyName=each.name,
+            LastQuote=number(each.price) if each.price else NULL,
+            Category=CATEGORIES.get(each.asset_class, 0),
+        )
+        for each in reversed(found.values())
+    ]
 
 
 def accepted(message: order_pb2.Order) -> LegacyAccepted:

@@ -23,6 +23,7 @@ TAGS: Final = (
     ("market-data", "What can be traded, when, and at what price."),
     ("orders", "Sending orders and seeing what becomes of them."),
     ("portfolio", "What you own, and the ledger behind it."),
+    ("watchlists", "What you keep an eye on."),
     ("stream", "Live quotes and your own updates."),
     ("admin", "For callers with the role admin. Every act is recorded."),
     ("platform", "How the platform is."),

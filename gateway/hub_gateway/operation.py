@@ -76,6 +76,13 @@ PATH: Final[Mapping[str, Parameter]] = {
             example="01a20e32-4587-7d1c-a3b0-6c2f9e7d5a41",
         ),
         Parameter(
+            name="watchlist_id",
+            description="The watchlist's id.",
+            schema={"type": "string", "format": "uuid"},
+            required=True,
+            example="01a20e32-4a10-7b3c-8d52-91f0c7e6b214",
+        ),
+        Parameter(
             name="account_id",
             description="The account's id.",
             schema={"type": "string", "format": "uuid"},

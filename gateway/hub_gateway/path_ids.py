@@ -22,6 +22,13 @@ def account_id(request: Request) -> str:
     return found
 
 
+def watchlist_id(request: Request) -> str:
+    found = _uuid(request.parameter("watchlist_id"))
+    if found is None:
+        raise NotFound("There is no such watchlist.", code="watchlist_not_found")
+    return found
+
+
 def _uuid(text: str) -> str | None:
     """In small letters and with its hyphens; None where it is written in another way."""
     text = text.lower()

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from hub.portfolio.v1 import portfolio_pb2
 from hub.position.v1 import position_pb2
-from hub_gateway import render
+from hub_gateway import render, render_portfolio
 from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Gate
 from hub_gateway.operation import PAGES, Operation, Parameter, Resource
 from hub_gateway.pages import flag, page
 from hub_gateway.peers import Peers
-from hub_gateway.types.portfolio import Activities, Balance, Positions, Summary
+from hub_gateway.types.portfolio import Activities, Allocation, Balance, Positions, Summary
 from hub_rpc import calling_as
 
 INCLUDE_CLOSED = Parameter(
@@ -34,6 +34,7 @@ class Portfolio:
             Resource("/api/v1/balance", GET=self._balance()),
             Resource("/api/v1/activities", GET=self._activities()),
             Resource("/api/v1/portfolio/summary", GET=self._summary()),
+            Resource("/api/v1/portfolio/allocation", GET=self._allocation()),
         ]
 
     def _positions(self) -> Operation:
@@ -69,7 +70,18 @@ class Portfolio:
             handler=self.summary,
             summary="Cash and positions together",
             tag="portfolio",
+            description="Cash and positions are of one moment. A price that is old or missing is marked, and "
+            "never an error.",
             answers={200: Summary},
+            problems={404: ("account_not_found",)},
+        )
+
+    def _allocation(self) -> Operation:
+        return Operation(
+            handler=self.allocation,
+            summary="What is invested in what: by asset class, and by position",
+            tag="portfolio",
+            answers={200: Allocation},
             problems={404: ("account_not_found",)},
         )
 
@@ -79,7 +91,7 @@ class Portfolio:
         wanted = portfolio_pb2.ListValuedPositionsRequest(include_closed=closed)
         with calling_as(caller.token):
             found = await self._portfolio.ListValuedPositions(wanted)
-        positions = [render.valued_position(position) for position in found.positions]
+        positions = [render_portfolio.valued_position(position) for position in found.positions]
         return answer(Positions(positions=positions, as_of=render.when(found.as_of)))
 
     async def balance(self, request: Request) -> Response:
@@ -108,4 +120,11 @@ class Portfolio:
         caller = await self._gate.user(request)
         with calling_as(caller.token):
             found = await self._portfolio.GetSummary(portfolio_pb2.GetSummaryRequest())
-        return answer(render.summary(found))
+        return answer(render_portfolio.summary(found))
+
+    async def allocation(self, request: Request) -> Response:
+        request.query()
+        caller = await self._gate.user(request)
+        with calling_as(caller.token):
+            found = await self._portfolio.GetAllocation(portfolio_pb2.GetAllocationRequest())
+        return answer(render_portfolio.allocation(found))

@@ -9,13 +9,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from hub.auth.v1 import auth_pb2
 from hub.market_data.v1 import market_data_pb2
-from hub.portfolio.v1 import portfolio_pb2
 from hub.position.v1 import position_pb2
 from hub_gateway.types.auth import Login, Role, Tokens, User
 from hub_gateway.types.bars import Bar, CorporateAction
 from hub_gateway.types.calendars import Clock, Session
 from hub_gateway.types.market_data import AssetClass, Instrument, InstrumentDetails, Quote
-from hub_gateway.types.portfolio import Balance, Position, Posting, Summary
+from hub_gateway.types.portfolio import Balance, Posting
 from hub_runtime.clock import utc_text
 
 _CLASS = {
@@ -134,44 +133,6 @@ def posting(message: position_pb2.Posting) -> Posting:
         symbol=message.symbol or None,
         trade_id=message.trade_id or None,
         posted_at=when(message.posted_at),
-    )
-
-
-def valued_position(message: portfolio_pb2.ValuedPosition) -> Position:
-    return Position(
-        symbol=message.symbol,
-        name=message.name or None,
-        asset_class=message.asset_class or None,
-        quantity=message.quantity,
-        held=message.held,
-        total_cost=message.total_cost,
-        average_price=message.average_price or None,
-        price=message.price or None,
-        price_at=when(message.price_at),
-        stale=message.stale,
-        market_value=message.market_value or None,
-        unrealised_pnl=message.unrealised_pnl or None,
-        realised_pnl=message.realised_pnl,
-        fees=message.fees,
-        status=message.status,
-        weight=message.weight or None,
-    )
-
-
-def summary(message: portfolio_pb2.GetSummaryResponse) -> Summary:
-    return Summary(
-        currency=message.currency,
-        cash=message.cash,
-        buying_power=message.buying_power,
-        invested=message.invested,
-        market_value=message.market_value,
-        total=message.total,
-        unrealised_pnl=message.unrealised_pnl,
-        realised_pnl=message.realised_pnl,
-        fees=message.fees,
-        stale=message.stale,
-        as_of=when(message.as_of),
-        positions=[valued_position(position) for position in message.positions],
     )
 
 

@@ -44,6 +44,7 @@ from hub_order.usecases.venue_reports import VenueDesk
 from hub_order.venue import Venue
 from hub_position import worker as position_worker
 from hub_position.clients import Market as SettlementDays
+from hub_position.domain.fees import FeeSchedule
 from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.rpc import PositionRpc
 from hub_position.usecases import open_accounts, place_holds_of_calls
@@ -191,7 +192,15 @@ async def position_process(
 
     holds: Batcher[Sequence[HoldRequest], Sequence[HoldAnswer]] = Batcher(place, limit=8, in_flight=2)
     async with holds:
-        rpc = PositionRpc(pool=pool, trust=trust, holds=holds, deposit=deposit, clock=utc_now)
+        rpc = PositionRpc(
+            pool=pool,
+            trust=trust,
+            holds=holds,
+            deposit=deposit,
+            most_deposit=deposit,
+            fees=FeeSchedule(),
+            clock=utc_now,
+        )
         yield PositionProcess(pool, rpc, SettlementDays(tape.cache), deposit)
 
 

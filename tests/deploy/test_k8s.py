@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hub_local.layout import SERVICES as LAYOUT
 from hub_runtime import load
 from tests.deploy.code import service
 
@@ -78,7 +79,7 @@ def overlay(request: pytest.FixtureRequest) -> str:
 def test_every_job_of_every_service_is_deployed_once_and_nothing_else(overlay: str) -> None:
     deployed = [(pod.service, job) for pod in pods(overlay) for job in pod.args]
     expected = {(name, job) for name in SERVICES for job in service(name).jobs}
-    expected |= {(name, "migrate") for name in ("auth", "market-data", "order", "position")}
+    expected |= {(name, "migrate") for name in ("auth", "market-data", "order", "position", "portfolio")}
     assert sorted(deployed) == sorted(expected)
 
 
@@ -131,7 +132,7 @@ def secrets(folder: Path) -> dict[str, set[str]]:
     """What k8s/secrets.sh makes, by name."""
     for name in ("secrets", "certificates"):
         (folder / name).mkdir()
-    for name in ("auth", "market_data", "order", "position"):
+    for name in ("auth", "market_data", "order", "position", "portfolio"):
         (folder / "secrets" / f"hub_{name}").write_text("x")
         (folder / "secrets" / f"hub_{name}_owner").write_text("x")
     for name in ("signing", "admin", "amqp", "redis"):
@@ -232,3 +233,10 @@ def test_network_policies_let_in_exactly_the_callers_of_the_call_graph() -> None
         if "HUB_FEED_TARGET" in service(name).variables:
             callers.add(name)  # replicas without a feed follow the one that has it
         assert set(expression["values"]) == callers, name
+
+
+@pytest.mark.parametrize("place", ["k8s/overlays/dev/roles.sh", "k8s/secrets.sh", "deploy/README.md"])
+def test_no_database_is_forgotten_where_all_are_worked_through(place: str) -> None:
+    packages = [each.package for each in LAYOUT.values() if each.database]
+    listed = re.findall(r"hub_auth(?: hub_\w+)+", (ROOT / place).read_text())
+    assert [sorted(each.split()) for each in listed] == [sorted(packages)]

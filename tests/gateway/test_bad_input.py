@@ -55,6 +55,14 @@ ROUTES = [
     Route("GET", "/api/v1/balance"),
     Route("GET", "/api/v1/activities"),
     Route("GET", "/api/v1/portfolio/summary"),
+    Route("GET", "/api/v1/portfolio/allocation"),
+    Route("GET", "/api/v1/watchlists"),
+    Route("POST", "/api/v1/watchlists", {"name": "Technology", "symbols": ["AAPL"]}, optional="symbols"),
+    Route("GET", f"/api/v1/watchlists/{ORDER_ID}"),
+    Route("PATCH", f"/api/v1/watchlists/{ORDER_ID}", {"name": "Technology"}, optional="name"),
+    Route("DELETE", f"/api/v1/watchlists/{ORDER_ID}"),
+    Route("POST", f"/api/v1/watchlists/{ORDER_ID}/symbols", {"symbol": "AAPL"}),
+    Route("DELETE", f"/api/v1/watchlists/{ORDER_ID}/symbols/AAPL"),
 ]
 PRIVATE = [route for route in ROUTES if not route.public]
 WITH_BODY = [route for route in ROUTES if route.body is not None]

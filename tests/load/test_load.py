@@ -10,6 +10,7 @@ import pytest
 
 from tests.load.client import connected, request
 from tests.load.paced import pace, quantile
+from tests.load.summary import ask
 from tests.load.traders import STOCK, SYMBOLS, Trader, orders_of
 from tests.load.usage import cpu_us, less
 
@@ -74,3 +75,25 @@ async def test_orders_leave_when_they_are_due_whatever_the_answers_take() -> Non
 def test_a_request_says_how_long_it_is() -> None:
     assert request("GET", "/x") == b"GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     assert request("POST", "/x", body={"a": 1}).endswith(b'Content-Length: 7\r\n\r\n{"a":1}')
+
+
+async def test_everybody_asks_at_once_and_again_and_what_is_refused_is_told() -> None:
+    waiting, all_ask = 0, asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal waiting
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            waiting += 1
+            if waiting == 4:
+                all_ask.set()
+            await all_ask.wait()
+            status = b"503 Away" if b"token-1\r\n" in head else b"200 OK"
+            writer.write(b"HTTP/1.1 %b\r\ncontent-length: 2\r\n\r\n{}" % status)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with connected(server.sockets[0].getsockname()[1]) as client:
+        asked = await ask(client, TRADERS[:2], users=4, seconds=0.2)
+    server.close()
+    assert len(asked.took_ms) >= 4
+    assert set(asked.refused) == {"503 {}"}
+    assert 2 <= len(asked.refused) <= len(asked.took_ms) - 2

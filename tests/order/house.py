@@ -189,7 +189,7 @@ async def order_house(
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         pool = await enter(await connect_pool(database.runtime.url, database.runtime.password))
-        books, tape, keys = Books(), Tape(), Signer()
+        books, tape, keys = Books(), Tape(), Signer()  # type: ignore[abstract]
         register = partial(position_pb2_grpc.add_PositionServiceServicer_to_server, books)
         server = await enter(_server(tls, "position", ORDER, register))
         to_position = await enter(connect(f"127.0.0.1:{server.port}", tls.files("order"), "position"))

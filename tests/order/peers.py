@@ -55,21 +55,6 @@ class Books(position_pb2_grpc.PositionServiceServicer):
     def __post_init__(self) -> None:
         self.open.set()
 
-    async def GetBalance(  # noqa: N802 - the protocol's names
-        self, request: position_pb2.GetBalanceRequest, context: Context
-    ) -> position_pb2.GetBalanceResponse:
-        raise NotImplementedError
-
-    async def ListPositions(  # noqa: N802
-        self, request: position_pb2.ListPositionsRequest, context: Context
-    ) -> position_pb2.ListPositionsResponse:
-        raise NotImplementedError
-
-    async def ListPostings(  # noqa: N802
-        self, request: position_pb2.ListPostingsRequest, context: Context
-    ) -> position_pb2.ListPostingsResponse:
-        raise NotImplementedError
-
     def held(self, account_id: UUID | str) -> Decimal:
         mine = (hold for hold in self.holds.values() if hold.request.account_id == str(account_id))
         return sum((hold.cash for hold in mine), Decimal(0))

@@ -82,15 +82,10 @@ def test_the_page_lists_every_event_and_where_it_comes_from_and_goes_to(facts: F
     assert {place for _, place in told} == facts.told_to
 
 
-# position will say it when it settles trades; then this goes.
-TO_BE_TOLD = {("trade.settled", "orders.settlement")}
-
-
 def test_what_one_page_reads_from_the_broker_another_tells_it() -> None:
     read = {event for facts in FACTS.values() for event in _events(facts, "in")}
     told = {event for facts in FACTS.values() for event in _events(facts, "out")}
-    assert read == told | TO_BE_TOLD
-    assert not TO_BE_TOLD & told
+    assert read == told
     queues = {queue_of(family, stage) for family in TOPOLOGY.families for stage in family.stages}
     assert {place for _, place in read} == queues | {family.status for family in TOPOLOGY.families}
 

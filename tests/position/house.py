@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from grpc import aio
 from hub.position.v1 import position_pb2_grpc
 from hub_batching import Batcher
 from hub_position.__main__ import CALL_TABLE
+from hub_position.domain.fees import FeeSchedule
 from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.rpc import PositionRpc
 from hub_position.usecases import place_holds_of_calls
@@ -59,6 +61,8 @@ async def position_house(world: World, tls: Tls) -> AsyncIterator[House]:
             trust=signer.trust(),
             holds=await enter(holds),
             deposit=DEPOSIT,
+            most_deposit=DEPOSIT,
+            fees=FeeSchedule(by_class={"CRYPTO": Decimal("0.0025")}),
             clock=utc_now,
         )
         register = partial(position_pb2_grpc.add_PositionServiceServicer_to_server, service)

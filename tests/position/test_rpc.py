@@ -11,7 +11,7 @@ import pytest
 
 from hub.order.v1 import order_pb2
 from hub.position.v1 import position_pb2, position_pb2_grpc
-from hub_errors import Denied, Invalid, NotFound, Unauthenticated
+from hub_errors import Denied, Invalid, NotFound, Refused, Unauthenticated
 from hub_position.domain.trade import Side
 from hub_rpc import calling_as
 from tests.position.house import House, position_house
@@ -38,6 +38,15 @@ def item(user: TokenUser, **fields: Any) -> position_pb2.HoldRequest:
         "unit_price": "100",
     }
     return position_pb2.HoldRequest(**(values | fields))
+
+
+async def test_a_hold_sets_aside_the_fee_of_its_asset_class(house: House) -> None:
+    user = house.signer.user()
+    items = [item(user, asset_class="CRYPTO"), item(user, asset_class="STOCK"), item(user)]
+    await house.order.PlaceHolds(position_pb2.PlaceHoldsRequest(items=items))
+    with calling_as(user.token):
+        balance = await house.gateway.GetBalance(position_pb2.GetBalanceRequest())
+    assert balance.held == "3002.5"
 
 
 async def test_the_first_hold_opens_the_account_and_the_balance_shows_it(house: House) -> None:
@@ -132,9 +141,13 @@ async def test_more_holds_than_a_batch_may_have_are_invalid(house: House) -> Non
     assert refused.value.code == "too_many"
 
 
-@pytest.mark.parametrize("method", ["GetBalance", "ListPositions", "ListPostings"])
+@pytest.mark.parametrize(
+    "method", ["GetBalance", "ListPositions", "ListPostings", "Deposit", "Withdraw", "ListCashMovements"]
+)
 async def test_whose_account_it_is_the_token_says(house: House, method: str) -> None:
     request = getattr(position_pb2, f"{method}Request")()
+    if method in {"Deposit", "Withdraw"}:
+        request.amount = "1"
     call = getattr(house.gateway, method)
     for token, code in [("", "token_missing"), ("x.y.z", "token_malformed"), (Signer().user().token, "")]:
         with calling_as(token), pytest.raises(Unauthenticated) as refused:
@@ -206,6 +219,9 @@ async def test_postings_come_in_pages_newest_first(house: House) -> None:
         ("order", "ListPositions"),
         ("quote-stream", "ListPostings"),
         ("auth", "GetBalance"),
+        ("order", "Deposit"),
+        ("portfolio", "Withdraw"),
+        ("order", "AdjustCash"),
     ],
 )
 async def test_who_is_not_in_the_call_table_is_denied(house: House, caller: str, method: str) -> None:
@@ -213,6 +229,69 @@ async def test_who_is_not_in_the_call_table_is_denied(house: House, caller: str,
         stub = position_pb2_grpc.PositionServiceStub(channel)
         with calling_as(house.signer.user().token), pytest.raises(Denied):
             await getattr(stub, method)(getattr(position_pb2, f"{method}Request")())
+
+
+async def test_cash_comes_in_and_goes_out_for_the_caller(house: House) -> None:
+    user = house.signer.user()
+    with calling_as(user.token):
+        paid = await house.gateway.Deposit(position_pb2.DepositRequest(amount="10.50", idempotency_key="a"))
+        taken = await house.gateway.Withdraw(position_pb2.WithdrawRequest(amount="0.25"))
+        again = await house.gateway.Deposit(position_pb2.DepositRequest(amount="10.5", idempotency_key="a"))
+        balance = await house.gateway.GetBalance(position_pb2.GetBalanceRequest())
+        listed = await house.gateway.ListCashMovements(position_pb2.ListCashMovementsRequest(page_size=1))
+        token = listed.next_page_token
+        rest = await house.gateway.ListCashMovements(position_pb2.ListCashMovementsRequest(page_token=token))
+    assert (paid.movement.kind, paid.movement.amount, paid.replayed) == ("deposit", "10.5", False)
+    assert (again.movement.movement_id, again.replayed) == (paid.movement.movement_id, True)
+    assert taken.movement.amount == "-0.25"
+    assert balance.cash == balance.withdrawable == "100010.25"
+    assert [each.amount for each in [*listed.movements, *rest.movements]] == ["-0.25", "10.5"]
+    assert rest.next_page_token == ""
+
+
+@pytest.mark.parametrize(
+    ("amount", "code"),
+    [
+        ("0", "not_positive"),
+        ("-5", "not_positive"),
+        ("0.001", "too_precise"),
+        ("1000000000000", "too_large"),
+        ("nan", "invalid_decimal"),
+        ("", "invalid_decimal"),
+    ],
+)
+async def test_what_is_no_amount_of_cash_moves_nothing(house: House, amount: str, code: str) -> None:
+    with calling_as(house.signer.user().token):
+        for method in ("Deposit", "Withdraw"):
+            with pytest.raises(Invalid) as refused:
+                await getattr(house.gateway, method)(getattr(position_pb2, f"{method}Request")(amount=amount))
+            assert (refused.value.code, refused.value.field) == (code, "amount")
+
+
+async def test_a_deposit_above_the_largest_is_refused(house: House) -> None:
+    with calling_as(house.signer.user().token), pytest.raises(Refused) as refused:
+        await house.gateway.Deposit(position_pb2.DepositRequest(amount="100000.01"))
+    assert refused.value.code == "deposit_too_large"
+
+
+async def test_an_adjustment_is_an_administrators_and_has_a_reason(house: House) -> None:
+    user, _ = await house.owner()
+    request = position_pb2.AdjustCashRequest(account_id=str(user.account_id), amount="-7", reason="a test")
+    with calling_as(user.token), pytest.raises(Denied):
+        await house.gateway.AdjustCash(request)
+    with calling_as(house.signer.user(roles=["admin"]).token):
+        done = await house.gateway.AdjustCash(request)
+        for wrong in ({"reason": " "}, {"amount": "0"}, {"reason": "x" * 501}):
+            fields = {"account_id": str(user.account_id), "amount": "1", "reason": "a", **wrong}
+            with pytest.raises(Invalid):
+                await house.gateway.AdjustCash(position_pb2.AdjustCashRequest(**fields))
+        with pytest.raises(NotFound):
+            await house.gateway.AdjustCash(
+                position_pb2.AdjustCashRequest(account_id=str(uuid4()), amount="1", reason="a")
+            )
+    assert (done.movement.kind, done.movement.amount, done.movement.reason) == ("adjustment", "-7", "a test")
+    with calling_as(user.token):
+        assert (await house.gateway.GetBalance(position_pb2.GetBalanceRequest())).cash == "99993"
 
 
 async def test_the_sweeper_finds_confirms_and_releases_holds(house: House) -> None:

@@ -28,7 +28,7 @@ from hub_money import to_text
 from hub_position.clients import Market
 from hub_position.domain.placing import HoldRequest
 from hub_position.domain.trade import Side
-from hub_position.mapping import WIRE_SIDES
+from hub_position.mapping.values import WIRE_SIDES
 from hub_position.worker import handle
 from hub_postgres import Wakeup
 from hub_runtime import utc_now

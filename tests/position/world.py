@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from hub_position.domain.account import Balance
 from hub_position.domain.batch import Ending, Entry, Replacement
+from hub_position.domain.cash import OWNER, Movement, MovementKind
 from hub_position.domain.hold import Terms
 from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.domain.position import Position
@@ -20,14 +21,17 @@ from hub_position.usecases import (
     Ended,
     Executed,
     Facts,
+    Moved,
     Replaced,
     book,
     get_balance,
+    move_cash,
     place_holds,
     settle_holds,
+    settle_trades,
 )
 from hub_postgres import Pool
-from hub_runtime import utc_now
+from hub_runtime import utc_now, uuid7
 
 DEPOSIT = Decimal(100_000)
 START = datetime(2026, 1, 5, 15, tzinfo=UTC)
@@ -145,6 +149,11 @@ class World:
     async def balance(self, owner: Owner) -> Balance:
         return await get_balance(owner.account_id, owner.user_id, pool=self.pool, deposit=DEPOSIT)
 
+    async def cash(self, owner: Owner) -> tuple[object, object]:
+        """Settled and unsettled."""
+        account = (await self.balance(owner)).account
+        return account.settled, account.unsettled
+
     async def hold(self, *requests: HoldRequest) -> list[HoldAnswer]:
         return await place_holds(requests, pool=self.pool, deposit=DEPOSIT, now=utc_now())
 
@@ -156,6 +165,35 @@ class World:
     ) -> list[Entry]:
         facts = Facts(executed, ended, replaced)
         return await book(facts, pool=self.pool, deposit=DEPOSIT, now=utc_now())
+
+    async def move(
+        self,
+        owner: Owner,
+        kind: MovementKind,
+        amount: str,
+        *,
+        key: str = "",
+        actor: str = OWNER,
+        reason: str = "",
+    ) -> Moved:
+        """`amount` is what it does to the account's cash."""
+        now = utc_now()
+        movement = Movement(
+            movement_id=uuid7(),
+            account_id=owner.account_id,
+            kind=kind,
+            amount=Decimal(amount),
+            actor=actor,
+            reason=reason,
+            key=key,
+            moved_at=now,
+        )
+        return await move_cash(movement, pool=self.pool, now=now)
+
+    async def settle_trades(self, until: date = SETTLES_ON) -> None:
+        """All that is due, of all accounts."""
+        while await settle_trades(until, pool=self.pool, now=utc_now()):
+            pass
 
     async def vouch_for_all(self) -> None:
         """So that what other tests left does not fill the list of holds without an order."""

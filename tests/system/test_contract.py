@@ -21,12 +21,14 @@ FULL = ("--max-examples", "5")
 # What an administrator does to markets and users, others in this session would feel; test_admin does these.
 FELT = ("/halt", "/resume", "/hours", "/clock", "/roles", "/admin/calendars")
 # What cannot succeed here: the token must last, orders at the market end before they can be cancelled or
-# replaced, there may be no position yet, and sockets are no requests.
+# replaced, there may be no position yet, nor a watchlist just then, and sockets are no requests.
 ELSEWHERE = {
     ("POST", "/api/v1/auth/logout"),
     ("PUT", "/api/v1/orders/{order_id}/cancel"),
     ("PATCH", "/api/v1/orders/{order_id}"),
     ("POST", "/api/v1/positions/{symbol}/close"),
+    ("PATCH", "/api/v1/watchlists/{watchlist_id}"),
+    ("DELETE", "/api/v1/watchlists/{watchlist_id}/symbols/{symbol}"),
     ("PUT", "/orders/{order_id}/cancel"),
     ("GET", "/api/v1/stream"),
     ("GET", "/ws/quotes"),

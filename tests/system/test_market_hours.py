@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,10 @@ async def value(dsn: str, query: str, *args: object) -> Any:
         await connection.close()
 
 
+def cents(amount: str) -> str:
+    return str(Decimal(amount).quantize(Decimal("0.01"), ROUND_DOWN))
+
+
 def a_saturday(after: datetime) -> datetime:
     day = after.date() + timedelta(days=1 + (4 - after.date().weekday()) % 7)
     return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
@@ -182,3 +186,38 @@ async def test_an_hour_before_the_open_only_an_order_with_extended_hours_is_fill
         await value(database(stack, "order"), query, order["order_id"]) for order in (extended, regular)
     ]
     assert quoted_at[0] < opens_at <= quoted_at[1]
+
+
+async def test_proceeds_can_be_withdrawn_from_the_morning_they_settle(
+    stack: Stack, market: Market, user: User
+) -> None:
+    await market.quoted("AAPL")
+    orders = [(await user.buy("AAPL", "10"))["order_id"]]
+    await user.position("AAPL", "10")
+    orders.append((await user.sell("AAPL", "4"))["order_id"])
+    await user.position("AAPL", "6")
+    before = await user.get("/api/v1/balance")
+    assert Decimal(before["withdrawable"]) < Decimal(before["cash"])
+    too_much = await user.http.post("/api/v1/withdrawals", json={"amount": cents(before["cash"])})
+    assert (too_much.status_code, too_much.json()["code"]) == (422, "insufficient_withdrawable")
+
+    query = "SELECT max(settles_on) FROM trades WHERE order_id = $1"
+    settles_on: date = await value(database(stack, "position"), query, orders[0])
+    await market.move_to(datetime(settles_on.year, settles_on.month, settles_on.day, 13, tzinfo=UTC))
+    after = await until(
+        lambda: user.get("/api/v1/balance"), lambda balance: Decimal(balance["unsettled"]) == 0
+    )
+    assert after["settled"] == after["cash"] == after["withdrawable"] == before["cash"]
+
+    async def stamped() -> list[object]:
+        return [each["settled_at"] for each in (await user.get("/api/v1/executions"))["executions"]]
+
+    times = await until(stamped, all)
+    assert len(times) == 2
+    for replayed in (None, "true"):
+        paid = await user.http.post(
+            "/api/v1/withdrawals", json={"amount": cents(after["cash"])}, headers={"Idempotency-Key": "all"}
+        )
+        assert paid.status_code == 201, paid.text
+        assert paid.headers.get("idempotency-replayed") == replayed
+    assert Decimal((await user.get("/api/v1/balance"))["cash"]) < Decimal("0.01")

@@ -67,6 +67,15 @@ class LegacySummary(Answer, frozen=True):
     PositionAggregation: LegacyAggregation
 
 
+class LegacyWatched(Answer, frozen=True):
+    """A symbol of a watchlist. One that is in several lists is told of once."""
+
+    Symbol: Symbol
+    CompanyName: str
+    LastQuote: OptionalNumber
+    Category: Category
+
+
 class LegacyAccepted(Answer, frozen=True, kw_only=True):
     """The order is durable."""
 

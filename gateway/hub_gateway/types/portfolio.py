@@ -21,6 +21,19 @@ class Balance(Answer, frozen=True):
     withdrawable: Decimal
 
 
+DayChange = Annotated[
+    Decimal | None,
+    described(
+        "quantity now * (price - previous close): shares bought today count as if they had been held at the "
+        "close. Of several positions it is the sum of those whose close and price are known.",
+        "-12.5",
+    ),
+]
+DayChangePercent = Annotated[
+    Decimal | None, described("Per cent of what those positions were worth at the close.", "-0.28")
+]
+
+
 class Position(Answer, frozen=True):
     """A holding, valued at the current price."""
 
@@ -39,7 +52,12 @@ class Position(Answer, frozen=True):
     realised_pnl: Decimal
     fees: Decimal
     status: Annotated[str, described("ACTIVE, PARTIAL (reduced since it was opened) or CLOSED.", "ACTIVE")]
-    weight: Annotated[Decimal | None, described("Share of the market value of all positions.", "0.25")]
+    weight: Annotated[Decimal | None, described("Per cent of the market value of all positions.", "25.00")]
+    unrealised_pnl_percent: Annotated[Decimal | None, described("Of total_cost.", "12.50")]
+    day_change: DayChange
+    day_change_percent: Annotated[
+        Decimal | None, described("The change of the price in per cent of the previous close.", "-0.28")
+    ]
 
 
 class Positions(Answer, frozen=True):
@@ -54,7 +72,7 @@ class Posting(Answer, frozen=True):
 
     posting_id: Annotated[int, described("Counts up.", 42)]
     transaction_id: Id
-    kind: Annotated[str, described("deposit, trade or adjustment.", "trade")]
+    kind: Annotated[str, described("deposit, withdrawal, trade, settlement or adjustment.", "trade")]
     ledger_account: Annotated[str, described("Where it went.", "cash_unsettled")]
     amount: Decimal
     symbol: Symbol | None
@@ -68,6 +86,64 @@ class Activities(Answer, frozen=True):
     totals: Annotated[dict[str, Decimal], described("Per ledger account; together they are zero.")]
     postings: list[Posting]
     next_page_token: PageToken | None
+
+
+PnlPercent = Annotated[Decimal | None, described("Of the cost of what has a price.", "12.50")]
+
+
+class Category(Answer, frozen=True):
+    """The positions of one asset class. One without a price counts in `invested` alone."""
+
+    asset_class: Annotated[str | None, described("null for instruments that are not known.", "STOCK")]
+    invested: Decimal
+    market_value: Decimal
+    unrealised_pnl: Decimal
+    unrealised_pnl_percent: PnlPercent
+    day_change: DayChange
+    day_change_percent: DayChangePercent
+    weight: Annotated[Decimal | None, described("Per cent of the market value of all positions.", "25.00")]
+    positions: Annotated[int, described("How many.", 3)]
+    stale: Annotated[bool, described("A price in it is old or missing.")]
+
+
+class AllocatedPosition(Answer, frozen=True):
+    """A position within its asset class."""
+
+    symbol: Symbol
+    name: str | None
+    invested: Decimal
+    market_value: Decimal | None
+    unrealised_pnl: Decimal | None
+    unrealised_pnl_percent: Annotated[Decimal | None, described("Of what was invested.", "12.50")]
+    weight: Annotated[Decimal | None, described("Per cent of the market value of all positions.", "25.00")]
+    price_at: Time | None
+    stale: Annotated[bool, described("The price is old or missing.")]
+
+
+class AllocatedCategory(Answer, frozen=True):
+    """An asset class and its positions. One without a price counts in `invested` alone."""
+
+    asset_class: Annotated[str | None, described("null for instruments that are not known.", "STOCK")]
+    invested: Decimal
+    market_value: Decimal
+    unrealised_pnl: Decimal
+    unrealised_pnl_percent: PnlPercent
+    weight: Annotated[Decimal | None, described("Per cent of the market value of all positions.", "25.00")]
+    stale: Annotated[bool, described("A price in it is old or missing.")]
+    positions: list[AllocatedPosition]
+
+
+class Allocation(Answer, frozen=True):
+    """What is invested in what."""
+
+    currency: Annotated[str, described("ISO 4217.", "USD")]
+    invested: Annotated[Decimal, described("Cost of all positions.", "4327.1")]
+    market_value: Decimal
+    unrealised_pnl: Decimal
+    unrealised_pnl_percent: PnlPercent
+    stale: Annotated[bool, described("A price in it is old or missing.")]
+    as_of: Time | None
+    categories: Annotated[list[AllocatedCategory], described("By asset class, in the order of their names.")]
 
 
 class Summary(Answer, frozen=True):
@@ -85,3 +161,7 @@ class Summary(Answer, frozen=True):
     stale: Annotated[bool, described("A price in it is old or missing.")]
     as_of: Time | None
     positions: list[Position]
+    unrealised_pnl_percent: PnlPercent
+    day_change: DayChange
+    day_change_percent: DayChangePercent
+    categories: Annotated[list[Category], described("By asset class, in the order of their names.")]

@@ -1,12 +1,13 @@
 #!/bin/sh
 # Run once by the image, on an empty data directory: a database per service; one role owns and migrates it, another
-# reads and writes rows. The same as a local stack has (deploy/local/hub_local/provision.py).
+# reads and writes rows. The same as a local stack has (deploy/local/hub_local/provision.py). DATABASES names those
+# that a new version brought, for a server that has the others.
 set -eu
 
 sql() { psql --set ON_ERROR_STOP=1 --username postgres --no-password --quiet "$@"; }
 
 sql --dbname postgres --command 'REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC'
-for database in hub_auth hub_market_data hub_order hub_position; do
+for database in ${DATABASES:-hub_auth hub_market_data hub_order hub_position hub_portfolio}; do
     for role in "${database}_owner" "$database"; do
         # A secret is hexadecimal, so it can be quoted like this; it goes in by standard input, not by the command line.
         echo "CREATE ROLE $role LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '$(cat "/run/hub/passwords/$role")'" |

@@ -27,6 +27,10 @@ class DatabaseProbe:
     def state(self) -> str:
         return self._state
 
+    def schema(self) -> str:
+        """A readiness check for who can do without the database at times: good once the tables were seen."""
+        return self._state if self._wanted else "ok"
+
     async def run(self) -> None:
         while True:
             try:

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from hub.portfolio.v1 import portfolio_pb2
+from hub.portfolio.v1 import portfolio_pb2, watchlist_pb2
 from hub.position.v1 import position_pb2
+from hub_errors import Invalid
 from hub_money import to_text
-from hub_portfolio.domain import Cash, Holding, Summary, Valued
+from hub_portfolio.domain.mark import Mark
+from hub_portfolio.domain.valuation import Books, Cash, Category, Holding, Summary, Valued
+from hub_portfolio.domain.watchlist import Watchlist
 
 
-def read_cash(message: position_pb2.GetBalanceResponse) -> Cash:
-    return Cash(
-        currency=message.currency, cash=Decimal(message.cash), buying_power=Decimal(message.buying_power)
+def read_uuid(text: str, field: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Invalid(f"{field} must be a UUID.", code="invalid_id", field=field) from None
+
+
+def read_books(message: position_pb2.GetBooksResponse) -> Books:
+    balance = message.balance
+    cash = Cash(
+        currency=balance.currency, cash=Decimal(balance.cash), buying_power=Decimal(balance.buying_power)
     )
+    return Books(cash, [read_holding(position) for position in message.positions])
 
 
 def read_holding(message: position_pb2.Position) -> Holding:
@@ -43,31 +57,70 @@ def valued_position(valued: Valued) -> portfolio_pb2.ValuedPosition:
         total_cost=to_text(holding.total_cost),
         average_price=_text(holding.average_price),
         price=_text(mark.price),
-        price_at=None if mark.price_at is None else _stamp(mark.price_at),
+        price_at=_optional_stamp(mark.price_at),
         stale=valued.stale,
         market_value=_text(valued.market_value),
         unrealised_pnl=_text(valued.unrealised_pnl),
         realised_pnl=to_text(holding.realised_pnl),
         status=holding.status,
-        weight="" if valued.weight is None else f"{valued.weight:.2f}",
+        weight=_percent(valued.weight),
         fees=to_text(holding.fees),
+        day_change=_text(valued.day_change),
+        day_change_percent=_percent(mark.change_percent),
+        unrealised_pnl_percent=_percent(valued.unrealised_pnl_percent),
     )
 
 
 def summary(found: Summary) -> portfolio_pb2.GetSummaryResponse:
+    sums = found.sums
     return portfolio_pb2.GetSummaryResponse(
         currency=found.cash.currency,
         cash=to_text(found.cash.cash),
-        invested=to_text(found.invested),
-        market_value=to_text(found.market_value),
-        unrealised_pnl=to_text(found.unrealised_pnl),
+        invested=to_text(sums.invested),
+        market_value=to_text(sums.market_value),
+        unrealised_pnl=to_text(sums.unrealised_pnl),
         realised_pnl=to_text(found.realised_pnl),
         total=to_text(found.total),
         positions=[valued_position(valued) for valued in found.positions],
         as_of=_stamp(found.as_of),
-        stale=found.stale,
+        stale=sums.stale,
         buying_power=to_text(found.cash.buying_power),
         fees=to_text(found.fees),
+        unrealised_pnl_percent=_percent(sums.unrealised_pnl_percent),
+        day_change=to_text(sums.day_change),
+        day_change_percent=_percent(sums.day_change_percent),
+        categories=[_category(each) for each in found.categories],
+    )
+
+
+def allocation(found: Summary) -> portfolio_pb2.GetAllocationResponse:
+    sums = found.sums
+    return portfolio_pb2.GetAllocationResponse(
+        currency=found.cash.currency,
+        invested=to_text(sums.invested),
+        market_value=to_text(sums.market_value),
+        unrealised_pnl=to_text(sums.unrealised_pnl),
+        unrealised_pnl_percent=_percent(sums.unrealised_pnl_percent),
+        categories=[_category(each, with_positions=True) for each in found.categories],
+        stale=sums.stale,
+        as_of=_stamp(found.as_of),
+    )
+
+
+def _category(found: Category, *, with_positions: bool = False) -> portfolio_pb2.Category:
+    sums = found.sums
+    return portfolio_pb2.Category(
+        asset_class=found.asset_class,
+        invested=to_text(sums.invested),
+        market_value=to_text(sums.market_value),
+        unrealised_pnl=to_text(sums.unrealised_pnl),
+        unrealised_pnl_percent=_percent(sums.unrealised_pnl_percent),
+        day_change=to_text(sums.day_change),
+        day_change_percent=_percent(sums.day_change_percent),
+        weight=_percent(found.weight),
+        position_count=len(found.positions),
+        stale=sums.stale,
+        positions=[valued_position(each) for each in found.positions] if with_positions else [],
     )
 
 
@@ -75,6 +128,38 @@ def valued_positions(found: list[Valued], as_of: datetime) -> portfolio_pb2.List
     return portfolio_pb2.ListValuedPositionsResponse(
         positions=[valued_position(valued) for valued in found], as_of=_stamp(as_of)
     )
+
+
+def watchlist(found: Watchlist, marks: Sequence[Mark]) -> watchlist_pb2.Watchlist:
+    return watchlist_pb2.Watchlist(
+        watchlist_id=str(found.watchlist_id),
+        name=found.name.text,
+        symbols=[_watched(symbol, mark) for symbol, mark in zip(found.symbols, marks, strict=True)],
+        version=found.version,
+        created_at=_stamp(found.created_at),
+        updated_at=_stamp(found.updated_at),
+    )
+
+
+def _watched(symbol: str, mark: Mark) -> watchlist_pb2.WatchedSymbol:
+    return watchlist_pb2.WatchedSymbol(
+        symbol=symbol,
+        name=mark.name,
+        asset_class=mark.asset_class,
+        price=_text(mark.price),
+        price_at=_optional_stamp(mark.price_at),
+        stale=mark.stale,
+        change=_text(mark.change),
+        change_percent=_percent(mark.change_percent),
+    )
+
+
+def _percent(value: Decimal | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _optional_stamp(moment: datetime | None) -> Timestamp | None:
+    return None if moment is None else _stamp(moment)
 
 
 def _text(value: Decimal | None) -> str:

@@ -1,16 +1,21 @@
-"""PortfolioService: message -> values -> use case -> message. Whose it is, the verified token says."""
+"""Both services: message -> values -> use case -> message. Whose it is, the verified token says."""
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import grpc
 
-from hub.portfolio.v1 import portfolio_pb2, portfolio_pb2_grpc
+from hub.portfolio.v1 import portfolio_pb2, portfolio_pb2_grpc, watchlist_pb2, watchlist_pb2_grpc
 from hub_identity import Trust, current_principal
 from hub_portfolio import mapping
-from hub_portfolio.clients import Books, Prices
-from hub_portfolio.usecases import get_summary, list_positions
+from hub_portfolio.clients import Accounts, Prices
+from hub_portfolio.domain.valuation import Summary
+from hub_portfolio.domain.watchlist import Owner
+from hub_portfolio.usecases import watchlists
+from hub_portfolio.usecases.valuing import get_summary, list_positions
+from hub_portfolio.usecases.watchlists import Desk, Watched
 from hub_rpc import bearer_token
 from hub_runtime import Clock
 
@@ -18,18 +23,21 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class PortfolioRpc(portfolio_pb2_grpc.PortfolioServiceServicer):
-    def __init__(self, *, trust: Trust, books: Books, prices: Prices, clock: Clock) -> None:
+    def __init__(self, *, trust: Trust, accounts: Accounts, prices: Prices, clock: Clock) -> None:
         self._trust = trust
-        self._books = books
+        self._accounts = accounts
         self._prices = prices
         self._clock = clock
 
     async def GetSummary(
         self, request: portfolio_pb2.GetSummaryRequest, context: Context
     ) -> portfolio_pb2.GetSummaryResponse:
-        token = self._verified_token()
-        found = await get_summary(token, books=self._books, prices=self._prices, now=self._clock())
-        return mapping.summary(found)
+        return mapping.summary(await self._summary())
+
+    async def GetAllocation(
+        self, request: portfolio_pb2.GetAllocationRequest, context: Context
+    ) -> portfolio_pb2.GetAllocationResponse:
+        return mapping.allocation(await self._summary())
 
     async def ListValuedPositions(
         self, request: portfolio_pb2.ListValuedPositionsRequest, context: Context
@@ -37,11 +45,99 @@ class PortfolioRpc(portfolio_pb2_grpc.PortfolioServiceServicer):
         found = await list_positions(
             self._verified_token(),
             include_closed=request.include_closed,
-            books=self._books,
+            accounts=self._accounts,
             prices=self._prices,
         )
         return mapping.valued_positions(found, self._clock())
 
+    async def _summary(self) -> Summary:
+        token = self._verified_token()
+        return await get_summary(token, accounts=self._accounts, prices=self._prices, now=self._clock())
+
     def _verified_token(self) -> str:
         current_principal(self._trust)
         return bearer_token()
+
+
+class WatchlistRpc(watchlist_pb2_grpc.WatchlistServiceServicer):
+    def __init__(self, *, trust: Trust, desk: Desk, clock: Clock) -> None:
+        self._trust = trust
+        self._desk = desk
+        self._clock = clock
+
+    async def CreateWatchlist(
+        self, request: watchlist_pb2.CreateWatchlistRequest, context: Context
+    ) -> watchlist_pb2.CreateWatchlistResponse:
+        made = await watchlists.create(
+            self._desk,
+            self._owner(),
+            name=request.name,
+            symbols=request.symbols.symbols,
+            now=self._clock(),
+        )
+        return watchlist_pb2.CreateWatchlistResponse(watchlist=_shown(made))
+
+    async def ListWatchlists(
+        self, request: watchlist_pb2.ListWatchlistsRequest, context: Context
+    ) -> watchlist_pb2.ListWatchlistsResponse:
+        found = await watchlists.list_all(self._desk, self._owner())
+        return watchlist_pb2.ListWatchlistsResponse(watchlists=[_shown(each) for each in found])
+
+    async def GetWatchlist(
+        self, request: watchlist_pb2.GetWatchlistRequest, context: Context
+    ) -> watchlist_pb2.GetWatchlistResponse:
+        found = await watchlists.get(self._desk, self._owner(), _id(request.watchlist_id))
+        return watchlist_pb2.GetWatchlistResponse(watchlist=_shown(found))
+
+    async def UpdateWatchlist(
+        self, request: watchlist_pb2.UpdateWatchlistRequest, context: Context
+    ) -> watchlist_pb2.UpdateWatchlistResponse:
+        changed = await watchlists.update(
+            self._desk,
+            self._owner(),
+            _id(request.watchlist_id),
+            name=request.name if request.HasField("name") else None,
+            symbols=request.symbols.symbols if request.HasField("symbols") else None,
+            version=request.version,
+            now=self._clock(),
+        )
+        return watchlist_pb2.UpdateWatchlistResponse(watchlist=_shown(changed))
+
+    async def AddWatchlistSymbol(
+        self, request: watchlist_pb2.AddWatchlistSymbolRequest, context: Context
+    ) -> watchlist_pb2.AddWatchlistSymbolResponse:
+        owner, watchlist_id = self._owner(), _id(request.watchlist_id)
+        changed = await watchlists.add_symbol(
+            self._desk, owner, watchlist_id, symbol=request.symbol, now=self._clock()
+        )
+        return watchlist_pb2.AddWatchlistSymbolResponse(watchlist=_shown(changed))
+
+    async def RemoveWatchlistSymbol(
+        self, request: watchlist_pb2.RemoveWatchlistSymbolRequest, context: Context
+    ) -> watchlist_pb2.RemoveWatchlistSymbolResponse:
+        owner, watchlist_id = self._owner(), _id(request.watchlist_id)
+        changed = await watchlists.remove_symbol(
+            self._desk, owner, watchlist_id, symbol=request.symbol, now=self._clock()
+        )
+        return watchlist_pb2.RemoveWatchlistSymbolResponse(watchlist=_shown(changed))
+
+    async def DeleteWatchlist(
+        self, request: watchlist_pb2.DeleteWatchlistRequest, context: Context
+    ) -> watchlist_pb2.DeleteWatchlistResponse:
+        await watchlists.delete(self._desk, self._owner(), _id(request.watchlist_id))
+        return watchlist_pb2.DeleteWatchlistResponse()
+
+    def _owner(self) -> Owner:
+        principal = current_principal(self._trust)
+        return Owner(
+            user_id=mapping.read_uuid(principal.user_id, "user_id"),
+            account_id=mapping.read_uuid(principal.account_id, "account_id"),
+        )
+
+
+def _id(text: str) -> UUID:
+    return mapping.read_uuid(text, "watchlist_id")
+
+
+def _shown(watched: Watched) -> watchlist_pb2.Watchlist:
+    return mapping.watchlist(watched.watchlist, watched.marks)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from hub_runtime import GrpcSettings, ProcessSettings, TlsSettings, setting
+from hub_runtime import DatabaseSettings, GrpcSettings, ProcessSettings, TlsSettings, setting
 
 
 @dataclass(frozen=True)
-class PortfolioSettings(ProcessSettings, TlsSettings, GrpcSettings):
+class PortfolioSettings(ProcessSettings, TlsSettings, GrpcSettings, DatabaseSettings):
     auth_target: str = setting("where the auth service serves gRPC")
     market_data_target: str = setting("where the market-data service serves gRPC")
     position_target: str = setting("where the position service serves gRPC")

@@ -14,6 +14,7 @@ from hub_position.clients import Market
 from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.rpc import PositionRpc
 from hub_position.settings import PositionSettings
+from hub_position.settler import settle_for_ever
 from hub_position.usecases import place_holds_of_calls
 from hub_position.worker import handle
 from hub_postgres import DatabaseProbe, Pool, Wakeup, migrate, pooled
@@ -25,6 +26,7 @@ DESCRIPTION = "keeps accounts, the cash ledger, holds, positions and trades"
 JOBS = {
     "serve": "PositionService over gRPC: holds, balance, positions, ledger",
     "work": "books executions and the ends of orders",
+    "settle": "settles the trades whose settlement day has come",
     "relay": "moves the outbox to the broker (one of many instances does)",
 }
 CALL_TABLE: CallTable = {
@@ -37,7 +39,12 @@ CALL_TABLE: CallTable = {
         "SetAccountState": frozenset({"gateway"}),
         "GetBalance": frozenset({"gateway", "portfolio"}),
         "ListPositions": frozenset({"gateway", "portfolio"}),
+        "GetBooks": frozenset({"portfolio"}),
         "ListPostings": frozenset({"gateway", "portfolio"}),
+        "Deposit": frozenset({"gateway"}),
+        "Withdraw": frozenset({"gateway"}),
+        "AdjustCash": frozenset({"gateway"}),
+        "ListCashMovements": frozenset({"gateway", "portfolio"}),
     }
 }
 
@@ -56,9 +63,15 @@ async def run(settings: PositionSettings, jobs: frozenset[str], process: Process
         wakeup = Wakeup(settings.database_url, settings.database_password, CHANNEL)
         process.spawn(wakeup.run(), "relay wakeup")
         process.spawn(Relay(pool, wakeup, amqp, "position").run(), "relay")
-    if "work" in jobs:
+    if jobs & {"work", "settle"}:
         market = await _follow_market(settings, process)
         information["market"] = market.state
+    if "settle" in jobs:
+        settle = settle_for_ever(
+            pool=pool, market=market, clock=utc_now, interval_s=settings.settle_interval_s
+        )
+        process.spawn(settle, "settle")
+    if "work" in jobs:
         book = partial(handle, pool=pool, market=market, deposit=settings.paper_deposit, clock=utc_now)
         updates = POSITIONS.queues_of("updates")
         process.spawn(consume(amqp, updates, book, family=POSITIONS.name), "work")
@@ -69,7 +82,7 @@ async def run(settings: PositionSettings, jobs: frozenset[str], process: Process
 
 async def _follow_market(settings: PositionSettings, process: Process) -> Market:
     cache = QuoteCache()
-    market = Market(cache)
+    market = Market(cache, settings.fees)
     channel = connect(settings.market_data_target, settings.tls, "market-data")
     await process.stack.enter_async_context(channel)
     process.spawn(cache.follow(channel), "quotes")
@@ -99,6 +112,8 @@ async def _serve(
         trust=trust,
         holds=await enter(batcher),
         deposit=settings.paper_deposit,
+        most_deposit=settings.most_deposit,
+        fees=settings.fees,
         clock=utc_now,
     )
     server = Server(

@@ -60,7 +60,7 @@ def _read(events: Sequence[event_pb2.Envelope], traceparents: dict[str, str], ma
 
 
 def _executed(event: event_pb2.OrderExecuted, traceparent: str, market: Market) -> Executed:
-    trade = mapping.read_trade(event, market.settles_on)
+    trade = mapping.read_trade(event, market.settles_on, market.fee_rate)
     return Executed(trade, mapping.read_uuid(event.user_id, "user_id"), traceparent)
 
 

@@ -302,7 +302,7 @@ class MarketData:
         server.add_registered_method_handlers(SERVICE, {"StreamQuotes": stream})
 
     def server(self, tls: Tls, port: int = 0) -> Server:
-        table = {SERVICE: {"*": frozenset({"order"})}}
+        table = {SERVICE: {"*": frozenset({"order", "portfolio"})}}
         address = Address("127.0.0.1", port)
         return Server(address, tls.files("market-data"), table, [self.register], drain_s=0, grace_s=0.5)
 

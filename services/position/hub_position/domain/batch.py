@@ -10,6 +10,7 @@ from uuid import UUID
 
 from hub_position.domain import ledger
 from hub_position.domain.account import BOOKS, OVER_FILL, Account, StateChange, restricted
+from hub_position.domain.cash import ADJUSTED, Movement, MovementKind, Settled
 from hub_position.domain.changed import changed
 from hub_position.domain.hold import Drawn, Hold, Terms, made_late
 from hub_position.domain.position import (
@@ -101,6 +102,8 @@ class Batch:
         """A trade that was not booked before. One beyond what was ordered, or beyond the holding, is booked
         like any other, and restricts the account."""
         hold = self._change(trade.hold_id, trade, lambda hold: hold.booked(hold.draws(trade)))
+        if hold is not None and hold.fee_rate is not None:
+            trade = trade.charged(hold.fee_rate)
         key = (trade.account_id, trade.symbol)
         before = self.positions.get(key) or self._new_position(trade)
         after, effect = self._folded(key, before, trade)
@@ -148,6 +151,27 @@ class Batch:
         if not hold.closed and not hold.confirmed:
             self._change(hold.hold_id, hold, Hold.released)
 
+    def move(self, movement: Movement) -> None:
+        """Cash comes or goes. An adjustment that takes more than could be spent restricts the account."""
+        account = self.accounts[movement.account_id]
+        after = changed(account, settled=account.settled + movement.amount)
+        self.accounts[movement.account_id] = after
+        self.changed_accounts.add(movement.account_id)
+        self.postings += ledger.of_movement(movement)
+        if movement.kind is MovementKind.ADJUSTMENT and after.buying_power < 0:
+            self._restrict(movement.account_id, ADJUSTED)
+
+    def settle(self, settled: Settled) -> None:
+        """The day of a trade has come."""
+        account = self.accounts[settled.account_id]
+        self.accounts[settled.account_id] = changed(
+            account,
+            settled=account.settled + settled.net_cash,
+            unsettled=account.unsettled - settled.net_cash,
+        )
+        self.changed_accounts.add(settled.account_id)
+        self.postings += ledger.of_settlement(settled)
+
     def set_state(self, account: Account, *, reason: str, actor: str) -> None:
         """What the account may do from now on."""
         before = self.accounts[account.account_id]
@@ -155,11 +179,11 @@ class Batch:
         self.changed_accounts.add(account.account_id)
         self.states.append(StateChange(before, account, reason, actor, self._now))
 
-    def _restrict(self, account_id: UUID) -> None:
+    def _restrict(self, account_id: UUID, reason: str = OVER_FILL) -> None:
         before = self.accounts[account_id]
         after = restricted(before)
         if after != before:
-            self.set_state(after, reason=OVER_FILL, actor=BOOKS)
+            self.set_state(after, reason=reason, actor=BOOKS)
 
     def finish(self) -> None:
         """Counts a version for every account and every position that changed without a trade."""

@@ -1,6 +1,6 @@
 """`dataclasses.replace` for what changes with every booking, in an eighth of the time.
 
-For plain frozen dataclasses only: no slots, no `__post_init__`, nothing that is cached from the fields.
+For plain frozen dataclasses only: no slots, no `__post_init__`, nothing cached from fields that change.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from hub_money import PLACES
 from hub_position.domain.changed import changed
+from hub_position.domain.fees import fee_of
 from hub_position.domain.trade import Side, Trade, share
 
 ZERO = Decimal(0)
@@ -55,6 +56,8 @@ class Hold:
     by_value: bool = False
     covered: Decimal = ZERO
     """What another hold still has for this one, because its order comes in the place of that one's."""
+    fee_rate: Decimal | None = None
+    """What its trades cost beside their price, as a share; None: what the schedule says at booking."""
 
     @property
     def limit(self) -> Decimal:
@@ -71,7 +74,7 @@ class Hold:
     @property
     def need(self) -> Decimal:
         """Cash or shares that its order can still take."""
-        return amount(self.side, self.open_quantity, self.unit_price)
+        return amount(self.side, self.open_quantity, self.unit_price, self.fee_rate)
 
     @property
     def overfilled(self) -> bool:
@@ -86,7 +89,7 @@ class Hold:
         if filled is None or self.by_value:
             return self.need
         unbooked = max(filled - self.booked_quantity, ZERO)
-        return max(self.need - amount(self.side, unbooked, self.unit_price), ZERO)
+        return max(self.need - amount(self.side, unbooked, self.unit_price, self.fee_rate), ZERO)
 
     def draws(self, trade: Trade) -> Decimal:
         """What a trade takes of it, in the unit of its quantity."""
@@ -170,6 +173,9 @@ class UnconfirmedHold:
     user_id: UUID
 
 
-def amount(side: Side, quantity: Decimal, unit_price: Decimal) -> Decimal:
-    """What is set aside: cash for a purchase, shares for a sale."""
-    return share(unit_price, quantity, Decimal(1)) if side is Side.BUY else quantity
+def amount(side: Side, quantity: Decimal, unit_price: Decimal, fee_rate: Decimal | None) -> Decimal:
+    """What is set aside: cash for a purchase and its fee, shares for a sale."""
+    if side is Side.SELL:
+        return quantity
+    value = share(unit_price, quantity, Decimal(1))
+    return value + fee_of(value, fee_rate) if fee_rate else value

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID, uuid5
 
+from hub_position.domain.cash import Movement, Settled
 from hub_position.domain.position import Effect, Holding
 from hub_position.domain.trade import Trade
 
@@ -18,7 +19,9 @@ NAMESPACE = UUID("5b1f6c1e-6d0c-5a0e-9f43-0b6f0a2c7d11")
 
 class Kind(StrEnum):
     DEPOSIT = "deposit"
+    WITHDRAWAL = "withdrawal"
     TRADE = "trade"
+    SETTLEMENT = "settlement"
     ADJUSTMENT = "adjustment"
 
 
@@ -66,6 +69,36 @@ def deposit(account_id: UUID, amount: Decimal) -> list[Posting]:
         Posting(transaction_id, account_id, Kind.DEPOSIT, line, value)
         for line, value in lines.items()
         if value
+    ]
+
+
+def of_movement(movement: Movement) -> list[Posting]:
+    """From outside into cash, or back."""
+    lines = {LedgerAccount.EXTERNAL: -movement.amount, LedgerAccount.CASH_SETTLED: movement.amount}
+    return [
+        Posting(movement.movement_id, movement.account_id, Kind(movement.kind.value), line, amount)
+        for line, amount in lines.items()
+    ]
+
+
+def of_settlement(settled: Settled) -> list[Posting]:
+    """What a trade brought or cost is settled cash from now on."""
+    lines = {
+        LedgerAccount.CASH_UNSETTLED: -settled.net_cash,
+        LedgerAccount.CASH_SETTLED: settled.net_cash,
+    }
+    return [
+        Posting(
+            transaction_id=uuid5(NAMESPACE, f"settlement:{settled.trade_id}"),
+            account_id=settled.account_id,
+            kind=Kind.SETTLEMENT,
+            ledger_account=line,
+            amount=amount,
+            symbol=settled.symbol,
+            trade_id=settled.trade_id,
+        )
+        for line, amount in lines.items()
+        if amount
     ]
 
 

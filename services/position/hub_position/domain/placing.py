@@ -34,6 +34,7 @@ class HoldRequest:
     replaced_hold_id: UUID | None = None
     replaced_filled_quantity: Decimal | None = None
     most_position: Decimal | None = None
+    fee_rate: Decimal | None = None
 
     @property
     def key(self) -> PositionKey:
@@ -41,7 +42,7 @@ class HoldRequest:
 
     @property
     def amount(self) -> Decimal:
-        return amount(self.side, self.quantity, self.unit_price)
+        return amount(self.side, self.quantity, self.unit_price, self.fee_rate)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from functools import cached_property
 from uuid import UUID
 
 from hub_money import money
+from hub_position.domain.changed import changed
+from hub_position.domain.fees import fee_of
 
 # Product of two NUMERIC(20,8), divided by a third: enough digits that only the last step rounds.
 EXACT_DIGITS = 60
@@ -47,6 +49,11 @@ class Trade:
     @cached_property
     def gross(self) -> Decimal:
         return share(self.price, self.quantity, Decimal(1))
+
+    def charged(self, fee_rate: Decimal) -> Trade:
+        """The same at this share of its value as its fee."""
+        fee = fee_of(self.gross, fee_rate)
+        return self if fee == self.fee else changed(self, fee=fee)
 
     @property
     def net_cash(self) -> Decimal:

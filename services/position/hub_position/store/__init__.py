@@ -1,6 +1,7 @@
-"""All SQL of the service. `Books` writes inside a transaction, `Reads` answers questions."""
+"""All SQL of the service. `Books` and `Cash` write inside a transaction, `Reads` answers questions."""
 
 from hub_position.store.books import Books
+from hub_position.store.cash import Cash
 from hub_position.store.reads import Reads
 
-__all__ = ["Books", "Reads"]
+__all__ = ["Books", "Cash", "Reads"]

@@ -106,8 +106,8 @@ HISTORY = f"""
 """
 
 WRITE_ACCOUNTS = f"""
-    UPDATE accounts SET cash_unsettled = new.cash_unsettled, held = new.held, version = new.version,
-        updated_at = now()
+    UPDATE accounts SET cash_settled = new.cash_settled, cash_unsettled = new.cash_unsettled, held = new.held,
+        version = new.version, updated_at = now()
     FROM {rows_of(columns.ACCOUNTS)} WHERE accounts.account_id = new.account_id
 """
 

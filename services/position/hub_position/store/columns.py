@@ -38,6 +38,7 @@ NEW_HOLDS = {
     "remaining": "numeric",
     "by_value": "boolean",
     "covered": "numeric",
+    "fee_rate": "numeric",
 }
 
 
@@ -55,6 +56,7 @@ def new_hold(new: NewHold) -> Row:
         new.set_aside,
         request.by_value,
         new.covered,
+        request.fee_rate,
     )
 
 
@@ -72,6 +74,7 @@ def made_hold(made: Hold) -> Row:
         0,
         made.by_value,
         made.covered,
+        made.fee_rate,
     )
 
 
@@ -109,11 +112,17 @@ def price(value: Hold) -> Row:
     return (value.hold_id, value.unit_price, value.remaining)
 
 
-ACCOUNTS = {"account_id": "uuid", "cash_unsettled": "numeric", "held": "numeric", "version": "bigint"}
+ACCOUNTS = {
+    "account_id": "uuid",
+    "cash_settled": "numeric",
+    "cash_unsettled": "numeric",
+    "held": "numeric",
+    "version": "bigint",
+}
 
 
 def account(value: Account) -> Row:
-    return (value.account_id, value.unsettled, value.held, value.version)
+    return (value.account_id, value.settled, value.unsettled, value.held, value.version)
 
 
 STATES = {

@@ -8,10 +8,11 @@ from uuid import UUID
 import asyncpg
 
 from hub_position.domain.account import AccountState, Balance
+from hub_position.domain.cash import Movement
 from hub_position.domain.hold import UnconfirmedHold
 from hub_position.domain.ledger import Kind, LedgerAccount, LedgerPage, PostedLine, Posting
 from hub_position.domain.position import Position
-from hub_position.store import rows
+from hub_position.store import cash, rows
 from hub_postgres import Pool, acquire
 
 BALANCE = f"""
@@ -74,6 +75,12 @@ class Reads:
             totals={LedgerAccount(row["ledger_account"]): row["amount"] for row in totals},
             lines=[_line(row) for row in lines],
         )
+
+    async def movements(self, account_id: UUID, *, before: UUID, limit: int) -> list[Movement]:
+        """Newest first."""
+        async with acquire(self._pool) as connection:
+            found = await connection.fetch(cash.PAGE, account_id, before, limit)
+        return [cash.movement(row) for row in found]
 
     async def unconfirmed_holds(self, *, placed_before: datetime, limit: int) -> list[UnconfirmedHold]:
         async with acquire(self._pool) as connection:

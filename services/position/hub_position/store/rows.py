@@ -18,7 +18,7 @@ POSITION = (
 HOLD = (
     "hold_id, order_id, account_id, idempotency_key, side, symbol, quantity, unit_price, remaining, "
     "booked_quantity, booked_count, final_quantity, final_count, confirmed, placed_at, closed_at, "
-    "by_value, covered"
+    "by_value, covered, fee_rate"
 )
 TRADE = (
     "trade_id, account_id, order_id, hold_id, symbol, side, quantity, price, fee, gross, cost_removed, "
@@ -84,6 +84,7 @@ def hold(row: asyncpg.Record) -> Hold:
         placed_at=row["placed_at"],
         by_value=row["by_value"],
         covered=row["covered"],
+        fee_rate=row["fee_rate"],
     )
 
 

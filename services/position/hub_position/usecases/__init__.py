@@ -2,20 +2,27 @@
 
 from hub_position.usecases.accounts import get_account, get_balance, open_accounts, set_account_state
 from hub_position.usecases.booking import Ended, Executed, Facts, Replaced, book
+from hub_position.usecases.books import get_books
+from hub_position.usecases.cash import Moved, move_cash
 from hub_position.usecases.holds import place_holds, place_holds_of_calls, reprice_holds, settle_holds
+from hub_position.usecases.settlement import settle_trades
 
 __all__ = [
     "Ended",
     "Executed",
     "Facts",
+    "Moved",
     "Replaced",
     "book",
     "get_account",
     "get_balance",
+    "get_books",
+    "move_cash",
     "open_accounts",
     "place_holds",
     "place_holds_of_calls",
     "reprice_holds",
     "set_account_state",
     "settle_holds",
+    "settle_trades",
 ]

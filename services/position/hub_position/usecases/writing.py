@@ -23,8 +23,8 @@ async def write(batch: Batch, *, books: Books, causes: Mapping[UUID, str]) -> No
     await books.write_accounts(accounts)
     await books.write_states(batch.states)
     events = [
-        mapping.position_changed(change, causes.get(change.trade_id or change.position.account_id))
+        mapping.changed_position(change, causes.get(change.trade_id or change.position.account_id))
         for change in batch.changes
     ]
-    events += [mapping.account_changed(account, causes.get(account.account_id)) for account in accounts]
+    events += [mapping.changed_account(account, causes.get(account.account_id)) for account in accounts]
     await books.tell(events)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n hub/portfolio/v1/portfolio.proto\x12\x10hub.portfolio.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x02\n\x0eValuedPosition\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x61sset_class\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\t\x12\x0c\n\x04held\x18\x05 \x01(\t\x12\x12\n\ntotal_cost\x18\x06 \x01(\t\x12\x15\n\raverage_price\x18\x07 \x01(\t\x12\r\n\x05price\x18\x08 \x01(\t\x12,\n\x08price_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05stale\x18\n \x01(\x08\x12\x14\n\x0cmarket_value\x18\x0b \x01(\t\x12\x16\n\x0eunrealised_pnl\x18\x0c \x01(\t\x12\x14\n\x0crealised_pnl\x18\r \x01(\t\x12\x0e\n\x06status\x18\x0e \x01(\t\x12\x0e\n\x06weight\x18\x0f \x01(\t\x12\x0c\n\x04\x66\x65\x65s\x18\x10 \x01(\t\"\x13\n\x11GetSummaryRequest\"\xac\x02\n\x12GetSummaryResponse\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61sh\x18\x02 \x01(\t\x12\x10\n\x08invested\x18\x03 \x01(\t\x12\x14\n\x0cmarket_value\x18\x04 \x01(\t\x12\x16\n\x0eunrealised_pnl\x18\x05 \x01(\t\x12\x14\n\x0crealised_pnl\x18\x06 \x01(\t\x12\r\n\x05total\x18\x07 \x01(\t\x12\x33\n\tpositions\x18\x08 \x03(\x0b\x32 .hub.portfolio.v1.ValuedPosition\x12)\n\x05\x61s_of\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05stale\x18\n \x01(\x08\x12\x14\n\x0c\x62uying_power\x18\x0b \x01(\t\x12\x0c\n\x04\x66\x65\x65s\x18\x0c \x01(\t\"4\n\x1aListValuedPositionsRequest\x12\x16\n\x0einclude_closed\x18\x01 \x01(\x08\"}\n\x1bListValuedPositionsResponse\x12\x33\n\tpositions\x18\x01 \x03(\x0b\x32 .hub.portfolio.v1.ValuedPosition\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xdf\x01\n\x10PortfolioService\x12W\n\nGetSummary\x12#.hub.portfolio.v1.GetSummaryRequest\x1a$.hub.portfolio.v1.GetSummaryResponse\x12r\n\x13ListValuedPositions\x12,.hub.portfolio.v1.ListValuedPositionsRequest\x1a-.hub.portfolio.v1.ListValuedPositionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n hub/portfolio/v1/portfolio.proto\x12\x10hub.portfolio.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x03\n\x0eValuedPosition\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x61sset_class\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\t\x12\x0c\n\x04held\x18\x05 \x01(\t\x12\x12\n\ntotal_cost\x18\x06 \x01(\t\x12\x15\n\raverage_price\x18\x07 \x01(\t\x12\r\n\x05price\x18\x08 \x01(\t\x12,\n\x08price_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05stale\x18\n \x01(\x08\x12\x14\n\x0cmarket_value\x18\x0b \x01(\t\x12\x16\n\x0eunrealised_pnl\x18\x0c \x01(\t\x12\x14\n\x0crealised_pnl\x18\r \x01(\t\x12\x0e\n\x06status\x18\x0e \x01(\t\x12\x0e\n\x06weight\x18\x0f \x01(\t\x12\x0c\n\x04\x66\x65\x65s\x18\x10 \x01(\t\x12\x12\n\nday_change\x18\x11 \x01(\t\x12\x1a\n\x12\x64\x61y_change_percent\x18\x12 \x01(\t\x12\x1e\n\x16unrealised_pnl_percent\x18\x13 \x01(\t\"\x9b\x02\n\x08\x43\x61tegory\x12\x13\n\x0b\x61sset_class\x18\x01 \x01(\t\x12\x10\n\x08invested\x18\x02 \x01(\t\x12\x14\n\x0cmarket_value\x18\x03 \x01(\t\x12\x16\n\x0eunrealised_pnl\x18\x04 \x01(\t\x12\x1e\n\x16unrealised_pnl_percent\x18\x05 \x01(\t\x12\x12\n\nday_change\x18\x06 \x01(\t\x12\x1a\n\x12\x64\x61y_change_percent\x18\x07 \x01(\t\x12\x0e\n\x06weight\x18\x08 \x01(\t\x12\x16\n\x0eposition_count\x18\t \x01(\x05\x12\r\n\x05stale\x18\n \x01(\x08\x12\x33\n\tpositions\x18\x0b \x03(\x0b\x32 .hub.portfolio.v1.ValuedPosition\"\x13\n\x11GetSummaryRequest\"\xac\x03\n\x12GetSummaryResponse\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61sh\x18\x02 \x01(\t\x12\x10\n\x08invested\x18\x03 \x01(\t\x12\x14\n\x0cmarket_value\x18\x04 \x01(\t\x12\x16\n\x0eunrealised_pnl\x18\x05 \x01(\t\x12\x14\n\x0crealised_pnl\x18\x06 \x01(\t\x12\r\n\x05total\x18\x07 \x01(\t\x12\x33\n\tpositions\x18\x08 \x03(\x0b\x32 .hub.portfolio.v1.ValuedPosition\x12)\n\x05\x61s_of\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05stale\x18\n \x01(\x08\x12\x14\n\x0c\x62uying_power\x18\x0b \x01(\t\x12\x0c\n\x04\x66\x65\x65s\x18\x0c \x01(\t\x12\x1e\n\x16unrealised_pnl_percent\x18\r \x01(\t\x12\x12\n\nday_change\x18\x0e \x01(\t\x12\x1a\n\x12\x64\x61y_change_percent\x18\x0f \x01(\t\x12.\n\ncategories\x18\x10 \x03(\x0b\x32\x1a.hub.portfolio.v1.Category\"\x16\n\x14GetAllocationRequest\"\xf3\x01\n\x15GetAllocationResponse\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x10\n\x08invested\x18\x02 \x01(\t\x12\x14\n\x0cmarket_value\x18\x03 \x01(\t\x12\x16\n\x0eunrealised_pnl\x18\x04 \x01(\t\x12\x1e\n\x16unrealised_pnl_percent\x18\x05 \x01(\t\x12.\n\ncategories\x18\x06 \x03(\x0b\x32\x1a.hub.portfolio.v1.Category\x12\r\n\x05stale\x18\x07 \x01(\x08\x12)\n\x05\x61s_of\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"4\n\x1aListValuedPositionsRequest\x12\x16\n\x0einclude_closed\x18\x01 \x01(\x08\"}\n\x1bListValuedPositionsResponse\x12\x33\n\tpositions\x18\x01 \x03(\x0b\x32 .hub.portfolio.v1.ValuedPosition\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xc1\x02\n\x10PortfolioService\x12W\n\nGetSummary\x12#.hub.portfolio.v1.GetSummaryRequest\x1a$.hub.portfolio.v1.GetSummaryResponse\x12`\n\rGetAllocation\x12&.hub.portfolio.v1.GetAllocationRequest\x1a\'.hub.portfolio.v1.GetAllocationResponse\x12r\n\x13ListValuedPositions\x12,.hub.portfolio.v1.ListValuedPositionsRequest\x1a-.hub.portfolio.v1.ListValuedPositionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,15 +33,21 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hub.portfolio.v1.portfolio_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_VALUEDPOSITION']._serialized_start=88
-  _globals['_VALUEDPOSITION']._serialized_end=420
-  _globals['_GETSUMMARYREQUEST']._serialized_start=422
-  _globals['_GETSUMMARYREQUEST']._serialized_end=441
-  _globals['_GETSUMMARYRESPONSE']._serialized_start=444
-  _globals['_GETSUMMARYRESPONSE']._serialized_end=744
-  _globals['_LISTVALUEDPOSITIONSREQUEST']._serialized_start=746
-  _globals['_LISTVALUEDPOSITIONSREQUEST']._serialized_end=798
-  _globals['_LISTVALUEDPOSITIONSRESPONSE']._serialized_start=800
-  _globals['_LISTVALUEDPOSITIONSRESPONSE']._serialized_end=925
-  _globals['_PORTFOLIOSERVICE']._serialized_start=928
-  _globals['_PORTFOLIOSERVICE']._serialized_end=1151
+  _globals['_VALUEDPOSITION']._serialized_end=500
+  _globals['_CATEGORY']._serialized_start=503
+  _globals['_CATEGORY']._serialized_end=786
+  _globals['_GETSUMMARYREQUEST']._serialized_start=788
+  _globals['_GETSUMMARYREQUEST']._serialized_end=807
+  _globals['_GETSUMMARYRESPONSE']._serialized_start=810
+  _globals['_GETSUMMARYRESPONSE']._serialized_end=1238
+  _globals['_GETALLOCATIONREQUEST']._serialized_start=1240
+  _globals['_GETALLOCATIONREQUEST']._serialized_end=1262
+  _globals['_GETALLOCATIONRESPONSE']._serialized_start=1265
+  _globals['_GETALLOCATIONRESPONSE']._serialized_end=1508
+  _globals['_LISTVALUEDPOSITIONSREQUEST']._serialized_start=1510
+  _globals['_LISTVALUEDPOSITIONSREQUEST']._serialized_end=1562
+  _globals['_LISTVALUEDPOSITIONSRESPONSE']._serialized_start=1564
+  _globals['_LISTVALUEDPOSITIONSRESPONSE']._serialized_end=1689
+  _globals['_PORTFOLIOSERVICE']._serialized_start=1692
+  _globals['_PORTFOLIOSERVICE']._serialized_end=2013
 # @@protoc_insertion_point(module_scope)

@@ -41,6 +41,9 @@ class ValuedPosition(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     FEES_FIELD_NUMBER: _builtins.int
+    DAY_CHANGE_FIELD_NUMBER: _builtins.int
+    DAY_CHANGE_PERCENT_FIELD_NUMBER: _builtins.int
+    UNREALISED_PNL_PERCENT_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """The instrument."""
     name: _builtins.str
@@ -71,6 +74,14 @@ class ValuedPosition(_message.Message):
     """Share of the portfolio's market value in percent, two places; empty when no price is known."""
     fees: _builtins.str
     """Fees of the position's trades."""
+    day_change: _builtins.str
+    """quantity * (price - previous close), as if all of it had been held at the previous close; empty when either price
+    is not known.
+    """
+    day_change_percent: _builtins.str
+    """The change of the price in percent of the previous close, two places; empty when either is not known."""
+    unrealised_pnl_percent: _builtins.str
+    """unrealised_pnl in percent of total_cost, two places; empty when no price is known, or nothing was paid."""
     @_builtins.property
     def price_at(self) -> _timestamp_pb2.Timestamp:
         """When that price was received; absent when none is known."""
@@ -94,14 +105,81 @@ class ValuedPosition(_message.Message):
         status: _builtins.str = ...,
         weight: _builtins.str = ...,
         fees: _builtins.str = ...,
+        day_change: _builtins.str = ...,
+        day_change_percent: _builtins.str = ...,
+        unrealised_pnl_percent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["price_at", b"price_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_class", b"asset_class", "average_price", b"average_price", "fees", b"fees", "held", b"held", "market_value", b"market_value", "name", b"name", "price", b"price", "price_at", b"price_at", "quantity", b"quantity", "realised_pnl", b"realised_pnl", "stale", b"stale", "status", b"status", "symbol", b"symbol", "total_cost", b"total_cost", "unrealised_pnl", b"unrealised_pnl", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_class", b"asset_class", "average_price", b"average_price", "day_change", b"day_change", "day_change_percent", b"day_change_percent", "fees", b"fees", "held", b"held", "market_value", b"market_value", "name", b"name", "price", b"price", "price_at", b"price_at", "quantity", b"quantity", "realised_pnl", b"realised_pnl", "stale", b"stale", "status", b"status", "symbol", b"symbol", "total_cost", b"total_cost", "unrealised_pnl", b"unrealised_pnl", "unrealised_pnl_percent", b"unrealised_pnl_percent", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ValuedPosition: _TypeAlias = ValuedPosition  # noqa: Y015
+
+@_typing.final
+class Category(_message.Message):
+    """The open positions of one asset class. All amounts are decimal strings; percentages have two places."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSET_CLASS_FIELD_NUMBER: _builtins.int
+    INVESTED_FIELD_NUMBER: _builtins.int
+    MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    UNREALISED_PNL_FIELD_NUMBER: _builtins.int
+    UNREALISED_PNL_PERCENT_FIELD_NUMBER: _builtins.int
+    DAY_CHANGE_FIELD_NUMBER: _builtins.int
+    DAY_CHANGE_PERCENT_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    POSITION_COUNT_FIELD_NUMBER: _builtins.int
+    STALE_FIELD_NUMBER: _builtins.int
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    asset_class: _builtins.str
+    """STOCK, ETF, BOND, CRYPTO or FUND; empty for instruments that are not known."""
+    invested: _builtins.str
+    """Cost of its positions."""
+    market_value: _builtins.str
+    """Value of its positions that have a price."""
+    unrealised_pnl: _builtins.str
+    """market_value - cost of those positions."""
+    unrealised_pnl_percent: _builtins.str
+    """unrealised_pnl in percent of the cost of those positions; empty when there is none."""
+    day_change: _builtins.str
+    """The sum of its positions' day changes, of those that have one."""
+    day_change_percent: _builtins.str
+    """day_change in percent of what those positions were worth at the previous close; empty when there are none."""
+    weight: _builtins.str
+    """Share of the portfolio's market value in percent; empty when none of its positions has a price."""
+    position_count: _builtins.int
+    """How many positions."""
+    stale: _builtins.bool
+    """Whether any price is stale or missing."""
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ValuedPosition]:
+        """The positions, in symbol order; only GetAllocation has them here."""
+
+    def __init__(
+        self,
+        *,
+        asset_class: _builtins.str = ...,
+        invested: _builtins.str = ...,
+        market_value: _builtins.str = ...,
+        unrealised_pnl: _builtins.str = ...,
+        unrealised_pnl_percent: _builtins.str = ...,
+        day_change: _builtins.str = ...,
+        day_change_percent: _builtins.str = ...,
+        weight: _builtins.str = ...,
+        position_count: _builtins.int = ...,
+        stale: _builtins.bool = ...,
+        positions: _abc.Iterable[Global___ValuedPosition] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_class", b"asset_class", "day_change", b"day_change", "day_change_percent", b"day_change_percent", "invested", b"invested", "market_value", b"market_value", "position_count", b"position_count", "positions", b"positions", "stale", b"stale", "unrealised_pnl", b"unrealised_pnl", "unrealised_pnl_percent", b"unrealised_pnl_percent", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Category: _TypeAlias = Category  # noqa: Y015
 
 @_typing.final
 class GetSummaryRequest(_message.Message):
@@ -138,6 +216,10 @@ class GetSummaryResponse(_message.Message):
     STALE_FIELD_NUMBER: _builtins.int
     BUYING_POWER_FIELD_NUMBER: _builtins.int
     FEES_FIELD_NUMBER: _builtins.int
+    UNREALISED_PNL_PERCENT_FIELD_NUMBER: _builtins.int
+    DAY_CHANGE_FIELD_NUMBER: _builtins.int
+    DAY_CHANGE_PERCENT_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
     currency: _builtins.str
     """ISO 4217."""
     cash: _builtins.str
@@ -158,6 +240,14 @@ class GetSummaryResponse(_message.Message):
     """Cash that can be spent on orders."""
     fees: _builtins.str
     """Fees over all positions."""
+    unrealised_pnl_percent: _builtins.str
+    """unrealised_pnl in percent of the cost of the positions that have a price, two places; empty when there is none."""
+    day_change: _builtins.str
+    """The sum of the positions' day changes, of those that have one."""
+    day_change_percent: _builtins.str
+    """day_change in percent of what those positions were worth at the previous close, two places; empty when there are
+    none.
+    """
     @_builtins.property
     def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ValuedPosition]:
         """The positions, closed ones left out."""
@@ -165,6 +255,10 @@ class GetSummaryResponse(_message.Message):
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """When it was computed."""
+
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedCompositeFieldContainer[Global___Category]:
+        """The positions by asset class, in the order of the classes' names."""
 
     def __init__(
         self,
@@ -181,14 +275,89 @@ class GetSummaryResponse(_message.Message):
         stale: _builtins.bool = ...,
         buying_power: _builtins.str = ...,
         fees: _builtins.str = ...,
+        unrealised_pnl_percent: _builtins.str = ...,
+        day_change: _builtins.str = ...,
+        day_change_percent: _builtins.str = ...,
+        categories: _abc.Iterable[Global___Category] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "buying_power", b"buying_power", "cash", b"cash", "currency", b"currency", "fees", b"fees", "invested", b"invested", "market_value", b"market_value", "positions", b"positions", "realised_pnl", b"realised_pnl", "stale", b"stale", "total", b"total", "unrealised_pnl", b"unrealised_pnl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "buying_power", b"buying_power", "cash", b"cash", "categories", b"categories", "currency", b"currency", "day_change", b"day_change", "day_change_percent", b"day_change_percent", "fees", b"fees", "invested", b"invested", "market_value", b"market_value", "positions", b"positions", "realised_pnl", b"realised_pnl", "stale", b"stale", "total", b"total", "unrealised_pnl", b"unrealised_pnl", "unrealised_pnl_percent", b"unrealised_pnl_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetSummaryResponse: _TypeAlias = GetSummaryResponse  # noqa: Y015
+
+@_typing.final
+class GetAllocationRequest(_message.Message):
+    """The caller's account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAllocationRequest: _TypeAlias = GetAllocationRequest  # noqa: Y015
+
+@_typing.final
+class GetAllocationResponse(_message.Message):
+    """The open positions. All amounts are decimal strings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    INVESTED_FIELD_NUMBER: _builtins.int
+    MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    UNREALISED_PNL_FIELD_NUMBER: _builtins.int
+    UNREALISED_PNL_PERCENT_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    STALE_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    """ISO 4217."""
+    invested: _builtins.str
+    """Cost of the positions."""
+    market_value: _builtins.str
+    """Value of the positions that have a price."""
+    unrealised_pnl: _builtins.str
+    """market_value - cost of those positions."""
+    unrealised_pnl_percent: _builtins.str
+    """unrealised_pnl in percent of the cost of those positions, two places; empty when there is none."""
+    stale: _builtins.bool
+    """Whether any price is stale or missing."""
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedCompositeFieldContainer[Global___Category]:
+        """By asset class, in the order of the classes' names, each with its positions."""
+
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """When it was computed."""
+
+    def __init__(
+        self,
+        *,
+        currency: _builtins.str = ...,
+        invested: _builtins.str = ...,
+        market_value: _builtins.str = ...,
+        unrealised_pnl: _builtins.str = ...,
+        unrealised_pnl_percent: _builtins.str = ...,
+        categories: _abc.Iterable[Global___Category] | None = ...,
+        stale: _builtins.bool = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "categories", b"categories", "currency", b"currency", "invested", b"invested", "market_value", b"market_value", "stale", b"stale", "unrealised_pnl", b"unrealised_pnl", "unrealised_pnl_percent", b"unrealised_pnl_percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAllocationResponse: _TypeAlias = GetAllocationResponse  # noqa: Y015
 
 @_typing.final
 class ListValuedPositionsRequest(_message.Message):

@@ -40,6 +40,11 @@ class PortfolioServiceStub:
                 request_serializer=hub_dot_portfolio_dot_v1_dot_portfolio__pb2.GetSummaryRequest.SerializeToString,
                 response_deserializer=hub_dot_portfolio_dot_v1_dot_portfolio__pb2.GetSummaryResponse.FromString,
                 _registered_method=True)
+        self.GetAllocation = channel.unary_unary(
+                '/hub.portfolio.v1.PortfolioService/GetAllocation',
+                request_serializer=hub_dot_portfolio_dot_v1_dot_portfolio__pb2.GetAllocationRequest.SerializeToString,
+                response_deserializer=hub_dot_portfolio_dot_v1_dot_portfolio__pb2.GetAllocationResponse.FromString,
+                _registered_method=True)
         self.ListValuedPositions = channel.unary_unary(
                 '/hub.portfolio.v1.PortfolioService/ListValuedPositions',
                 request_serializer=hub_dot_portfolio_dot_v1_dot_portfolio__pb2.ListValuedPositionsRequest.SerializeToString,
@@ -53,6 +58,13 @@ class PortfolioServiceServicer:
 
     def GetSummary(self, request, context):
         """Cash and positions at current prices.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAllocation(self, request, context):
+        """What the positions come to by asset class, and each of them within its class.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +84,11 @@ def add_PortfolioServiceServicer_to_server(servicer, server):
                     servicer.GetSummary,
                     request_deserializer=hub_dot_portfolio_dot_v1_dot_portfolio__pb2.GetSummaryRequest.FromString,
                     response_serializer=hub_dot_portfolio_dot_v1_dot_portfolio__pb2.GetSummaryResponse.SerializeToString,
+            ),
+            'GetAllocation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAllocation,
+                    request_deserializer=hub_dot_portfolio_dot_v1_dot_portfolio__pb2.GetAllocationRequest.FromString,
+                    response_serializer=hub_dot_portfolio_dot_v1_dot_portfolio__pb2.GetAllocationResponse.SerializeToString,
             ),
             'ListValuedPositions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListValuedPositions,
@@ -107,6 +124,33 @@ class PortfolioService:
             '/hub.portfolio.v1.PortfolioService/GetSummary',
             hub_dot_portfolio_dot_v1_dot_portfolio__pb2.GetSummaryRequest.SerializeToString,
             hub_dot_portfolio_dot_v1_dot_portfolio__pb2.GetSummaryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAllocation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.portfolio.v1.PortfolioService/GetAllocation',
+            hub_dot_portfolio_dot_v1_dot_portfolio__pb2.GetAllocationRequest.SerializeToString,
+            hub_dot_portfolio_dot_v1_dot_portfolio__pb2.GetAllocationResponse.FromString,
             options,
             channel_credentials,
             insecure,

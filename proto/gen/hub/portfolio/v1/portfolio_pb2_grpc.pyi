@@ -18,6 +18,8 @@ class PortfolioServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSummary: _aio.UnaryUnaryMultiCallable[_portfolio_pb2.GetSummaryRequest, _portfolio_pb2.GetSummaryResponse]
     """Cash and positions at current prices."""
+    GetAllocation: _aio.UnaryUnaryMultiCallable[_portfolio_pb2.GetAllocationRequest, _portfolio_pb2.GetAllocationResponse]
+    """What the positions come to by asset class, and each of them within its class."""
     ListValuedPositions: _aio.UnaryUnaryMultiCallable[_portfolio_pb2.ListValuedPositionsRequest, _portfolio_pb2.ListValuedPositionsResponse]
     """The caller's positions with prices, in symbol order."""
 
@@ -31,6 +33,14 @@ class PortfolioServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_portfolio_pb2.GetSummaryRequest, _abc.Awaitable[_portfolio_pb2.GetSummaryResponse]],
     ) -> _abc.Awaitable[_portfolio_pb2.GetSummaryResponse]:
         """Cash and positions at current prices."""
+
+    @_abc_1.abstractmethod
+    def GetAllocation(
+        self,
+        request: _portfolio_pb2.GetAllocationRequest,
+        context: _aio.ServicerContext[_portfolio_pb2.GetAllocationRequest, _abc.Awaitable[_portfolio_pb2.GetAllocationResponse]],
+    ) -> _abc.Awaitable[_portfolio_pb2.GetAllocationResponse]:
+        """What the positions come to by asset class, and each of them within its class."""
 
     @_abc_1.abstractmethod
     def ListValuedPositions(

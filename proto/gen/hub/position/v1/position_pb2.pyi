@@ -40,6 +40,7 @@ class HoldRequest(_message.Message):
     REPLACED_HOLD_ID_FIELD_NUMBER: _builtins.int
     MOST_POSITION_FIELD_NUMBER: _builtins.int
     REPLACED_FILLED_QUANTITY_FIELD_NUMBER: _builtins.int
+    ASSET_CLASS_FIELD_NUMBER: _builtins.int
     hold_id: _builtins.str
     """UUID, a pure function of the order id."""
     order_id: _builtins.str
@@ -74,6 +75,10 @@ class HoldRequest(_message.Message):
     """With replaced_hold_id: how much of the replaced order was filled when the swap was prepared, a decimal string. What
     of that is not booked yet stays with the old hold and covers nothing here. Empty: all of it is booked.
     """
+    asset_class: _builtins.str
+    """The instrument's asset class, for the fee that its trades cost: STOCK, ETF, BOND, CRYPTO or FUND. Empty: the fee is
+    what the schedule says when they are booked, and nothing is set aside for it.
+    """
     def __init__(
         self,
         *,
@@ -91,10 +96,11 @@ class HoldRequest(_message.Message):
         replaced_hold_id: _builtins.str = ...,
         most_position: _builtins.str = ...,
         replaced_filled_quantity: _builtins.str = ...,
+        asset_class: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "by_value", b"by_value", "hold_id", b"hold_id", "idempotency_key", b"idempotency_key", "most_position", b"most_position", "order_id", b"order_id", "percentage", b"percentage", "quantity", b"quantity", "replaced_filled_quantity", b"replaced_filled_quantity", "replaced_hold_id", b"replaced_hold_id", "side", b"side", "symbol", b"symbol", "unit_price", b"unit_price", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "asset_class", b"asset_class", "by_value", b"by_value", "hold_id", b"hold_id", "idempotency_key", b"idempotency_key", "most_position", b"most_position", "order_id", b"order_id", "percentage", b"percentage", "quantity", b"quantity", "replaced_filled_quantity", b"replaced_filled_quantity", "replaced_hold_id", b"replaced_hold_id", "side", b"side", "symbol", b"symbol", "unit_price", b"unit_price", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -583,7 +589,7 @@ class Posting(_message.Message):
     transaction_id: _builtins.str
     """Postings of one transaction add up to zero."""
     kind: _builtins.str
-    """deposit, trade or adjustment."""
+    """deposit, withdrawal, trade, settlement or adjustment."""
     ledger_account: _builtins.str
     """external, cash_settled, cash_unsettled, securities, realised_pnl or fees."""
     amount: _builtins.str
@@ -903,3 +909,314 @@ class SetAccountStateResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetAccountStateResponse: _TypeAlias = SetAccountStateResponse  # noqa: Y015
+
+@_typing.final
+class GetBooksRequest(_message.Message):
+    """The caller's account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBooksRequest: _TypeAlias = GetBooksRequest  # noqa: Y015
+
+@_typing.final
+class GetBooksResponse(_message.Message):
+    """Cash and positions, read in one snapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_FIELD_NUMBER: _builtins.int
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def balance(self) -> Global___GetBalanceResponse:
+        """As GetBalance answers it."""
+
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Position]:
+        """In symbol order, closed ones too."""
+
+    def __init__(
+        self,
+        *,
+        balance: Global___GetBalanceResponse | None = ...,
+        positions: _abc.Iterable[Global___Position] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "positions", b"positions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBooksResponse: _TypeAlias = GetBooksResponse  # noqa: Y015
+
+@_typing.final
+class CashMovement(_message.Message):
+    """Cash that came or went beside trades."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVEMENT_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MOVED_AT_FIELD_NUMBER: _builtins.int
+    movement_id: _builtins.str
+    """UUIDv7; also the ledger transaction that it is."""
+    kind: _builtins.str
+    """deposit, withdrawal or adjustment."""
+    amount: _builtins.str
+    """What it did to the account's cash, a decimal string, either sign."""
+    reason: _builtins.str
+    """Why, of an adjustment; else empty."""
+    @_builtins.property
+    def moved_at(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        movement_id: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        amount: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        moved_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["moved_at", b"moved_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "kind", b"kind", "moved_at", b"moved_at", "movement_id", b"movement_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CashMovement: _TypeAlias = CashMovement  # noqa: Y015
+
+@_typing.final
+class DepositRequest(_message.Message):
+    """What is paid in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    amount: _builtins.str
+    """A decimal string with at most two places, above 0."""
+    idempotency_key: _builtins.str
+    """The caller's name for the request, at most 255 characters; empty: each request is one of its own."""
+    def __init__(
+        self,
+        *,
+        amount: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "idempotency_key", b"idempotency_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DepositRequest: _TypeAlias = DepositRequest  # noqa: Y015
+
+@_typing.final
+class DepositResponse(_message.Message):
+    """What was paid in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVEMENT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """Whether this is the first answer once more."""
+    @_builtins.property
+    def movement(self) -> Global___CashMovement:
+        """The deposit."""
+
+    def __init__(
+        self,
+        *,
+        movement: Global___CashMovement | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["movement", b"movement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["movement", b"movement", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DepositResponse: _TypeAlias = DepositResponse  # noqa: Y015
+
+@_typing.final
+class WithdrawRequest(_message.Message):
+    """What is paid out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    amount: _builtins.str
+    """A decimal string with at most two places, above 0."""
+    idempotency_key: _builtins.str
+    """The caller's name for the request, at most 255 characters; empty: each request is one of its own."""
+    def __init__(
+        self,
+        *,
+        amount: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "idempotency_key", b"idempotency_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawRequest: _TypeAlias = WithdrawRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawResponse(_message.Message):
+    """What was paid out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVEMENT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """Whether this is the first answer once more."""
+    @_builtins.property
+    def movement(self) -> Global___CashMovement:
+        """The withdrawal; its amount is negative."""
+
+    def __init__(
+        self,
+        *,
+        movement: Global___CashMovement | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["movement", b"movement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["movement", b"movement", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawResponse: _TypeAlias = WithdrawResponse  # noqa: Y015
+
+@_typing.final
+class AdjustCashRequest(_message.Message):
+    """What is corrected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    amount: _builtins.str
+    """What is added to its cash, a decimal string with at most two places, either sign."""
+    reason: _builtins.str
+    """Why: a sentence for the audit log and the owner."""
+    idempotency_key: _builtins.str
+    """The administrator's name for the request, at most 255 characters; empty: each request is one of its own."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        amount: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "amount", b"amount", "idempotency_key", b"idempotency_key", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdjustCashRequest: _TypeAlias = AdjustCashRequest  # noqa: Y015
+
+@_typing.final
+class AdjustCashResponse(_message.Message):
+    """What was corrected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVEMENT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """Whether this is the first answer once more."""
+    @_builtins.property
+    def movement(self) -> Global___CashMovement:
+        """The adjustment."""
+
+    def __init__(
+        self,
+        *,
+        movement: Global___CashMovement | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["movement", b"movement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["movement", b"movement", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdjustCashResponse: _TypeAlias = AdjustCashResponse  # noqa: Y015
+
+@_typing.final
+class ListCashMovementsRequest(_message.Message):
+    """Which movements."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most 100; 0 means 50."""
+    page_token: _builtins.str
+    """next_page_token of the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCashMovementsRequest: _TypeAlias = ListCashMovementsRequest  # noqa: Y015
+
+@_typing.final
+class ListCashMovementsResponse(_message.Message):
+    """A page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVEMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def movements(self) -> _containers.RepeatedCompositeFieldContainer[Global___CashMovement]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        movements: _abc.Iterable[Global___CashMovement] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["movements", b"movements", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCashMovementsResponse: _TypeAlias = ListCashMovementsResponse  # noqa: Y015

@@ -75,10 +75,35 @@ class PositionServiceStub:
                 request_serializer=hub_dot_position_dot_v1_dot_position__pb2.ListPositionsRequest.SerializeToString,
                 response_deserializer=hub_dot_position_dot_v1_dot_position__pb2.ListPositionsResponse.FromString,
                 _registered_method=True)
+        self.GetBooks = channel.unary_unary(
+                '/hub.position.v1.PositionService/GetBooks',
+                request_serializer=hub_dot_position_dot_v1_dot_position__pb2.GetBooksRequest.SerializeToString,
+                response_deserializer=hub_dot_position_dot_v1_dot_position__pb2.GetBooksResponse.FromString,
+                _registered_method=True)
         self.ListPostings = channel.unary_unary(
                 '/hub.position.v1.PositionService/ListPostings',
                 request_serializer=hub_dot_position_dot_v1_dot_position__pb2.ListPostingsRequest.SerializeToString,
                 response_deserializer=hub_dot_position_dot_v1_dot_position__pb2.ListPostingsResponse.FromString,
+                _registered_method=True)
+        self.Deposit = channel.unary_unary(
+                '/hub.position.v1.PositionService/Deposit',
+                request_serializer=hub_dot_position_dot_v1_dot_position__pb2.DepositRequest.SerializeToString,
+                response_deserializer=hub_dot_position_dot_v1_dot_position__pb2.DepositResponse.FromString,
+                _registered_method=True)
+        self.Withdraw = channel.unary_unary(
+                '/hub.position.v1.PositionService/Withdraw',
+                request_serializer=hub_dot_position_dot_v1_dot_position__pb2.WithdrawRequest.SerializeToString,
+                response_deserializer=hub_dot_position_dot_v1_dot_position__pb2.WithdrawResponse.FromString,
+                _registered_method=True)
+        self.AdjustCash = channel.unary_unary(
+                '/hub.position.v1.PositionService/AdjustCash',
+                request_serializer=hub_dot_position_dot_v1_dot_position__pb2.AdjustCashRequest.SerializeToString,
+                response_deserializer=hub_dot_position_dot_v1_dot_position__pb2.AdjustCashResponse.FromString,
+                _registered_method=True)
+        self.ListCashMovements = channel.unary_unary(
+                '/hub.position.v1.PositionService/ListCashMovements',
+                request_serializer=hub_dot_position_dot_v1_dot_position__pb2.ListCashMovementsRequest.SerializeToString,
+                response_deserializer=hub_dot_position_dot_v1_dot_position__pb2.ListCashMovementsResponse.FromString,
                 _registered_method=True)
 
 
@@ -142,8 +167,43 @@ class PositionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetBooks(self, request, context):
+        """The caller's cash and positions as of one moment. Opens the account on first touch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListPostings(self, request, context):
         """The caller's ledger: totals per ledger account, added up from the postings, and the newest postings in keyset pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Deposit(self, request, context):
+        """Pays cash into the caller's account, once for each idempotency key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Withdraw(self, request, context):
+        """Pays cash out of the caller's account, never more than is withdrawable, once for each idempotency key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AdjustCash(self, request, context):
+        """Corrects an account's cash, with a reason. For administrators, through the gateway.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCashMovements(self, request, context):
+        """The caller's deposits, withdrawals and adjustments, newest first, in keyset pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -192,10 +252,35 @@ def add_PositionServiceServicer_to_server(servicer, server):
                     request_deserializer=hub_dot_position_dot_v1_dot_position__pb2.ListPositionsRequest.FromString,
                     response_serializer=hub_dot_position_dot_v1_dot_position__pb2.ListPositionsResponse.SerializeToString,
             ),
+            'GetBooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBooks,
+                    request_deserializer=hub_dot_position_dot_v1_dot_position__pb2.GetBooksRequest.FromString,
+                    response_serializer=hub_dot_position_dot_v1_dot_position__pb2.GetBooksResponse.SerializeToString,
+            ),
             'ListPostings': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPostings,
                     request_deserializer=hub_dot_position_dot_v1_dot_position__pb2.ListPostingsRequest.FromString,
                     response_serializer=hub_dot_position_dot_v1_dot_position__pb2.ListPostingsResponse.SerializeToString,
+            ),
+            'Deposit': grpc.unary_unary_rpc_method_handler(
+                    servicer.Deposit,
+                    request_deserializer=hub_dot_position_dot_v1_dot_position__pb2.DepositRequest.FromString,
+                    response_serializer=hub_dot_position_dot_v1_dot_position__pb2.DepositResponse.SerializeToString,
+            ),
+            'Withdraw': grpc.unary_unary_rpc_method_handler(
+                    servicer.Withdraw,
+                    request_deserializer=hub_dot_position_dot_v1_dot_position__pb2.WithdrawRequest.FromString,
+                    response_serializer=hub_dot_position_dot_v1_dot_position__pb2.WithdrawResponse.SerializeToString,
+            ),
+            'AdjustCash': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdjustCash,
+                    request_deserializer=hub_dot_position_dot_v1_dot_position__pb2.AdjustCashRequest.FromString,
+                    response_serializer=hub_dot_position_dot_v1_dot_position__pb2.AdjustCashResponse.SerializeToString,
+            ),
+            'ListCashMovements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCashMovements,
+                    request_deserializer=hub_dot_position_dot_v1_dot_position__pb2.ListCashMovementsRequest.FromString,
+                    response_serializer=hub_dot_position_dot_v1_dot_position__pb2.ListCashMovementsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -426,6 +511,33 @@ class PositionService:
             _registered_method=True)
 
     @staticmethod
+    def GetBooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.position.v1.PositionService/GetBooks',
+            hub_dot_position_dot_v1_dot_position__pb2.GetBooksRequest.SerializeToString,
+            hub_dot_position_dot_v1_dot_position__pb2.GetBooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListPostings(request,
             target,
             options=(),
@@ -442,6 +554,114 @@ class PositionService:
             '/hub.position.v1.PositionService/ListPostings',
             hub_dot_position_dot_v1_dot_position__pb2.ListPostingsRequest.SerializeToString,
             hub_dot_position_dot_v1_dot_position__pb2.ListPostingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Deposit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.position.v1.PositionService/Deposit',
+            hub_dot_position_dot_v1_dot_position__pb2.DepositRequest.SerializeToString,
+            hub_dot_position_dot_v1_dot_position__pb2.DepositResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Withdraw(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.position.v1.PositionService/Withdraw',
+            hub_dot_position_dot_v1_dot_position__pb2.WithdrawRequest.SerializeToString,
+            hub_dot_position_dot_v1_dot_position__pb2.WithdrawResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdjustCash(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.position.v1.PositionService/AdjustCash',
+            hub_dot_position_dot_v1_dot_position__pb2.AdjustCashRequest.SerializeToString,
+            hub_dot_position_dot_v1_dot_position__pb2.AdjustCashResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCashMovements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.position.v1.PositionService/ListCashMovements',
+            hub_dot_position_dot_v1_dot_position__pb2.ListCashMovementsRequest.SerializeToString,
+            hub_dot_position_dot_v1_dot_position__pb2.ListCashMovementsResponse.FromString,
             options,
             channel_credentials,
             insecure,

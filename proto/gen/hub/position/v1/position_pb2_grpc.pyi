@@ -32,8 +32,18 @@ class PositionServiceStub:
     """The caller's cash. Opens the account on first touch."""
     ListPositions: _aio.UnaryUnaryMultiCallable[_position_pb2.ListPositionsRequest, _position_pb2.ListPositionsResponse]
     """The caller's positions at cost, in symbol order."""
+    GetBooks: _aio.UnaryUnaryMultiCallable[_position_pb2.GetBooksRequest, _position_pb2.GetBooksResponse]
+    """The caller's cash and positions as of one moment. Opens the account on first touch."""
     ListPostings: _aio.UnaryUnaryMultiCallable[_position_pb2.ListPostingsRequest, _position_pb2.ListPostingsResponse]
     """The caller's ledger: totals per ledger account, added up from the postings, and the newest postings in keyset pages."""
+    Deposit: _aio.UnaryUnaryMultiCallable[_position_pb2.DepositRequest, _position_pb2.DepositResponse]
+    """Pays cash into the caller's account, once for each idempotency key."""
+    Withdraw: _aio.UnaryUnaryMultiCallable[_position_pb2.WithdrawRequest, _position_pb2.WithdrawResponse]
+    """Pays cash out of the caller's account, never more than is withdrawable, once for each idempotency key."""
+    AdjustCash: _aio.UnaryUnaryMultiCallable[_position_pb2.AdjustCashRequest, _position_pb2.AdjustCashResponse]
+    """Corrects an account's cash, with a reason. For administrators, through the gateway."""
+    ListCashMovements: _aio.UnaryUnaryMultiCallable[_position_pb2.ListCashMovementsRequest, _position_pb2.ListCashMovementsResponse]
+    """The caller's deposits, withdrawals and adjustments, newest first, in keyset pages."""
 
 class PositionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owned by the position service."""
@@ -103,11 +113,51 @@ class PositionServiceServicer(metaclass=_abc_1.ABCMeta):
         """The caller's positions at cost, in symbol order."""
 
     @_abc_1.abstractmethod
+    def GetBooks(
+        self,
+        request: _position_pb2.GetBooksRequest,
+        context: _aio.ServicerContext[_position_pb2.GetBooksRequest, _abc.Awaitable[_position_pb2.GetBooksResponse]],
+    ) -> _abc.Awaitable[_position_pb2.GetBooksResponse]:
+        """The caller's cash and positions as of one moment. Opens the account on first touch."""
+
+    @_abc_1.abstractmethod
     def ListPostings(
         self,
         request: _position_pb2.ListPostingsRequest,
         context: _aio.ServicerContext[_position_pb2.ListPostingsRequest, _abc.Awaitable[_position_pb2.ListPostingsResponse]],
     ) -> _abc.Awaitable[_position_pb2.ListPostingsResponse]:
         """The caller's ledger: totals per ledger account, added up from the postings, and the newest postings in keyset pages."""
+
+    @_abc_1.abstractmethod
+    def Deposit(
+        self,
+        request: _position_pb2.DepositRequest,
+        context: _aio.ServicerContext[_position_pb2.DepositRequest, _abc.Awaitable[_position_pb2.DepositResponse]],
+    ) -> _abc.Awaitable[_position_pb2.DepositResponse]:
+        """Pays cash into the caller's account, once for each idempotency key."""
+
+    @_abc_1.abstractmethod
+    def Withdraw(
+        self,
+        request: _position_pb2.WithdrawRequest,
+        context: _aio.ServicerContext[_position_pb2.WithdrawRequest, _abc.Awaitable[_position_pb2.WithdrawResponse]],
+    ) -> _abc.Awaitable[_position_pb2.WithdrawResponse]:
+        """Pays cash out of the caller's account, never more than is withdrawable, once for each idempotency key."""
+
+    @_abc_1.abstractmethod
+    def AdjustCash(
+        self,
+        request: _position_pb2.AdjustCashRequest,
+        context: _aio.ServicerContext[_position_pb2.AdjustCashRequest, _abc.Awaitable[_position_pb2.AdjustCashResponse]],
+    ) -> _abc.Awaitable[_position_pb2.AdjustCashResponse]:
+        """Corrects an account's cash, with a reason. For administrators, through the gateway."""
+
+    @_abc_1.abstractmethod
+    def ListCashMovements(
+        self,
+        request: _position_pb2.ListCashMovementsRequest,
+        context: _aio.ServicerContext[_position_pb2.ListCashMovementsRequest, _abc.Awaitable[_position_pb2.ListCashMovementsResponse]],
+    ) -> _abc.Awaitable[_position_pb2.ListCashMovementsResponse]:
+        """The caller's deposits, withdrawals and adjustments, newest first, in keyset pages."""
 
 def add_PositionServiceServicer_to_server(servicer: PositionServiceServicer, server: _aio.Server) -> None: ...

@@ -1,0 +1,46 @@
+"""What is known of an instrument at the moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, localcontext
+
+CENTI = Decimal("0.01")
+# Product of two stored numbers, divided by a third: only the last step rounds.
+EXACT_DIGITS = 60
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The price may be old, or not known; so may the close of the session before."""
+
+    name: str = ""
+    asset_class: str = ""
+    price: Decimal | None = None
+    price_at: datetime | None = None
+    fresh: bool = False
+    previous_close: Decimal | None = None
+
+    @property
+    def stale(self) -> bool:
+        return self.price is None or not self.fresh
+
+    @property
+    def change(self) -> Decimal | None:
+        """Since the previous close."""
+        if self.price is None or self.previous_close is None:
+            return None
+        return self.price - self.previous_close
+
+    @property
+    def change_percent(self) -> Decimal | None:
+        return percent(self.change, self.previous_close)
+
+
+def percent(part: Decimal | None, whole: Decimal | None) -> Decimal | None:
+    """Two places; None where there is no part, or nothing that it could be a part of."""
+    if part is None or whole is None or whole <= 0:
+        return None
+    with localcontext(prec=EXACT_DIGITS):
+        return (100 * part / whole).quantize(CENTI)

@@ -1,0 +1,49 @@
+"""Domain values <-> protobuf messages, both ways."""
+
+from hub_position.mapping.accounts import (
+    account_state,
+    balance,
+    ledger_page,
+    movement,
+    movements_page,
+    position,
+    read_cash,
+    read_key,
+    read_status,
+    read_trading_state,
+)
+from hub_position.mapping.events import (
+    changed_account,
+    changed_position,
+    read_ending,
+    read_replacement,
+    read_trade,
+    settled_trade,
+)
+from hub_position.mapping.holds import hold_result, read_hold_price, read_hold_request, unconfirmed_hold
+from hub_position.mapping.values import read_time, read_uuid
+
+__all__ = [
+    "account_state",
+    "balance",
+    "changed_account",
+    "changed_position",
+    "hold_result",
+    "ledger_page",
+    "movement",
+    "movements_page",
+    "position",
+    "read_cash",
+    "read_ending",
+    "read_hold_price",
+    "read_hold_request",
+    "read_key",
+    "read_replacement",
+    "read_status",
+    "read_time",
+    "read_trade",
+    "read_trading_state",
+    "read_uuid",
+    "settled_trade",
+    "unconfirmed_hold",
+]

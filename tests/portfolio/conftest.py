@@ -1,0 +1,42 @@
+"""Migrated databases for all portfolio tests; each test keeps to users of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hub_postgres import Pool, connect_pool
+from tests.portfolio.front import Front, portfolio_front
+from tests.position.house import House, position_house
+from tests.position.world import World
+from tests.support.servers import Postgres
+from tests.support.tls import Tls
+
+
+@pytest.fixture(scope="session")
+async def books(postgres_server: Postgres, tls: Tls) -> AsyncIterator[House]:
+    """A position service with a database of its own."""
+    database = await postgres_server.create("hub_position")
+    login = database.runtime
+    async with (
+        await connect_pool(login.url, login.password, size=4) as pool,
+        position_house(World(pool), tls) as house,
+    ):
+        yield house
+    await postgres_server.drop(database)
+
+
+@pytest.fixture(scope="session")
+async def pool(postgres_server: Postgres) -> AsyncIterator[Pool]:
+    database = await postgres_server.create("hub_portfolio")
+    login = database.runtime
+    async with await connect_pool(login.url, login.password, size=8) as made:
+        yield made
+    await postgres_server.drop(database)
+
+
+@pytest.fixture
+async def front(books: House, pool: Pool, tls: Tls) -> AsyncIterator[Front]:
+    async with portfolio_front(books, pool, tls) as made:
+        yield made

@@ -1,0 +1,183 @@
+"""From HTTP to the tables and back: the gateway over the real service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from hub.auth.v1 import auth_pb2
+from hub_position.domain.trade import Side
+from hub_runtime import uuid7
+from tests.gateway.test_bad_input import problem
+from tests.gateway.world import Gateway, running_gateway
+from tests.portfolio.front import Front
+from tests.position.world import execution, hold_of
+from tests.support.servers import Login
+from tests.support.tls import Tls
+
+LISTS = "/api/v1/watchlists"
+
+
+@pytest.fixture
+async def gateway(front: Front, tls: Tls, redis_server: Login) -> AsyncIterator[Gateway]:
+    """Whose client is a user whom both know."""
+    targets = {"portfolio": front.target, "position": front.books.target}
+    async with running_gateway(tls, redis_server.dsn, targets=targets) as gateway:
+        signer = front.books.signer
+        trusted = auth_pb2.WatchTrustResponse(snapshot=True)
+        trusted.keys.add(kid="test", algorithm="ES256", public_key_pem=signer.public_pem())
+        gateway.trust.apply(trusted)
+        gateway.http.headers["authorization"] = f"Bearer {signer.user().token}"
+        yield gateway
+
+
+@pytest.fixture
+async def investor(gateway: Gateway, front: Front) -> None:
+    """Who the client is now: has one stock that gained, one without a price, and a fund that lost."""
+    user, owner = await front.books.owner()
+    trades = (("AAPL", "10", "100"), ("MSFT", "1", "200"), ("SPY", "4", "50"))
+    await front.books.world.book(
+        [
+            execution(hold_of(owner, Side.BUY, quantity, price, symbol=symbol), price)
+            for symbol, quantity, price in trades
+        ]
+    )
+    front.quote("AAPL", "120", close="125")
+    front.quote("SPY", "45", close="40", age_s=60)
+    gateway.http.headers["authorization"] = f"Bearer {user.token}"
+
+
+async def get(gateway: Gateway, path: str) -> Any:
+    found = await gateway.http.get(path)
+    assert found.status_code == 200, found.text
+    return found.json()
+
+
+@pytest.mark.usefixtures("investor")
+async def test_a_summary_has_the_change_of_the_day_and_the_categories(gateway: Gateway) -> None:
+    told = await get(gateway, "/api/v1/portfolio/summary")
+    assert (told["cash"], told["invested"], told["market_value"]) == ("98600", "1400", "1380")
+    assert (told["unrealised_pnl"], told["unrealised_pnl_percent"], told["stale"]) == ("180", "15.00", True)
+    # -50 of the stock and 20 of the fund, which were worth 1250 and 160.
+    assert (told["day_change"], told["day_change_percent"]) == ("-30", "-2.13")
+    apple, microsoft, fund = told["positions"]
+    assert (apple["day_change"], apple["day_change_percent"], apple["stale"]) == ("-50", "-4.00", False)
+    assert (microsoft["day_change"], microsoft["price_at"], microsoft["stale"]) == (None, None, True)
+    assert (fund["day_change"], fund["stale"]) == ("20", True)
+    assert fund["price_at"] is not None
+    etf, stock = told["categories"]
+    assert (etf["asset_class"], etf["weight"], etf["positions"], etf["stale"]) == ("ETF", "13.04", 1, True)
+    assert (stock["asset_class"], stock["weight"], stock["positions"]) == ("STOCK", "86.96", 2)
+    assert (stock["invested"], stock["market_value"], stock["unrealised_pnl"]) == ("1200", "1200", "200")
+    assert (await get(gateway, "/api/v1/positions"))["positions"] == told["positions"]
+
+
+@pytest.mark.usefixtures("investor")
+async def test_an_allocation_has_each_class_and_each_position_in_it(gateway: Gateway) -> None:
+    told = await get(gateway, "/api/v1/portfolio/allocation")
+    assert (told["currency"], told["invested"], told["market_value"]) == ("USD", "1400", "1380")
+    assert (told["unrealised_pnl"], told["unrealised_pnl_percent"]) == ("180", "15.00")
+    etf, stock = told["categories"]
+    assert (etf["unrealised_pnl"], etf["unrealised_pnl_percent"]) == ("-20", "-10.00")
+    assert (stock["unrealised_pnl"], stock["unrealised_pnl_percent"], stock["weight"]) == (
+        "200",
+        "20.00",
+        "86.96",
+    )
+    apple, microsoft = stock["positions"]
+    assert apple | {"price_at": None} == {
+        "symbol": "AAPL",
+        "name": "Apple Inc.",
+        "invested": "1000",
+        "market_value": "1200",
+        "unrealised_pnl": "200",
+        "unrealised_pnl_percent": "20.00",
+        "weight": "86.96",
+        "price_at": None,
+        "stale": False,
+    }
+    assert (microsoft["market_value"], microsoft["weight"], microsoft["stale"]) == (None, None, True)
+
+
+@pytest.mark.usefixtures("investor")
+async def test_the_predecessors_paths_say_the_same_in_its_shapes(gateway: Gateway) -> None:
+    assert await get(gateway, "/getBalance") == {"availableBalance": 98600}
+    told = await get(gateway, "/getAucAggregation")
+    # One without a price counts at its cost.
+    assert (told["totalInvested"], told["currentTotal"]) == (1400, 1580)
+    stock, etf = told["positionAggregation"]
+    assert (stock["category"], stock["totalInvested"], stock["currentTotal"]) == (1, 1200, 1400)
+    assert (etf["category"], etf["pnl"], etf["pnlPercentage"]) == (2, -20, -10)
+    assert etf["assets"] == [
+        {"symbol": "SPY", "quantity": 4, "averagePrice": 50, "currentPrice": 45, "category": 2}
+    ]
+    summary = await get(gateway, "/getPortfolioSummary")
+    assert (summary["Balance"], summary["TotalPortfolio"]) == ({"availableBalance": 98600}, 100180)
+    assert summary["PositionAggregation"] == told
+
+
+async def test_a_watchlist_from_its_making_to_its_end(gateway: Gateway, front: Front) -> None:
+    front.quote("AAPL", "110.5", close="100")
+    http = gateway.http
+    assert (await http.get(LISTS)).json() == {"watchlists": []}
+    made = await http.post(LISTS, json={"name": "Technology", "symbols": ["MSFT", "AAPL"]})
+    assert made.status_code == 201
+    place = made.headers["location"]
+    assert place == f"{LISTS}/{made.json()['watchlist_id']}"
+    unquoted, apple = (await http.get(place)).json()["symbols"]
+    assert apple | {"price_at": None} == {
+        "symbol": "AAPL",
+        "name": "Apple Inc.",
+        "asset_class": "STOCK",
+        "price": "110.5",
+        "price_at": None,
+        "stale": False,
+        "change": "10.5",
+        "change_percent": "10.50",
+    }
+    assert (unquoted["price"], unquoted["change"], unquoted["stale"]) == (None, None, True)
+    added = await http.post(f"{place}/symbols", json={"symbol": "SPY"})
+    assert [each["symbol"] for each in added.json()["symbols"]] == ["MSFT", "AAPL", "SPY"]
+    removed = await http.delete(f"{place}/symbols/AAPL")
+    assert [each["symbol"] for each in removed.json()["symbols"]] == ["MSFT", "SPY"]
+    changed = await http.patch(place, json={"name": "Tech", "symbols": ["SPY"], "version": 3})
+    assert (changed.json()["name"], changed.json()["version"]) == ("Tech", 4)
+    assert (await http.get(LISTS)).json() == {"watchlists": [changed.json()]}
+    deleted = await http.delete(place)
+    assert (deleted.status_code, deleted.content) == (204, b"")
+    problem(await http.delete(place), 404, "watchlist_not_found")
+    problem(await http.get(place), 404, "watchlist_not_found")
+
+
+async def test_what_is_wrong_with_a_watchlist_has_a_code(gateway: Gateway) -> None:
+    http = gateway.http
+    made = await http.post(LISTS, json={"name": "One", "symbols": ["AAPL"]})
+    place = made.headers["location"]
+    problem(await http.post(LISTS, json={"name": " ONE"}), 409, "watchlist_name_taken", "name")
+    problem(await http.post(LISTS, json={"name": "  "}), 400, "invalid_length", "name")
+    problem(await http.post(LISTS, json={"name": "Two", "symbols": ["a"]}), 400, "invalid_symbol", "symbols")
+    unknown = await http.post(LISTS, json={"name": "Two", "symbols": ["AAPL", "NOPE"]})
+    assert "NOPE" in problem(unknown, 422, "unknown_symbol", "symbols")["detail"]
+    problem(await http.patch(place, json={"version": 1}), 400, "nothing_to_change")
+    problem(await http.patch(place, json={"name": "Two", "version": 9}), 409, "watchlist_changed", "version")
+    problem(await http.patch(place, json={"name": "Two", "version": 2**70}), 400, "wrong_type", "version")
+    problem(await http.post(f"{place}/symbols", json={"symbol": "NOPE"}), 422, "unknown_symbol", "symbol")
+    for symbol in ("MSFT", "nobody's"):
+        problem(await http.delete(f"{place}/symbols/{symbol}"), 404, "symbol_not_watched", "symbol")
+    for other in (str(uuid7()), "none", made.json()["watchlist_id"].replace("-", "")):
+        problem(await http.get(f"{LISTS}/{other}"), 404, "watchlist_not_found")
+
+
+async def test_the_predecessors_watchlist_has_every_symbol_once(gateway: Gateway, front: Front) -> None:
+    front.quote("AAPL", "110.5")
+    assert (await gateway.http.get("/getWatchlist")).json() == []
+    for name, symbols in (("One", ["BTC-USD", "AAPL"]), ("Two", ["AAPL", "SPY"]), ("Three", [])):
+        made = await gateway.http.post(LISTS, json={"name": name, "symbols": symbols})
+        assert made.status_code == 201
+    assert (await gateway.http.get("/getWatchlist")).json() == [
+        {"Symbol": "BTC-USD", "CompanyName": "BTC-USD by name", "LastQuote": None, "Category": 4},
+        {"Symbol": "AAPL", "CompanyName": "Apple Inc.", "LastQuote": 110.5, "Category": 1},
+        {"Symbol": "SPY", "CompanyName": "SPY by name", "LastQuote": None, "Category": 2},
+    ]
