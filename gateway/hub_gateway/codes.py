@@ -69,7 +69,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "trail_too_large": "The trail reaches down to nothing: per cent are below 100.",
     "quantity_required": "The order needs a quantity.",
     "notional_not_allowed": "Only an order at the market may have a notional, instead of a quantity.",
-    "extended_hours_not_allowed": "Extended hours are not offered yet: orders work in the session.",
+    "extended_hours_not_allowed": "Extended hours are for LIMIT orders, DAY or GTC, where they are offered.",
     "stop_wrong_side": "The market is beyond the stop price already.",
     "market_closed": "The market is closed, and the order is for now or never.",
     "order_rate": "The account has sent too many orders; Retry-After says when to come back.",

@@ -180,6 +180,7 @@ class Tape:
         self.instruments = [self._instrument(symbol) for symbol in symbols]
         day = timedelta(days=1)
         self.sessions = [(clock() - day, clock() + day)]
+        self.calendar, self.timezone = "24x7", "UTC"
         self._snapshot()
         for symbol in symbols:
             self.quote(symbol, "99", "100")
@@ -201,6 +202,13 @@ class Tape:
         self.sessions = [*sessions]
         self._snapshot()
 
+    def exchange(self, calendar: str, timezone: str, *sessions: tuple[datetime, datetime]) -> None:
+        """All instruments trade by this calendar, which has these sessions."""
+        self.calendar, self.timezone = calendar, timezone
+        for instrument in self.instruments:
+            instrument.calendar = calendar
+        self.hours(*sessions)
+
     def time(self, market_time: datetime) -> None:
         """Moves the market's clock."""
         self.cache.apply(market_data_pb2.StreamQuotesResponse(market_time=timestamp(market_time)))
@@ -208,15 +216,22 @@ class Tape:
     def _snapshot(self) -> None:
         sessions = [
             market_data_pb2.Session(
-                calendar="24x7",
+                calendar=self.calendar,
                 opens_at=timestamp(opens_at),
                 closes_at=timestamp(closes_at),
                 day=opens_at.date().isoformat(),
             )
             for opens_at, closes_at in self.sessions
         ]
+        calendar = market_data_pb2.TradingCalendar(
+            calendar=self.calendar, timezone=self.timezone, always_open=self.calendar == "24x7"
+        )
         snapshot = market_data_pb2.Snapshot(
-            instruments=self.instruments, sessions=sessions, epoch=1, market_time=timestamp(self.clock())
+            instruments=self.instruments,
+            sessions=sessions,
+            epoch=1,
+            market_time=timestamp(self.clock()),
+            calendars=[calendar],
         )
         self.cache.apply(market_data_pb2.StreamQuotesResponse(snapshot=snapshot))
 

@@ -281,7 +281,7 @@ def _sweep(
 async def _follow_market(settings: OrderSettings, process: Process) -> Market:
     cache = QuoteCache()
     channel = await _channel(settings, process, settings.market_data_target, "market-data")
-    market = Market(cache, max_age_s=settings.quote_max_age_s)
+    market = Market(cache, max_age_s=settings.quote_max_age_s, extended=settings.extended_hours)
     process.spawn(cache.follow(channel), "quotes")
     process.spawn(market.watch(), "trading times")
     process.ready("market", market.state)

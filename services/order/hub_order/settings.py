@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from hub_events import ORDERS, waits
+from hub_order.hours import ExtendedHours
 from hub_order.limit_settings import LimitSettings
 from hub_order.venue import Faults, FillModel, SimulatedVenue, SlowVenue, Venue
 from hub_runtime import (
@@ -29,6 +30,11 @@ class OrderSettings(
     position_target: str = setting("gRPC target of the position service")
     quote_max_age_s: float = setting(
         "while the market is open, a quote that is older is not used", default=10.0
+    )
+    extended_hours: ExtendedHours | None = setting(
+        "limit orders may ask to work in these hours of days with sessions, such as 04:00-20:00; empty: not",
+        default=None,
+        parse=ExtendedHours.parse,
     )
     order_max_age: timedelta = setting(
         "a market order fails after so much open market without a price (seconds)",

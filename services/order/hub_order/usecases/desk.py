@@ -134,7 +134,7 @@ def new_order(wanted: Wanted, principal: Principal, facts: Facts, hold: HoldAnsw
         body_hash=wanted.body_hash,
         traceparent=current_traceparent(),
         reprice=draft.type is OrderType.MARKET and draft.side is Side.BUY and unsure,
-        expires_at=desk.market.closes_at(draft.symbol) if day else None,
+        expires_at=desk.market.closes_at(draft.symbol, extended=draft.extended_hours) if day else None,
         accepted_at=now,
         market_time=desk.market.time(),
         updated_at=now,
