@@ -102,6 +102,11 @@ async def test_calls_that_come_together_share_transactions(house: House) -> None
         ({"side": 2, "unit_price": "", "percentage": "5"}, "percentage_not_allowed", "percentage"),
         ({"side": 2, "unit_price": "", "quantity": "", "percentage": "101"}, "too_large", "percentage"),
         ({"side": 2, "unit_price": "", "quantity": "", "percentage": "0"}, "not_positive", "percentage"),
+        (
+            {"side": 2, "unit_price": "", "quantity": "", "percentage": "5", "lot_size": "0"},
+            "not_positive",
+            "lot_size",
+        ),
         ({"by_value": True}, "not_by_value", "by_value"),
         ({"side": 2, "unit_price": "", "by_value": True}, "not_by_value", "by_value"),
         ({"replaced_hold_id": "x"}, "invalid_id", "replaced_hold_id"),

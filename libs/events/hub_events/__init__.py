@@ -7,7 +7,17 @@ from hub_events.failures import Poison, UnknownEvent
 from hub_events.fanout import fanout
 from hub_events.outbox import CHANNEL, OUTBOX_SQL, OutboxRow, enqueue
 from hub_events.relay import Relay
-from hub_events.topology import ORDERS, POSITIONS, SHARDS, TOPOLOGY, Family, Topology, declare, shard_of
+from hub_events.topology import (
+    ORDERS,
+    POSITIONS,
+    SHARDS,
+    TOPOLOGY,
+    Family,
+    Topology,
+    declare,
+    shard_of,
+    waits,
+)
 
 __all__ = [
     "CHANNEL",
@@ -34,4 +44,5 @@ __all__ = [
     "fanout",
     "pack",
     "shard_of",
+    "waits",
 ]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from grpc import aio
 
 from hub.market_data.v1 import market_data_pb2, market_data_pb2_grpc
 from hub_market_client.model import (
+    Calendar,
     Instrument,
     Quote,
     Session,
+    read_calendar,
     read_instrument,
     read_quote,
     read_session,
@@ -31,6 +33,7 @@ class QuoteCache:
     def __init__(self, clock: Clock = utc_now) -> None:
         self._clock = clock
         self._instruments: dict[str, Instrument] = {}
+        self._calendars: dict[str, Calendar] = {}
         self._sessions: dict[str, list[Session]] = {}
         self._settlement_days: dict[str, tuple[date, ...]] = {}
         self._quotes: dict[str, Quote] = {}
@@ -64,6 +67,16 @@ class QuoteCache:
     def market_time(self) -> datetime:
         """The market's own clock as last heard; wall time before anything was."""
         return self._market_time or self._clock()
+
+    def calendar(self, symbol: str) -> Calendar | None:
+        """By which the instrument trades; None where market-data did not tell of it."""
+        instrument = self._instruments.get(symbol)
+        return None if instrument is None else self._calendars.get(instrument.calendar)
+
+    def sessions(self, symbol: str) -> Sequence[Session]:
+        """All that are known, those of the day that is ending too. The same object until there are others."""
+        instrument = self._instruments.get(symbol)
+        return () if instrument is None else self._sessions.get(instrument.calendar, ())
 
     def session_open(self, symbol: str) -> bool:
         """Whether the instrument's calendar has a session now, in market time."""
@@ -140,6 +153,7 @@ class QuoteCache:
             return
         self._epoch = snapshot.epoch
         self._instruments = {each.symbol: read_instrument(each) for each in snapshot.instruments}
+        self._calendars = {each.calendar: read_calendar(each) for each in snapshot.calendars}
         sessions: dict[str, list[Session]] = {}
         for session in map(read_session, snapshot.sessions):
             sessions.setdefault(session.calendar, []).append(session)

@@ -10,7 +10,7 @@ from grpc import aio
 
 from hub.order.v1 import order_pb2_grpc
 from hub_batching import Batcher
-from hub_events import CHANNEL, ORDERS, Amqp, Publisher, Relay, consume
+from hub_events import CHANNEL, ORDERS, TOPOLOGY, Amqp, Publisher, Relay, consume
 from hub_identity import Trust
 from hub_market_client import QuoteCache
 from hub_order import reconcile, verify
@@ -102,7 +102,8 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
     process.spawn(probe.run(), "database probe")
     process.ready("database", probe.state)
     stores = _stores(pool)
-    amqp = Amqp(settings.amqp_url, settings.amqp_password, name="order")
+    topology = TOPOLOGY.with_waits(ORDERS.name, settings.retry_steps)
+    amqp = Amqp(settings.amqp_url, settings.amqp_password, topology=topology, name="order")
     information = {"database": probe.state}
     if jobs & {"work", "trigger", "relay"}:
         process.ready("broker", amqp.state)
@@ -301,7 +302,7 @@ def _sweep(
 async def _follow_market(settings: OrderSettings, process: Process) -> Market:
     cache = QuoteCache()
     channel = await _channel(settings, process, settings.market_data_target, "market-data")
-    market = Market(cache, max_age_s=settings.quote_max_age_s)
+    market = Market(cache, max_age_s=settings.quote_max_age_s, extended=settings.extended_hours)
     process.spawn(cache.follow(channel), "quotes")
     process.spawn(market.watch(), "trading times")
     process.ready("market", market.state)

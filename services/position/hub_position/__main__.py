@@ -7,7 +7,7 @@ from functools import partial
 
 from hub.position.v1 import position_pb2_grpc, reconciliation_pb2_grpc
 from hub_batching import Batcher
-from hub_events import CHANNEL, POSITIONS, Amqp, Relay, consume
+from hub_events import CHANNEL, POSITIONS, TOPOLOGY, Amqp, Relay, consume
 from hub_identity import Trust
 from hub_market_client import QuoteCache
 from hub_position.clients import Market
@@ -56,7 +56,8 @@ async def run(settings: PositionSettings, jobs: frozenset[str], process: Process
     probe = DatabaseProbe(pool, package="hub_position")
     process.spawn(probe.run(), "database probe")
     process.ready("database", probe.state)
-    amqp = Amqp(settings.amqp_url, settings.amqp_password, name="position")
+    topology = TOPOLOGY.with_waits(POSITIONS.name, settings.retry_steps)
+    amqp = Amqp(settings.amqp_url, settings.amqp_password, topology=topology, name="position")
     information = dict[str, Callable[[], str]]()
     if jobs & {"work", "relay"}:
         process.ready("broker", amqp.state)

@@ -487,6 +487,7 @@ class Order(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     TRIGGERED_AT_FIELD_NUMBER: _builtins.int
     CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
+    REPLACE_REQUESTED_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """UUIDv7."""
     account_id: _builtins.str
@@ -533,6 +534,8 @@ class Order(_message.Message):
     """The order that came in its place; may be empty."""
     cancel_requested: _builtins.bool
     """Its end was asked for, and the venue has not answered yet."""
+    replace_requested: _builtins.bool
+    """A venue was asked to put another order in its place, or it in the place of `replaces`, and has not answered yet."""
     @_builtins.property
     def accepted_at(self) -> _timestamp_pb2.Timestamp:
         """When it was accepted, wall time."""
@@ -579,10 +582,11 @@ class Order(_message.Message):
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         triggered_at: _timestamp_pb2.Timestamp | None = ...,
         cancel_requested: _builtins.bool = ...,
+        replace_requested: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "expires_at", b"expires_at", "triggered_at", b"triggered_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "account_id", b"account_id", "average_price", b"average_price", "cancel_requested", b"cancel_requested", "client_order_id", b"client_order_id", "expires_at", b"expires_at", "extended_hours", b"extended_hours", "filled_quantity", b"filled_quantity", "limit_price", b"limit_price", "notional", b"notional", "order_id", b"order_id", "protection_price", b"protection_price", "quantity", b"quantity", "reason", b"reason", "replaced_by", b"replaced_by", "replaces", b"replaces", "side", b"side", "status", b"status", "stop_price", b"stop_price", "symbol", b"symbol", "time_in_force", b"time_in_force", "trail_amount", b"trail_amount", "trail_percent", b"trail_percent", "triggered_at", b"triggered_at", "type", b"type", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "account_id", b"account_id", "average_price", b"average_price", "cancel_requested", b"cancel_requested", "client_order_id", b"client_order_id", "expires_at", b"expires_at", "extended_hours", b"extended_hours", "filled_quantity", b"filled_quantity", "limit_price", b"limit_price", "notional", b"notional", "order_id", b"order_id", "protection_price", b"protection_price", "quantity", b"quantity", "reason", b"reason", "replace_requested", b"replace_requested", "replaced_by", b"replaced_by", "replaces", b"replaces", "side", b"side", "status", b"status", "stop_price", b"stop_price", "symbol", b"symbol", "time_in_force", b"time_in_force", "trail_amount", b"trail_amount", "trail_percent", b"trail_percent", "triggered_at", b"triggered_at", "type", b"type", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -899,7 +903,9 @@ class ReplaceOrderResponse(_message.Message):
     ACCEPTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def accepted(self) -> Global___Accepted:
-        """The new order as accepted, or the first answer again."""
+        """The new order as accepted, or the first answer again. With replace_requested it is durable, and it works once the venue
+        that has the old one has put it in its place; else it ends FAILED with NOT_REPLACED.
+        """
 
     def __init__(
         self,

@@ -122,7 +122,8 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReplaceOrder(self, request, context):
-        """Puts a new order in the place of an open one, which ends REPLACED. ABORTED when the order changed meanwhile.
+        """Puts a new order in the place of an open one, which ends REPLACED. ABORTED when the order changed meanwhile. Of one that is
+        at a venue the replacement is asked for: see Order.replace_requested.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

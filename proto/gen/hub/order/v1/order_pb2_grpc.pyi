@@ -27,7 +27,9 @@ class OrderServiceStub:
     CancelOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.CancelOrdersRequest, _order_pb2.CancelOrdersResponse]
     """Ends all of the caller's open orders, or those of one instrument."""
     ReplaceOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.ReplaceOrderRequest, _order_pb2.ReplaceOrderResponse]
-    """Puts a new order in the place of an open one, which ends REPLACED. ABORTED when the order changed meanwhile."""
+    """Puts a new order in the place of an open one, which ends REPLACED. ABORTED when the order changed meanwhile. Of one that is
+    at a venue the replacement is asked for: see Order.replace_requested.
+    """
     ClosePosition: _aio.UnaryUnaryMultiCallable[_order_pb2.ClosePositionRequest, _order_pb2.ClosePositionResponse]
     """Sells what the caller holds of an instrument and can sell, or a part of it, at the market."""
     ListOrderEvents: _aio.UnaryUnaryMultiCallable[_order_pb2.ListOrderEventsRequest, _order_pb2.ListOrderEventsResponse]
@@ -84,7 +86,9 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_pb2.ReplaceOrderRequest,
         context: _aio.ServicerContext[_order_pb2.ReplaceOrderRequest, _abc.Awaitable[_order_pb2.ReplaceOrderResponse]],
     ) -> _abc.Awaitable[_order_pb2.ReplaceOrderResponse]:
-        """Puts a new order in the place of an open one, which ends REPLACED. ABORTED when the order changed meanwhile."""
+        """Puts a new order in the place of an open one, which ends REPLACED. ABORTED when the order changed meanwhile. Of one that is
+        at a venue the replacement is asked for: see Order.replace_requested.
+        """
 
     @_abc_1.abstractmethod
     def ClosePosition(
