@@ -18,7 +18,7 @@ MEMBERS := $(wildcard proto/pyproject.toml libs/*/pyproject.toml services/*/pypr
 DISTRIBUTIONS := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(MEMBERS))
 MIGRATIONS := $(wildcard services/*/hub_*/migrations/*.sql)
 
-.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders bench-resting bench-books bench-summary lint manifests fmt types sql proto lock test-long
+.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit reconcile dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders bench-resting bench-books bench-summary lint manifests fmt types sql proto lock test-long
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-15s %s\n", $$1, $$2 }'
@@ -73,6 +73,9 @@ db-shell: servers-installed ## psql in the database of one service: SERVICE=orde
 
 verify-audit: servers-installed ## hold the history of orders against itself (ARGS='--since 2026-11-01' or '--order ID')
 	@exec $(LOCAL) verify-audit $(PORTS) $(ARGS)
+
+reconcile: setup ## hold orders against the books of the running stack (ARGS='--since 2026-11-01' or '--all')
+	@exec $(LOCAL) reconcile $(PORTS) $(ARGS)
 
 dlq-list: setup ## list the dead letters of the running stack (FAMILY=orders or positions, both without)
 	@for family in $(or $(FAMILY),orders positions); do echo "$$family.dlq"; $(LOCAL) dlq list --family $$family || exit; done

@@ -30,7 +30,7 @@ async def house(order_database: Database, tls: Tls) -> AsyncIterator[House]:
 async def emptied(house: House) -> None:
     await house.tamper(
         "TRUNCATE orders, executions, order_events, idempotency_keys, outbox, refusals, audit_anchors,"
-        " leaderships, quote_extremes"
+        " leaderships, quote_extremes, reconciliation"
     )
 
 

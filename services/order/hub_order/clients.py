@@ -52,6 +52,8 @@ class HoldRequest:
     replaced_may_fill: bool = False
     """It may still be filled while both hold."""
     most_position: Decimal | None = None
+    asset_class: str = ""
+    """For the fee that its trades cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +286,7 @@ def _hold_message(request: HoldRequest) -> position_pb2.HoldRequest:
         replaced_filled_quantity=mapping.optional(request.replaced_filled_quantity),
         replaced_may_fill=request.replaced_may_fill,
         most_position="" if request.most_position is None else to_text(request.most_position),
+        asset_class=request.asset_class,
     )
 
 

@@ -70,6 +70,9 @@ class OrderSettings(
     reconcile_interval_s: float = setting(
         "pause between two questions after orders that a venue has had for long", default=10.0
     )
+    books_interval_s: float = setting(
+        "pause between two passes that hold orders against the books", default=60.0
+    )
 
     def venue_of(self) -> Venue:
         """The venue that the settings describe."""

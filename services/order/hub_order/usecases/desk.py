@@ -183,6 +183,7 @@ def hold_request(
         replaced_filled_quantity=None if replaced is None else replaced.filled_quantity,
         replaced_may_fill=replaced is not None and replaced.route is not None,
         most_position=limits.most_position if facts.draft.side is Side.BUY else None,
+        asset_class="" if facts.instrument is None else facts.instrument.asset_class,
     )
 
 

@@ -474,6 +474,11 @@ class OrderAdminServiceStub:
                 request_serializer=hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsRequest.SerializeToString,
                 response_deserializer=hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsResponse.FromString,
                 _registered_method=True)
+        self.GetReconciliation = channel.unary_unary(
+                '/hub.order.v1.OrderAdminService/GetReconciliation',
+                request_serializer=hub_dot_order_dot_v1_dot_order__pb2.GetReconciliationRequest.SerializeToString,
+                response_deserializer=hub_dot_order_dot_v1_dot_order__pb2.GetReconciliationResponse.FromString,
+                _registered_method=True)
 
 
 class OrderAdminServiceServicer:
@@ -494,6 +499,13 @@ class OrderAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReconciliation(self, request, context):
+        """How the books of orders and positions fit together, as the newest pass over them found.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrderAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -506,6 +518,11 @@ def add_OrderAdminServiceServicer_to_server(servicer, server):
                     servicer.SetAccountLimits,
                     request_deserializer=hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsRequest.FromString,
                     response_serializer=hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsResponse.SerializeToString,
+            ),
+            'GetReconciliation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReconciliation,
+                    request_deserializer=hub_dot_order_dot_v1_dot_order__pb2.GetReconciliationRequest.FromString,
+                    response_serializer=hub_dot_order_dot_v1_dot_order__pb2.GetReconciliationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -563,6 +580,33 @@ class OrderAdminService:
             '/hub.order.v1.OrderAdminService/SetAccountLimits',
             hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsRequest.SerializeToString,
             hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReconciliation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.order.v1.OrderAdminService/GetReconciliation',
+            hub_dot_order_dot_v1_dot_order__pb2.GetReconciliationRequest.SerializeToString,
+            hub_dot_order_dot_v1_dot_order__pb2.GetReconciliationResponse.FromString,
             options,
             channel_credentials,
             insecure,

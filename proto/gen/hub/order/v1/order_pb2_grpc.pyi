@@ -124,6 +124,8 @@ class OrderAdminServiceStub:
     """The limits of one account: its own where it has some, else what the settings say."""
     SetAccountLimits: _aio.UnaryUnaryMultiCallable[_order_pb2.SetAccountLimitsRequest, _order_pb2.SetAccountLimitsResponse]
     """Gives an account limits of its own, or takes them away."""
+    GetReconciliation: _aio.UnaryUnaryMultiCallable[_order_pb2.GetReconciliationRequest, _order_pb2.GetReconciliationResponse]
+    """How the books of orders and positions fit together, as the newest pass over them found."""
 
 class OrderAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """For administrators, through the gateway."""
@@ -143,5 +145,13 @@ class OrderAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_order_pb2.SetAccountLimitsRequest, _abc.Awaitable[_order_pb2.SetAccountLimitsResponse]],
     ) -> _abc.Awaitable[_order_pb2.SetAccountLimitsResponse]:
         """Gives an account limits of its own, or takes them away."""
+
+    @_abc_1.abstractmethod
+    def GetReconciliation(
+        self,
+        request: _order_pb2.GetReconciliationRequest,
+        context: _aio.ServicerContext[_order_pb2.GetReconciliationRequest, _abc.Awaitable[_order_pb2.GetReconciliationResponse]],
+    ) -> _abc.Awaitable[_order_pb2.GetReconciliationResponse]:
+        """How the books of orders and positions fit together, as the newest pass over them found."""
 
 def add_OrderAdminServiceServicer_to_server(servicer: OrderAdminServiceServicer, server: _aio.Server) -> None: ...
