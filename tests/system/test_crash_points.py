@@ -29,8 +29,8 @@ SLOW_VENUE = {
     "HUB_VENUE_DOUBLED": "0.3",
     "HUB_RECONCILE_INTERVAL_S": "1",
 }
-# What the load does not reach: a purchase that waited for the open, cash that moves, a settlement day.
-ELSEWHERE = tuple(f"position.{name}." for name in ("reprice", "cash", "settle"))
+# What the load does not reach: a purchase that waited for the open.
+ELSEWHERE = "position.reprice."
 
 
 def points_of(*prefixes: str) -> list[str]:
