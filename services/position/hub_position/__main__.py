@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from hub.position.v1 import position_pb2_grpc
+from hub.position.v1 import books_pb2_grpc, position_pb2_grpc
 from hub_batching import Batcher
 from hub_events import CHANNEL, POSITIONS, Amqp, Relay, consume
 from hub_identity import Trust
@@ -13,6 +13,7 @@ from hub_market_client import QuoteCache
 from hub_position.clients import Market
 from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.rpc import PositionRpc
+from hub_position.rpc_books import BooksRpc
 from hub_position.settings import PositionSettings
 from hub_position.settler import settle_for_ever
 from hub_position.usecases import place_holds_of_calls
@@ -45,7 +46,8 @@ CALL_TABLE: CallTable = {
         "Withdraw": frozenset({"gateway"}),
         "AdjustCash": frozenset({"gateway"}),
         "ListCashMovements": frozenset({"gateway", "portfolio"}),
-    }
+    },
+    "hub.position.v1.BooksService": {"ListAccountBooks": frozenset({"portfolio"})},
 }
 
 
@@ -120,7 +122,10 @@ async def _serve(
         settings.grpc_address,
         settings.tls,
         CALL_TABLE,
-        [partial(position_pb2_grpc.add_PositionServiceServicer_to_server, service)],
+        [
+            partial(position_pb2_grpc.add_PositionServiceServicer_to_server, service),
+            partial(books_pb2_grpc.add_BooksServiceServicer_to_server, BooksRpc(pool)),
+        ],
         reflection=settings.environment == "local",
         checks={"trust": trust.state, "database": probe.state},
         information=information,
