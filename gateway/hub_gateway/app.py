@@ -20,6 +20,7 @@ from hub_gateway.cors import Cors
 from hub_gateway.docs import Docs
 from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Gate
+from hub_gateway.histories import EquityHistories
 from hub_gateway.instruments import Catalogue
 from hub_gateway.legacy import Legacy
 from hub_gateway.limits import Rule
@@ -98,6 +99,7 @@ def resources(
         *MarketData(peers=peers, gate=gate).resources(),
         *History(peers=peers, gate=gate).resources(),
         *Portfolio(peers=peers, gate=gate).resources(),
+        *EquityHistories(peers=peers, gate=gate).resources(),
         *Watchlists(peers=peers, gate=gate).resources(),
         *CashTransfers(peers=peers, gate=gate, pace=pace).resources(),
         *Auth(peers=peers, gate=gate, visits=visits).resources(),

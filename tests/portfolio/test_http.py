@@ -13,11 +13,13 @@ from hub_runtime import uuid7
 from tests.gateway.test_bad_input import problem
 from tests.gateway.world import Gateway, running_gateway
 from tests.portfolio.front import Front
+from tests.portfolio.street import MONDAY, TUESDAY, Street, at
 from tests.position.world import execution, hold_of
 from tests.support.servers import Login
 from tests.support.tls import Tls
 
 LISTS = "/api/v1/watchlists"
+HISTORY = "/api/v1/portfolio/history"
 
 
 @pytest.fixture
@@ -53,6 +55,37 @@ async def get(gateway: Gateway, path: str) -> Any:
     found = await gateway.http.get(path)
     assert found.status_code == 200, found.text
     return found.json()
+
+
+async def test_a_history_over_http(gateway: Gateway, front: Front) -> None:
+    street, (user, owner) = Street(front), await front.books.owner()
+    await front.books.world.trade(owner, Side.BUY, "100", "100")
+    gateway.http.headers["authorization"] = f"Bearer {user.token}"
+    await street.heard(owner)
+    await street.step(at(MONDAY), AAPL="100")
+    await street.step(at(TUESDAY), AAPL="120")
+    told = await get(gateway, f"{HISTORY}?period=1W&benchmark=SPY")
+    assert (told["period"], told["benchmark"]) == ("1W", "SPY")
+    first, second = told["points"]
+    assert first == {
+        "at": "2026-03-02T15:00:00.000000Z",
+        "day": "2026-03-02",
+        "equity": "100000",
+        "cash": "90000",
+        "market_value": "10000",
+        "net_flow": "100000",
+        "profit_loss": "0",
+        "return_percent": "0.00",
+        "benchmark_percent": None,
+    }
+    assert (second["equity"], second["profit_loss"], second["return_percent"]) == ("102000", "2000", "2.00")
+    usual = await get(gateway, HISTORY)
+    assert (usual["period"], usual["benchmark"], usual["points"]) == ("1M", None, told["points"])
+    for wrong in ("period=2D", "period=", "benchmark=no"):
+        field, code = wrong.partition("=")[0], "invalid_symbol" if "bench" in wrong else "invalid_value"
+        problem(await gateway.http.get(f"{HISTORY}?{wrong}"), 400, code, field)
+    del gateway.http.headers["authorization"]
+    assert (await gateway.http.get(HISTORY)).status_code == 401
 
 
 @pytest.mark.usefixtures("investor")

@@ -7,12 +7,23 @@ from hub_events.failures import Poison, UnknownEvent
 from hub_events.fanout import fanout
 from hub_events.outbox import CHANNEL, OUTBOX_SQL, OutboxRow, enqueue
 from hub_events.relay import Relay
-from hub_events.topology import ORDERS, POSITIONS, SHARDS, TOPOLOGY, Family, Topology, declare, shard_of
+from hub_events.topology import (
+    ORDERS,
+    PORTFOLIO,
+    POSITIONS,
+    SHARDS,
+    TOPOLOGY,
+    Family,
+    Topology,
+    declare,
+    shard_of,
+)
 
 __all__ = [
     "CHANNEL",
     "ORDERS",
     "OUTBOX_SQL",
+    "PORTFOLIO",
     "POSITIONS",
     "SHARDS",
     "TOPOLOGY",

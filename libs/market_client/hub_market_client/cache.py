@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from grpc import aio
@@ -65,6 +65,10 @@ class QuoteCache:
         """The market's own clock as last heard; wall time before anything was."""
         return self._market_time or self._clock()
 
+    def told_time(self) -> datetime | None:
+        """The same, and None before anything was."""
+        return self._market_time
+
     def session_open(self, symbol: str) -> bool:
         """Whether the instrument's calendar has a session now, in market time."""
         return self.session(symbol) is not None
@@ -84,6 +88,10 @@ class QuoteCache:
             return None
         sessions = self._sessions.get(instrument.calendar, ())
         return min((each for each in sessions if each.opens_at > now), key=_opens_at, default=None)
+
+    def sessions(self, calendar: str) -> Sequence[Session]:
+        """Of a calendar: the running one and the next, as far as market-data told."""
+        return tuple(self._sessions.get(calendar, ()))
 
     def settlement_day(self, symbol: str, on: date) -> date | None:
         """The first settlement day after `on`; None where that lies beyond what market-data told."""
