@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hub_errors import NotFound
 from hub_gateway import legacy_socket
+from hub_gateway.activities import ActivityFile
 from hub_gateway.admin import Admin
 from hub_gateway.admin_accounts import AdminAccounts
 from hub_gateway.auth import Auth
@@ -99,6 +100,7 @@ def resources(
         *MarketData(peers=peers, gate=gate).resources(),
         *History(peers=peers, gate=gate).resources(),
         *Portfolio(peers=peers, gate=gate).resources(),
+        *ActivityFile(peers=peers, gate=gate).resources(),
         *EquityHistories(peers=peers, gate=gate).resources(),
         *Watchlists(peers=peers, gate=gate).resources(),
         *CashTransfers(peers=peers, gate=gate, pace=pace).resources(),

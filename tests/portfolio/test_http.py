@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from hub.auth.v1 import auth_pb2
+from hub.position.v1 import position_pb2
+from hub_gateway import activities, files
+from hub_position.domain.cash import MovementKind
 from hub_position.domain.trade import Side
+from hub_rpc import calling_as
 from hub_runtime import uuid7
 from tests.gateway.test_bad_input import problem
 from tests.gateway.world import Gateway, running_gateway
@@ -19,6 +26,7 @@ from tests.support.servers import Login
 from tests.support.tls import Tls
 
 LISTS = "/api/v1/watchlists"
+FILE = "/api/v1/activities.csv"
 HISTORY = "/api/v1/portfolio/history"
 
 
@@ -55,6 +63,46 @@ async def get(gateway: Gateway, path: str) -> Any:
     found = await gateway.http.get(path)
     assert found.status_code == 200, found.text
     return found.json()
+
+
+async def test_the_ledger_is_a_file_of_every_posting(
+    gateway: Gateway, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, owner = await front.books.owner()
+    gateway.http.headers["authorization"] = f"Bearer {user.token}"
+    for number in range(3):
+        await front.books.world.trade(owner, Side.BUY, "1", "100", minute=number)
+    await front.books.world.move(owner, MovementKind.WITHDRAWAL, "-10.5")
+    listed = (await get(gateway, "/api/v1/activities?page_size=100"))["postings"]
+    monkeypatch.setattr(activities, "FILE_ROWS", 3)
+    answer = await gateway.http.get(FILE)
+    assert answer.headers["content-disposition"] == 'attachment; filename="activities.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    assert tuple(rows[0]) == activities.COLUMNS
+    assert rows == [
+        {name: "" if posting[name] is None else str(posting[name]) for name in activities.COLUMNS}
+        for posting in listed
+    ]
+    assert sum(Decimal(row["amount"]) for row in rows) == 0
+    assert {(row["kind"], row["amount"]) for row in rows} >= {("withdrawal", "-10.5"), ("trade", "-100")}
+    monkeypatch.setattr(files, "MOST_ROWS", 3)
+    cut = (await gateway.http.get(FILE)).text
+    rest = (await gateway.http.get(f"{FILE}?before={rows[2]['posting_id']}")).text
+    monkeypatch.setattr(files, "MOST_ROWS", 100)
+    assert list(csv.DictReader(io.StringIO(cut, newline=""))) == rows[:3]
+    assert list(csv.DictReader(io.StringIO(rest, newline=""))) == rows[3:6]
+    for wrong in ("", "x", "-1", "1" * 19):
+        problem(await gateway.http.get(f"{FILE}?before={wrong}"), 400, "invalid_value", "before")
+
+
+async def test_a_page_of_the_file_costs_no_walk_through_the_ledger(front: Front) -> None:
+    user, _ = await front.books.owner()
+    with calling_as(user.token):
+        without = position_pb2.ListPostingsRequest(without_totals=True)
+        found = await front.books.gateway.ListPostings(without)
+        whole = await front.books.gateway.ListPostings(position_pb2.ListPostingsRequest())
+    assert (len(found.totals), len(whole.totals)) == (0, 2)
+    assert found.postings == whole.postings
 
 
 async def test_a_history_over_http(gateway: Gateway, front: Front) -> None:
