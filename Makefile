@@ -18,7 +18,7 @@ MEMBERS := $(wildcard proto/pyproject.toml libs/*/pyproject.toml services/*/pypr
 DISTRIBUTIONS := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(MEMBERS))
 MIGRATIONS := $(wildcard services/*/hub_*/migrations/*.sql)
 
-.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders bench-resting bench-summary lint manifests fmt types sql proto lock test-long
+.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit reconcile dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders bench-resting bench-books bench-summary lint manifests fmt types sql proto lock test-long
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-15s %s\n", $$1, $$2 }'
@@ -74,6 +74,9 @@ db-shell: servers-installed ## psql in the database of one service: SERVICE=orde
 verify-audit: servers-installed ## hold the history of orders against itself (ARGS='--since 2026-11-01' or '--order ID')
 	@exec $(LOCAL) verify-audit $(PORTS) $(ARGS)
 
+reconcile: setup ## hold orders against the books of the running stack (ARGS='--since 2026-11-01' or '--all')
+	@exec $(LOCAL) reconcile $(PORTS) $(ARGS)
+
 dlq-list: setup ## list the dead letters of the running stack (FAMILY=orders or positions, both without)
 	@for family in $(or $(FAMILY),orders positions); do echo "$$family.dlq"; $(LOCAL) dlq list --family $$family || exit; done
 
@@ -117,6 +120,9 @@ bench-orders: bench-installed ## measure orders from click to books, beside what
 
 bench-resting: test-servers-installed ## measure how many quotes a second are held against a million resting orders
 	@exec $(VENV)/python -m tests.load.resting
+
+bench-books: test-servers-installed ## measure booking and summaries with a long past, and one position worker beside pgbench
+	@exec $(VENV)/python -m tests.load.bookings
 
 bench-summary: test-servers-installed ## measure how long a portfolio's summary takes while 10 to 500 users ask at once
 	@exec $(VENV)/python -m tests.load.summary

@@ -97,7 +97,9 @@ class Changes:
             summary="Replace an order",
             tag="orders",
             description="202: a new order is in the place of this one, which ends as REPLACED. The new order "
-            "is for what is not filled yet, and queues anew, whatever changed.",
+            "is for what is not filled yet, and queues anew, whatever changed. Where a venue has this order, "
+            "both say `replace_requested` and the venue decides. Until then this one may still be filled; "
+            "the new one is then for less, or ends as FAILED with NOT_REPLACED.",
             body=Replacement,
             examples={"price": {"limit_price": "400"}, "quantity": {"quantity": "5"}},
             headers=(IDEMPOTENCY_KEY,),
@@ -111,7 +113,8 @@ class Changes:
             handler=self.close,
             summary="Sell a position, or a part of it, at the market",
             tag="portfolio",
-            description="Without a body: all that can be sold, which is what no open order sells already.",
+            description="Without a body: all that can be sold, which is what no open order sells already. A "
+            "percentage is rounded down to the lot, or to 8 places where the instrument trades in fractions.",
             body=Closing,
             body_optional=True,
             examples={"half": {"percentage": "50"}, "some": {"quantity": "5"}, "all": {}},

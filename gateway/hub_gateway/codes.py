@@ -69,7 +69,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "trail_too_large": "The trail reaches down to nothing: per cent are below 100.",
     "quantity_required": "The order needs a quantity.",
     "notional_not_allowed": "Only an order at the market may have a notional, instead of a quantity.",
-    "extended_hours_not_allowed": "Extended hours are not offered yet: orders work in the session.",
+    "extended_hours_not_allowed": "Extended hours are for LIMIT orders, DAY or GTC, where they are offered.",
     "stop_wrong_side": "The market is beyond the stop price already.",
     "market_closed": "The market is closed, and the order is for now or never.",
     "order_rate": "The account has sent too many orders; Retry-After says when to come back.",
@@ -80,9 +80,10 @@ MEANINGS: Final[Mapping[str, str]] = {
     "quantity_below_filled": "The new quantity is not more than what is filled already.",
     "nothing_to_replace": "Nothing would change.",
     "not_replaceable": "An order of this kind cannot be replaced: cancel it, and send another.",
-    "order_at_venue": "The order is at a venue, which has to end it first.",
+    "order_at_venue": "A venue was asked to end or replace the order, and has not answered yet.",
     "order_changed": "The order has just changed: read it, and decide anew.",
     "nothing_to_close": "There is nothing of the instrument that can be sold.",
+    "less_than_one_lot": "The percentage comes to less than one lot of the instrument.",
     "invalid_percentage": "A percentage is above 0 and at most 100, and stands instead of a quantity.",
     "invalid_idempotency_key": "The Idempotency-Key is not 1 to 255 printable ASCII characters.",
     "idempotency_key_reused": "The Idempotency-Key was used for another request.",
@@ -258,7 +259,7 @@ REPLACING: Final[Problems] = {
 CLOSING: Final[Problems] = {
     400: ("invalid_percentage",),
     404: ("unknown_symbol",),
-    422: ("nothing_to_close",),
+    422: ("nothing_to_close", "less_than_one_lot"),
 }
 
 

@@ -187,6 +187,8 @@ def _optional(text: str) -> msgspec.Raw | UnsetType:
 def _message(message: order_pb2.Order) -> str:
     if message.cancel_requested:
         return "The end of the order was asked of the venue that has it."
+    if message.replace_requested:
+        return "A replacement was asked of the venue that has the order."
     return MESSAGES[_status(message)]
 
 

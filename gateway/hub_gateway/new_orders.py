@@ -68,13 +68,18 @@ class NewOrder(Body, frozen=True):
     time_in_force: Annotated[
         TimeInForce,
         described(
-            "DAY is for the session (the next one, while the market is closed), GTC until it is cancelled, "
+            "DAY is for the session (the next one, while the market is closed; with extended_hours for those "
+            "of its day), GTC until it is cancelled, "
             "IOC for what there is at once, FOK for all of it at once or nothing."
         ),
     ] = "DAY"
-    extended_hours: Annotated[bool, described("Not offered yet: LIMIT orders outside of the session.")] = (
-        False
-    )
+    extended_hours: Annotated[
+        bool,
+        described(
+            "Whether it works before the session opens and after it closes too, where that is offered: "
+            "LIMIT orders, DAY or GTC, in what does not trade always."
+        ),
+    ] = False
     client_order_id: ClientOrderId = None
 
 
@@ -126,6 +131,7 @@ _FIRST: Final = (
 )
 _LATER: Final = ("stop_price", "trail_amount", "trail_percent", "notional", "extended_hours")
 _LIMITED: Final = frozenset({"LIMIT", "STOP_LIMIT"})
+_AT_ONCE: Final = frozenset({"IOC", "FOK"})
 _STOPPED: Final = frozenset({"STOP_LOSS", "STOP_LIMIT"})
 
 
@@ -252,8 +258,8 @@ def _check(body: NewOrder, numbers: Mapping[str, Decimal | None]) -> None:
         code = "stop_required" if stopped else "stop_not_allowed"
         raise Invalid(_mismatch(body, "stop_price", needed=stopped), code=code, field="stop_price")
     _check_trail(body, numbers)
-    if body.extended_hours and body.type != "LIMIT":
-        sentence = "Only LIMIT orders work outside of the regular session."
+    if body.extended_hours and (body.type != "LIMIT" or body.time_in_force in _AT_ONCE):
+        sentence = "Only LIMIT orders that are DAY or GTC work outside of the regular session."
         raise Invalid(sentence, code="extended_hours_not_allowed", field="extended_hours")
 
 

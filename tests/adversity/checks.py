@@ -147,11 +147,13 @@ def _assert_told(file: OrderFile, events: Iterable[event_pb2.Envelope]) -> None:
         number + 1 for number in range(order.execution_count)
     ]
     ends = kinds["order.closed"] + kinds["order.replaced"]
-    abandoned = order.reason == "ABANDONED"
-    assert ends == (1 if order.status in ENDS and not abandoned else 0), (order.status, kinds)
-    assert kinds["order.accepted"] == (0 if abandoned else 1)
+    recorded = {record.kind for record, _ in file.records}
+    assert ends == (1 if order.status in ENDS and "abandoned" not in recorded else 0), (order.status, kinds)
+    assert kinds["order.accepted"] == (1 if "accepted" in recorded else 0)
     if order.status is Status.EXECUTED:
-        assert any(each.order.status == order_pb2.ORDER_STATUS_EXECUTED for each in executed)
+        told = [each.order for each in executed]
+        told += [event.order_accepted.order for event in mine if event.type == "order.accepted"]
+        assert any(each.status == order_pb2.ORDER_STATUS_EXECUTED for each in told)
 
 
 def _assert_held(found: Account) -> None:

@@ -126,6 +126,27 @@ class Life:
         with suppress(HubError):
             await replace(replacement(wanted), principal, desk=self.platform.desk, exchange=exchange)
 
+    async def send_to_venue(self, user: User, quantity: str, shown: str) -> None:
+        """A limit purchase that the market reaches already, with that much of it shown."""
+        await self.quote("AAPL", Decimal(self.price("AAPL", 0, ask=False)), 10, shown)
+        limited = {"type": order_pb2.ORDER_TYPE_LIMIT, "limit_price": self.price("AAPL", 2)}
+        forever = order_pb2.TIME_IN_FORCE_GTC
+        await self.send(self.sending(user, quantity=quantity, time_in_force=forever, **limited))
+        await self.platform.relay()
+        await self.deliver("orders", None, 100, acked=True)
+
+    async def replace_at_venue(self, number: int, *, quantity: str, percent: int) -> None:
+        users = {user.account_id: user for user in self.users}
+        found = [
+            order
+            for order in await self.platform.orders.at_venue(after=UUID(int=0), limit=100)
+            if order.account_id in users and order.limit_price is not None
+        ]
+        if found:
+            order = found[-1 - number % len(found)]
+            price = self.price(order.symbol, percent)
+            await self.replace(users[order.account_id], order.order_id, quantity=quantity, limit_price=price)
+
     async def close(self, user: User, symbol: str, percentage: str) -> None:
         wanted = order_pb2.ClosePositionRequest(
             order_id=str(uuid7()), symbol=symbol, percentage=percentage, body_hash=b"close"

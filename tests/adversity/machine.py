@@ -42,12 +42,14 @@ SUBMIT_POINTS = ("order.submit.after_hold", "position.holds.before_commit", "pos
 CHANGE_POINTS = ("order.change.before_commit", "order.change.after_commit")
 WORK_POINTS = (
     *("order.execute.before_send", "order.execute.after_send", *CHANGE_POINTS),
+    *("order.replace.after_ask", "order.record.before_commit", "order.record.after_commit"),
     *("position.reprice.before_commit", "position.reprice.after_commit"),
 )
 BOOK_POINTS = ("position.book.before_commit", "position.book.after_commit")
 RECORD_POINTS = ("order.record.before_commit", "order.record.after_commit")
 REPLACE_POINTS = (
     *("order.replace.after_hold", "order.replace.before_commit", "order.replace.after_commit"),
+    *("order.replace.before_ask_commit", "order.replace.after_ask_commit"),
     *SUBMIT_POINTS[1:],
 )
 
@@ -115,7 +117,8 @@ class Adversary(RuleBasedStateMachine):
         self.ordered = ordered
         model = NumberedModel(participation=participation, slippage=Decimal(slippage), seed=seed)
         faults = Faults(**({bad: Decimal("0.5")} if bad else {}))  # type: ignore[arg-type]
-        venue: Venue = TellingVenue(model, faults) if slow else InterruptedVenue(model)
+        makes_room = bool(seed % 2)
+        venue: Venue = TellingVenue(model, faults, makes_room=makes_room) if slow else InterruptedVenue(model)
         self.life = self.room.run(self._begin(venue))
         for number in (0, 1):
             self.submit(number, RESTING, terms, "", Loss.NOTHING, swept=False)
@@ -230,6 +233,28 @@ class Adversary(RuleBasedStateMachine):
         if percent and order.limit_price is not None:
             fields["limit_price"] = self.life.price(order.symbol, -percent if buys else percent, ask=buys)
         await self.life.replace(user, order.order_id, **fields)
+
+    @precondition(lambda self: isinstance(self.life.platform.venue, TellingVenue))
+    @rule(
+        number=numbers,
+        shown=st.sampled_from(["2", "5", "0", "50"]),
+        quantity=st.sampled_from(["1", "2", "3", "12", "21", "70"]),
+        percent=st.sampled_from([-2, 0, 1]),
+        again=seldom,
+        death=deaths(REPLACE_POINTS),
+    )
+    def replace_at_venue(
+        self, number: int, shown: str, quantity: str, percent: int, again: bool, death: str
+    ) -> None:
+        """An order that the venue has and has said nothing of; with `again` one that it has for longer."""
+        life, user = self.life, self.user(number)
+
+        async def acting() -> None:
+            if not again:
+                await life.send_to_venue(user, "10", shown)
+            await life.replace_at_venue(number, quantity=quantity, percent=percent)
+
+        self.do(acting, death=death)
 
     def _meanwhile(self, what: str, user: User, order_id: UUID) -> Act | None:
         life = self.life

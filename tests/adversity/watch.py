@@ -59,9 +59,12 @@ class Watch:
 
     async def again(self) -> None:
         """What was handed over is given up for lost."""
-        for symbol in self._memory.symbols():
-            self._memory.take_back(symbol)
-        await self._trigger._meet_now(set(self._memory.symbols()), self._leadership)
+        symbols = set()
+        for extended in (False, True):
+            for symbol in self._memory.symbols(extended=extended):
+                self._memory.take_back(symbol, extended=extended)
+                symbols.add(symbol)
+        await self._trigger._meet_now(symbols, self._leadership)
 
     async def _hand_over(self, hands: Sequence[Hand], epoch: int) -> None:
         for hand in hands:

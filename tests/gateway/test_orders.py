@@ -21,6 +21,7 @@ ORDERS = "/api/v1/orders"
 ORDER = an_order()
 ONE = f"{ORDERS}/{ORDER.order_id}"
 BASE = {"symbol": "AAPL", "side": "SELL", "quantity": "10"}
+EXTENDED = {**BASE, "type": "LIMIT", "limit_price": "9", "extended_hours": True}
 STOP = {**BASE, "type": "STOP_LOSS", "stop_price": "90"}
 TRAIL = {**BASE, "type": "TRAILING_STOP", "trail_percent": "2.5"}
 
@@ -116,6 +117,8 @@ async def test_an_order_of_each_type_reaches_the_order_service(
         ({**BASE, "type": "STOP_LIMIT", "limit_price": "9"}, "stop_required", "stop_price"),
         ({**STOP, "trail_percent": "9"}, "trail_not_allowed", "trail_percent"),
         ({**STOP, "extended_hours": True}, "extended_hours_not_allowed", "extended_hours"),
+        ({**EXTENDED, "time_in_force": "IOC"}, "extended_hours_not_allowed", "extended_hours"),
+        ({**EXTENDED, "time_in_force": "FOK"}, "extended_hours_not_allowed", "extended_hours"),
         ({**BASE, "type": "TRAILING_STOP"}, "trail_required", "trail_amount"),
         ({**TRAIL, "trail_amount": "1"}, "trail_not_allowed", "trail_percent"),
         ({**TRAIL, "trail_percent": "100"}, "trail_too_large", "trail_percent"),

@@ -165,6 +165,19 @@ async def test_the_history_is_verified_by_the_service_with_its_own_environment(
     assert asked == "verify-audit --since=2026-01-01 as hub_ledger"
 
 
+async def test_orders_are_held_against_books_by_the_service_while_the_stack_runs(
+    running: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "AUDITED", "ledger")
+    asked = running.layout.state / "asked"
+    assert await databases.reconcile(beside(running), since="2026-01-01") == 1
+    assert asked.read_text() == "reconcile --since=2026-01-01 as hub_ledger"
+    assert await databases.reconcile(beside(running), everything=True) == 1
+    assert asked.read_text() == "reconcile --all as hub_ledger"
+    with pytest.raises(StackError, match="nothing runs"):
+        await databases.reconcile(stack_of_dummies(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("name", "reason"), [("", "Which database"), ("gateway", "gateway has no"), ("oder", "oder has no")]
 )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub_market_data.board import Board, Snapshot, Subscription, Update
+from hub_market_data.domain.calendars import read_extended_hours, read_hours, sessions_of
 from hub_market_data.domain.ticks import Quote, conflated
+from hub_market_data.exchange import XNYS
 from hub_market_data.seed import INSTRUMENTS
-from tests.market_data.prices import NOON, open_board, quote
+from tests.market_data.prices import CALENDARS, NOON, open_board, quote
 
 CENTS = st.integers(100, 10_000).map(lambda cents: Decimal(cents) / 100)
 
@@ -115,9 +120,9 @@ async def test_a_changed_catalogue_starts_streams_over_and_an_equal_one_does_not
     board = open_board()
     with board.subscribed() as subscription:
         await snapshot(subscription)
-        board.catalogue(INSTRUMENTS, ())
+        board.catalogue(INSTRUMENTS, (), calendars=CALENDARS)
         assert await subscription.next(timeout_s=0) == Update(quotes=(), market_time=NOON)
-        board.catalogue(INSTRUMENTS[:2], ())
+        board.catalogue(INSTRUMENTS[:2], (), calendars=CALENDARS)
         assert [instrument.symbol for instrument in (await snapshot(subscription)).instruments] == [
             "AAPL",
             "FB",
@@ -137,3 +142,52 @@ def test_a_closed_stream_is_forgotten() -> None:
     with board.subscribed():
         assert board.streams == 1
     assert board.streams == 0
+
+
+SESSION = sessions_of(XNYS, [date(2026, 3, 2)], read_hours([("09:30", "16:00")]))[0]
+
+
+def new_york(clock: str, day: int = 2) -> datetime:
+    return datetime.fromisoformat(f"2026-03-{day:02}T{clock}-05:00").astimezone(UTC)
+
+
+def exchange_board(extended_hours: str | None) -> Board:
+    """Of Monday 2 March, with a price of Apple."""
+    hours = None if extended_hours is None else read_extended_hours(extended_hours)
+    board = Board(extended_hours=hours)
+    instruments = [replace(each, calendar="XNYS") for each in INSTRUMENTS]
+    board.catalogue(instruments, [SESSION], calendars=[XNYS])
+    board.publish([quote()], None)
+    return board
+
+
+@pytest.mark.parametrize(
+    ("at", "by_the_session", "extended"),
+    [
+        (new_york("03:59"), False, False),
+        (new_york("04:00"), False, True),
+        (new_york("09:29"), False, True),
+        (new_york("09:30"), True, True),
+        (new_york("16:00"), False, True),
+        (new_york("19:59"), False, True),
+        (new_york("20:00"), False, False),
+        (new_york("12:00", day=1), False, False),  # Sunday
+    ],
+)
+def test_prices_count_in_the_session_and_in_extended_hours_where_there_are_some(
+    at: datetime, *, by_the_session: bool, extended: bool
+) -> None:
+    assert exchange_board(None).takes("AAPL", at) is by_the_session
+    assert exchange_board("04:00-20:00").takes("AAPL", at) is extended
+
+
+def test_the_catalogue_is_outdated_when_a_session_ends_and_not_for_one_that_had_ended() -> None:
+    board = exchange_board(None)
+    board.publish([], new_york("15:59"))
+    assert not board.outdated.is_set()
+    board.publish([], new_york("16:00"))
+    assert board.outdated.is_set()
+    board.outdated.clear()
+    board.catalogue(board.instruments.values(), [SESSION], calendars=[XNYS])
+    board.publish([], new_york("16:01"))
+    assert not board.outdated.is_set()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -215,3 +216,45 @@ def test_a_calendar_that_is_always_open_has_no_hours() -> None:
     with pytest.raises(Conflict) as refused:
         Calendar(calendar="24x7", always_open=True, timezone="UTC").must_have_hours()
     assert refused.value.code == "calendar_always_open"
+
+
+def extended(text: str, day: str) -> list[tuple[datetime, datetime]]:
+    """From when to when prices count around the session of that day."""
+    hours = calendars.read_extended_hours(text)
+    found = calendars.extended([SESSIONS[date.fromisoformat(day)]], [exchange.XNYS], hours)
+    return [(each.opens_at, each.closes_at) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("day", "begins", "ends"),
+    [
+        ("2024-03-08", "2024-03-08T09:00", "2024-03-09T01:00"),  # Friday before the clocks go forward
+        ("2024-03-11", "2024-03-11T08:00", "2024-03-12T00:00"),
+        ("2024-11-01", "2024-11-01T08:00", "2024-11-02T00:00"),  # Friday before they go back
+        ("2024-11-04", "2024-11-04T09:00", "2024-11-05T01:00"),
+        ("2024-11-29", "2024-11-29T09:00", "2024-11-30T01:00"),  # the exchange closes at one
+    ],
+)
+def test_extended_hours_are_those_of_new_yorks_clocks(day: str, begins: str, ends: str) -> None:
+    assert extended("04:00-20:00", day) == [(utc(begins), utc(ends))]
+
+
+def test_each_day_with_sessions_has_extended_hours_once_and_no_other_day() -> None:
+    noon = [calendars.Hours(opens=time(9), closes=time(11)), calendars.Hours(opens=time(13), closes=time(15))]
+    sessions = calendars.sessions_of(exchange.XNYS, [date(2024, 11, 27), date(2024, 11, 29)], noon)
+    found = calendars.extended(sessions, [exchange.XNYS], calendars.read_extended_hours("04:00-24:00"))
+    assert [each.day for each in found] == [date(2024, 11, 27), date(2024, 11, 29)]
+    assert found[0].closes_at == utc("2024-11-28T05:00")
+
+
+def test_where_it_is_always_open_there_are_no_extended_hours() -> None:
+    always = Calendar(calendar="24x7", always_open=True, timezone="UTC")
+    sessions = calendars.always_open_on([date(2024, 11, 27)])
+    assert not calendars.extended(sessions, [always], calendars.read_extended_hours("04:00-20:00"))
+    assert not calendars.extended([SESSIONS[date(2024, 11, 27)]], [exchange.XNYS], None)
+
+
+def test_extended_hours_that_the_clocks_leave_out_begin_when_they_have_been_put_forward() -> None:
+    hours = calendars.read_extended_hours("02:30-20:00")
+    begins, _ = hours.around(date(2024, 3, 10), ZoneInfo("America/New_York"))
+    assert begins == utc("2024-03-10T07:30")

@@ -16,6 +16,7 @@ from hub_market_data.domain.calendars import always_open_sessions
 from hub_market_data.domain.instruments import AssetClass
 from hub_market_data.exchange import sessions
 from hub_market_data.seed import INSTRUMENTS
+from hub_market_data.store import Catalogue
 from hub_postgres import Pool
 from tests.market_data.conftest import NewHouse, served
 from tests.market_data.house import House
@@ -235,7 +236,24 @@ async def test_by_the_exchanges_hours_each_instrument_has_its_own_calendar(new_h
         clock = await house.stub.GetClock(pb.GetClockRequest())
         assert clock.calendar == "XNYS"
         exchange = [session for session in house.board.sessions if session.calendar == "XNYS"]
-        assert len(exchange) == 3
+        assert len([session for session in exchange if session.closes_at > datetime.now(UTC)]) == 3
+
+
+@pytest.mark.parametrize(
+    ("at", "days"),
+    [
+        ("2025-01-10T20:59", ["2025-01-10", "2025-01-13", "2025-01-14"]),  # Friday; Thursday was a holiday
+        ("2025-01-10T21:00", ["2025-01-10", "2025-01-13", "2025-01-14", "2025-01-15"]),
+        ("2025-01-11T21:59", ["2025-01-10", "2025-01-13", "2025-01-14", "2025-01-15"]),
+        ("2025-01-11T22:00", ["2025-01-13", "2025-01-14", "2025-01-15"]),
+        ("2025-01-14T14:00", ["2025-01-13", "2025-01-14", "2025-01-15", "2025-01-16"]),
+    ],
+)
+async def test_a_session_is_told_for_a_day_after_its_end(
+    catalogue: Catalogue, at: str, days: list[str]
+) -> None:
+    loaded = await catalogue.load(datetime.fromisoformat(at).replace(tzinfo=UTC))
+    assert [each.day.isoformat() for each in loaded.sessions if each.calendar == "XNYS"] == days
 
 
 async def test_an_instrument_comes_with_what_its_history_says(house: House, pool: Pool) -> None:

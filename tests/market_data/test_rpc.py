@@ -73,6 +73,8 @@ async def test_a_stream_starts_with_a_snapshot_and_every_message_has_the_market_
         first = await anext(messages)
         assert len(first.snapshot.instruments) == 5
         assert (first.snapshot.epoch, first.snapshot.quotes[0].seq) == (1, 1)
+        calendars = {each.calendar: (each.timezone, each.always_open) for each in first.snapshot.calendars}
+        assert calendars == {"24x7": ("UTC", True), "XNYS": ("America/New_York", False)}
         assert first.market_time.ToSeconds() == first.snapshot.market_time.ToSeconds() == NOON.timestamp()
         board.publish([quote(seq=2)], NOON)
         second = await anext(messages)

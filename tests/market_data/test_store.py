@@ -83,7 +83,7 @@ async def test_the_market_is_open_all_day_with_one_session_a_day(catalogue: Cata
     assert {instrument.calendar for instrument in board.instruments.values()} == {"24x7"}
 
 
-async def test_of_a_calendar_with_rows_the_running_and_the_next_two_sessions_are_known(
+async def test_of_a_calendar_with_rows_the_running_and_the_next_two_sessions_and_those_of_the_day_are_known(
     catalogue: Catalogue, pool: Pool
 ) -> None:
     await pool.execute("INSERT INTO calendars (calendar, always_open) VALUES ('MINE', false)")
@@ -97,5 +97,6 @@ async def test_of_a_calendar_with_rows_the_running_and_the_next_two_sessions_are
         mine = [session for session in sessions if session.calendar == "MINE"]
         return [(session.opens_at - NOON) / timedelta(hours=1) for session in mine]
 
-    assert await hours_until_open(NOON) == [-2, 22, 46]
-    assert await hours_until_open(NOON + timedelta(hours=4)) == [22, 46, 70]
+    assert await hours_until_open(NOON) == [-26, -2, 22, 46]
+    assert await hours_until_open(NOON + timedelta(hours=4)) == [-26, -2, 22, 46, 70]
+    assert await hours_until_open(NOON + timedelta(hours=5)) == [-2, 22, 46, 70]

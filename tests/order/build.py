@@ -97,6 +97,7 @@ def entry_of(of: Order) -> Entry:
         trail_amount=of.trail_amount,
         trail_percent=of.trail_percent,
         accepted_at=of.accepted_at,
+        extended_hours=of.extended_hours,
     )
 
 

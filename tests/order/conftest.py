@@ -23,11 +23,15 @@ async def order_database(postgres_server: Postgres) -> AsyncIterator[Database]:
 async def house(order_database: Database, tls: Tls) -> AsyncIterator[House]:
     """The service over an empty database."""
     async with order_house(order_database, tls) as made:
-        await made.tamper(
-            "TRUNCATE orders, executions, order_events, idempotency_keys, outbox, refusals, audit_anchors,"
-            " leaderships, quote_extremes"
-        )
+        await emptied(made)
         yield made
+
+
+async def emptied(house: House) -> None:
+    await house.tamper(
+        "TRUNCATE orders, executions, order_events, idempotency_keys, outbox, refusals, audit_anchors,"
+        " leaderships, quote_extremes, reconciliation"
+    )
 
 
 @pytest.fixture

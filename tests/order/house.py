@@ -21,6 +21,7 @@ from hub.position.v1 import position_pb2_grpc
 from hub_batching import Batcher
 from hub_order.clients import HoldAnswer, HoldRequest, Market, Position
 from hub_order.domain import Order, Side, hold_id_of
+from hub_order.hours import ExtendedHours
 from hub_order.risk import Policy
 from hub_order.rpc import MOST_ITEMS, OrderService
 from hub_order.rpc_admin import OrderAdminService
@@ -31,6 +32,7 @@ from hub_order.store import (
     LimitsStore,
     Orders,
     OwnOrders,
+    Reconciling,
     RefusalBook,
     Replacing,
     Sweeping,
@@ -79,6 +81,7 @@ class House:
     target: str
     limits: LimitsCopy
     holds: Batcher[HoldRequest, HoldAnswer]
+    extended_hours: ExtendedHours | None
     """Read on when a test says so."""
     orders: Orders = field(init=False)
     acceptance: Acceptance = field(init=False)
@@ -87,7 +90,7 @@ class House:
 
     @property
     def market(self) -> Market:
-        return Market(self.tape.cache, max_age_s=10)
+        return Market(self.tape.cache, max_age_s=10, extended=self.extended_hours)
 
     def __post_init__(self) -> None:
         self.orders, self.acceptance = Orders(self.pool), Acceptance(self.pool)
@@ -181,7 +184,9 @@ class House:
 
 
 @asynccontextmanager
-async def order_house(database: Database, tls: Tls) -> AsyncIterator[House]:
+async def order_house(
+    database: Database, tls: Tls, *, extended_hours: ExtendedHours | None = None
+) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         pool = await enter(await connect_pool(database.runtime.url, database.runtime.password))
@@ -192,7 +197,8 @@ async def order_house(database: Database, tls: Tls) -> AsyncIterator[House]:
         position = Position(to_position)
         login = database.runtime
         limits = LimitsCopy(LimitsStore(pool), Wakeup(login.url, login.password, LIMITS_CHANNEL))
-        desk = await _desk(stack, pool, position, tape, limits)
+        market = Market(tape.cache, max_age_s=10, extended=extended_hours)
+        desk = await _desk(stack, pool, position, market, limits)
         exchange = Exchange(orders=Orders(pool), replacing=Replacing(pool), position=position)
         kept = await enter(Batcher(RefusalBook(pool).add, name="refusals", **BATCH))
         service = OrderService(
@@ -203,12 +209,15 @@ async def order_house(database: Database, tls: Tls) -> AsyncIterator[House]:
             blotter=Blotter(pool),
         )
         register = partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service)
-        admin = OrderAdminService(trust=keys.trust(), limits=limits.store)
+        admin = OrderAdminService(trust=keys.trust(), limits=limits.store, reconciling=Reconciling(pool))
         register_admin = partial(order_pb2_grpc.add_OrderAdminServiceServicer_to_server, admin)
         server = await enter(_server(tls, "order", GATEWAY, register, register_admin))
         target = f"127.0.0.1:{server.port}"
         channel = await enter(connect(target, tls.files("gateway"), "order"))
-        yield House(database, pool, books, tape, keys, position, channel, target, limits, desk.holds)
+        yield House(
+            *(database, pool, books, tape, keys, position, channel, target, limits, desk.holds),
+            extended_hours=extended_hours,
+        )
 
 
 def _server(tls: Tls, name: str, table: Any, *register: Any) -> Server:
@@ -216,7 +225,7 @@ def _server(tls: Tls, name: str, table: Any, *register: Any) -> Server:
 
 
 async def _desk(
-    stack: AsyncExitStack, pool: Pool, position: Position, tape: Tape, limits: LimitsCopy
+    stack: AsyncExitStack, pool: Pool, position: Position, market: Market, limits: LimitsCopy
 ) -> Desk:
     acceptance = Acceptance(pool)
 
@@ -227,7 +236,7 @@ async def _desk(
     questions = Batcher(OwnOrders(pool).of, limit=MOST_ITEMS, name="own orders")
     enter = stack.enter_async_context
     return Desk(
-        market=Market(tape.cache, max_age_s=10),
+        market=market,
         policy=Policy(build.LIMITS),
         accounts=AccountDesk(own_limits=limits.of, own_orders=await enter(questions)),
         answers=await enter(Batcher(find, limit=MOST_ITEMS, name="answers")),

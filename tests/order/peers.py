@@ -77,11 +77,12 @@ class Books(position_pb2_grpc.PositionServiceServicer):
         if item.percentage:
             if item.quantity:
                 raise Invalid("Instead of a quantity.", code="percentage_not_allowed", field="percentage")
-            item.quantity = str(there * Decimal(item.percentage) / 100)
+            lot = Decimal(item.lot_size or "0.00000001")
+            item.quantity = str(there * Decimal(item.percentage) / 100 // lot * lot)
         new = Hold(item, datetime.now(UTC))
         replaced = self.holds.get(item.replaced_hold_id)
         new.covered = Decimal(0) if replaced is None else min(new.need, replaced.need)
-        needed = new.need - new.covered
+        needed = (new.need or Decimal(item.lot_size or 0)) - new.covered
         if needed > there or not new.need:
             return position_pb2.HoldResult(
                 hold_id=item.hold_id, code=code, available=str(there), required=str(needed)
@@ -179,6 +180,7 @@ class Tape:
         self.instruments = [self._instrument(symbol) for symbol in symbols]
         day = timedelta(days=1)
         self.sessions = [(clock() - day, clock() + day)]
+        self.calendar, self.timezone = "24x7", "UTC"
         self._snapshot()
         for symbol in symbols:
             self.quote(symbol, "99", "100")
@@ -189,10 +191,23 @@ class Tape:
                 instrument.halted = halted
         self._snapshot()
 
+    def whole_shares(self, symbol: str) -> None:
+        for instrument in self.instruments:
+            if instrument.symbol == symbol:
+                instrument.fractionable = False
+        self._snapshot()
+
     def hours(self, *sessions: tuple[datetime, datetime]) -> None:
         """From when to when the market is open, in the market's time."""
         self.sessions = [*sessions]
         self._snapshot()
+
+    def exchange(self, calendar: str, timezone: str, *sessions: tuple[datetime, datetime]) -> None:
+        """All instruments trade by this calendar, which has these sessions."""
+        self.calendar, self.timezone = calendar, timezone
+        for instrument in self.instruments:
+            instrument.calendar = calendar
+        self.hours(*sessions)
 
     def time(self, market_time: datetime) -> None:
         """Moves the market's clock."""
@@ -201,15 +216,22 @@ class Tape:
     def _snapshot(self) -> None:
         sessions = [
             market_data_pb2.Session(
-                calendar="24x7",
+                calendar=self.calendar,
                 opens_at=timestamp(opens_at),
                 closes_at=timestamp(closes_at),
                 day=opens_at.date().isoformat(),
             )
             for opens_at, closes_at in self.sessions
         ]
+        calendar = market_data_pb2.TradingCalendar(
+            calendar=self.calendar, timezone=self.timezone, always_open=self.calendar == "24x7"
+        )
         snapshot = market_data_pb2.Snapshot(
-            instruments=self.instruments, sessions=sessions, epoch=1, market_time=timestamp(self.clock())
+            instruments=self.instruments,
+            sessions=sessions,
+            epoch=1,
+            market_time=timestamp(self.clock()),
+            calendars=[calendar],
         )
         self.cache.apply(market_data_pb2.StreamQuotesResponse(snapshot=snapshot))
 

@@ -259,6 +259,6 @@ class LateMarket(Market):
 
     looks = 0
 
-    def usable(self, symbol: str) -> Quote | None:
+    def usable(self, symbol: str, *, extended: bool = False) -> Quote | None:
         self.looks += 1
-        return super().usable(symbol) if self.looks > 2 else None
+        return super().usable(symbol, extended=extended) if self.looks > 2 else None

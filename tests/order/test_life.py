@@ -218,7 +218,7 @@ async def test_an_order_at_a_venue_ends_when_the_venue_says_so(house: House, use
     assert (cancelled.status, cancelled.cancel_requested) == (order_pb2.ORDER_STATUS_PROCESSING, True)
     assert (await house.cancel(user, order_id)).cancel_requested
     assert [event.type for event in await house.events("orders")][1:] == ["order.cancel_requested"]
-    await line.desk.end([order_id])
+    await line.desk.ask([order_id])
     assert (await house.order(order_id)).status is Status.PROCESSING
     await line.desk.record([r for r in await line.reports_of(order_id) if isinstance(r, Filled)])
     order = await house.order(order_id)

@@ -231,7 +231,8 @@ class Watch:
     handed: list[UUID] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.market = ReadMarket(self.house.tape.cache, max_age_s=60)
+        house = self.house
+        self.market = ReadMarket(house.tape.cache, max_age_s=60, extended=house.extended_hours)
 
     async def hand_over(self, hands: Sequence[Hand], epoch: int) -> None:
         self.handed += [hand.order_id for hand in hands]
@@ -243,9 +244,9 @@ class Watch:
             resting=Resting(self.house.pool), market=self.market, wakeup=self.wakeup, hand_over=self.hand_over
         )
 
-    async def quote(self, bid: str, ask: str) -> None:
+    async def quote(self, bid: str, ask: str, **extremes: str) -> None:
         """A quote that the trigger has held against what rests."""
-        self.house.tape.quote("AAPL", bid, ask)
+        self.house.tape.quote("AAPL", bid, ask, **extremes)  # type: ignore[arg-type]
 
         async def read() -> bool:
             return self.market.done == ("AAPL", self.house.tape.seq["AAPL"])

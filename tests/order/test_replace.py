@@ -122,7 +122,7 @@ async def test_the_rules_judge_a_replacement_like_an_order(
     assert (await code_of(house, user, order_id, **fields))[0] == code
 
 
-async def test_only_what_rests_with_us_can_be_replaced(house: House, user: User) -> None:
+async def test_what_is_on_its_way_or_takes_the_market_cannot_be_replaced(house: House, user: User) -> None:
     pending = await house.accepted(user, limit_price="95")
     assert (await code_of(house, user, pending, quantity="5"))[0] == "order_in_flight"
     done = await house.accepted(user)
@@ -130,7 +130,7 @@ async def test_only_what_rests_with_us_can_be_replaced(house: House, user: User)
     assert (await code_of(house, user, done, quantity="5"))[0] == "order_final"
     sent = await house.accepted(user)
     await execute([Task(sent, "")], floor=house.floor_with(venue=SlowVenue()))
-    assert (await code_of(house, user, sent, quantity="5"))[0] == "order_at_venue"
+    assert (await code_of(house, user, sent, quantity="5"))[0] == "not_replaceable"
     with pytest.raises(NotFound):
         await replaced(house, house.keys.user(), pending, quantity="5")
 
@@ -241,6 +241,18 @@ async def test_a_position_is_closed_in_whole_or_in_part(
     assert (accepted.order.quantity, accepted.order.side) == (quantity, order_pb2.SIDE_SELL)
     await house.execute(UUID(accepted.order.order_id))
     assert (await house.order(UUID(accepted.order.order_id))).status is Status.EXECUTED
+
+
+async def test_a_percentage_of_whole_shares_is_whole(house: House, user: User) -> None:
+    house.tape.whole_shares("AAPL")
+    house.books.shares[str(user.account_id), "AAPL"] = Decimal(7)
+    assert (await closed(house, user, percentage="50")).order.quantity == "3"
+    with pytest.raises(HubError) as refused:
+        await closed(house, user, percentage="14")
+    assert (refused.value.code, refused.value.field) == ("less_than_one_lot", "percentage")
+    assert refused.value.message == (
+        "14 % of the 7 AAPL that can be sold is less than 1, the least that can be."
+    )
 
 
 async def test_there_must_be_something_to_close(house: House, user: User) -> None:

@@ -30,7 +30,9 @@ class Memory:
     def put(self, *orders: Order) -> list[bool]:
         return [self.it.put(build.entry_of(order), now=order.accepted_at) for order in orders]
 
-    def meet(self, bid: str, ask: str, seq: int = 1, *, now: float = 0.0, **fields: str) -> list[Hand]:
+    def meet(
+        self, bid: str, ask: str, seq: int = 1, *, now: float = 0.0, extended: bool = False, **fields: str
+    ) -> list[Hand]:
         quote = build.quote(bid, ask, seq=seq, symbol=fields.pop("symbol", "AAPL"))
         high_bid, low_ask = Decimal(fields.pop("high_bid", bid)), Decimal(fields.pop("low_ask", ask))
         entries = self.it.crossed(
@@ -40,6 +42,7 @@ class Memory:
             high_bid=units(high_bid),
             low_ask=units(low_ask),
             position=(quote.epoch, quote.seq),
+            extended=extended,
         )
         self.it.handed_over(entries, now=now)
         return [hand(entry, quote, high_bid=high_bid, low_ask=low_ask) for entry in entries]
@@ -305,3 +308,27 @@ def test_what_an_order_waits_for_follows_from_its_row() -> None:
         awaits = build.entry_of(order).awaits
         assert (awaits in {Awaits.STOP, Awaits.TRAIL}) == order.awaits_stop
         assert (awaits is Awaits.PRICE) == order.at_market
+
+
+def test_orders_with_extended_hours_are_apart_from_the_others(memory: Memory) -> None:
+    extended, regular = build.resting(limit_price="95", extended_hours=True), build.resting(limit_price="95")
+    memory.put(extended, regular)
+    assert (memory.it.symbols(), memory.it.symbols(extended=True)) == (["AAPL"], ["AAPL"])
+    assert ids(memory.meet("93", "94", extended=True)) == {extended.order_id}
+    assert ids(memory.meet("93", "94")) == {regular.order_id}
+    memory.it.take_back("AAPL", extended=True)
+    assert ids(memory.meet("93", "94", seq=2)) == set()
+    assert ids(memory.meet("93", "94", seq=2, extended=True)) == {extended.order_id}
+    memory.put(*(replace(each, status=Status.EXECUTED, version=3) for each in (extended, regular)))
+    assert not memory.it.has_extended("AAPL")
+    assert (len(memory.it), memory.it.symbols()) == (0, [])
+
+
+def test_an_order_with_extended_hours_waits_again_in_its_own_place(memory: Memory) -> None:
+    order = build.resting(limit_price="95", extended_hours=True)
+    memory.put(order)
+    memory.meet("93", "94", extended=True)
+    (entry,) = memory.unanswered(5)
+    assert not memory.again(entry, build.quote("98", "99", seq=2))
+    assert ids(memory.meet("93", "94", seq=3)) == set()
+    assert ids(memory.meet("93", "94", seq=3, extended=True)) == {order.order_id}

@@ -50,6 +50,12 @@ def trailing(*, side: Side = SELL, **fields: Any) -> Facts:
     return buy(type=TRAILING, side=side, **fields)
 
 
+def extended(**fields: Any) -> Facts:
+    """A limit order with extended hours, where they are offered."""
+    wanted = buy(**{"extended_hours": True, "limit_price": "99", **fields})
+    return replace(wanted, extended_hours=True, extended_hours_here=True)
+
+
 def limited(facts: Facts, **limits: Any) -> Facts:
     return replace(facts, limits=replace(facts.limits, **limits))
 
@@ -84,6 +90,17 @@ REFUSALS = [
         "extended_hours",
         buy(extended_hours=True, limit_price="99"),
     ),
+    ("extended_hours_not_allowed", Invalid, "extended_hours", extended(type=MARKET, limit_price=None)),
+    ("extended_hours_not_allowed", Invalid, "extended_hours", extended(type=STOP_LIMIT, stop_price="101")),
+    ("extended_hours_not_allowed", Invalid, "extended_hours", extended(time_in_force=IOC)),
+    ("extended_hours_not_allowed", Invalid, "extended_hours", extended(time_in_force=FOK)),
+    (
+        "extended_hours_not_allowed",
+        Invalid,
+        "extended_hours",
+        replace(extended(), extended_hours_here=False),
+    ),
+    ("unknown_symbol", Refused, "symbol", replace(extended(), instrument=None, extended_hours_here=False)),
     ("unknown_symbol", Refused, "symbol", build.facts(instrument=None, quote=None, session_open=False)),
     ("not_tradable", Refused, "symbol", build.facts(instrument=build.instrument(tradable=False))),
     ("halted", Refused, "symbol", build.facts(instrument=build.instrument(halted=True))),
@@ -187,6 +204,10 @@ ALLOWED = {
     "a limit for the next open": replace(buy(limit_price="105"), **CLOSED),
     "a sale for the next open": replace(sell(), **CLOSED),
     "an old price just after the open": replace(buy(), fresh=False, opening=True),
+    "extended hours": extended(),
+    "extended hours until cancelled": extended(time_in_force=GTC),
+    "extended hours outside of the session": replace(extended(), **CLOSED),
+    "a plain order where extended hours are offered": replace(buy(), extended_hours=True),
     "at once": buy(time_in_force=IOC),
     "at once in the first seconds": replace(buy(time_in_force=FOK), opening=True),
     "a stop one tick above": stop("100.01"),

@@ -92,6 +92,8 @@ def any_facts(draw: st.DrawFn) -> Facts:
         fresh=draw(st.booleans()),
         session_open=draw(st.booleans()),
         opening=draw(st.booleans()),
+        extended_hours=draw(st.booleans()),
+        extended_hours_here=draw(st.booleans()),
         retry_after_s=draw(st.none() | st.floats(0, 60)),
         open_orders=draw(st.integers(0, 20)),
         opposing_price=draw(optional(zero_or)),

@@ -44,6 +44,12 @@ async def test_an_order_is_accepted_with_its_hold_its_record_and_its_events(hous
     assert record[0].quote == {"epoch": "1", "seq": "1", "bid": "99", "ask": "100"}
 
 
+async def test_a_hold_says_the_asset_class_for_its_fee(house: House, user: User) -> None:
+    await house.accepted(user)
+    [hold] = house.books.holds.values()
+    assert hold.request.asset_class == "STOCK"
+
+
 async def test_50_concurrent_submits_with_one_key_are_one_order_with_50_equal_answers(
     house: House, user: User
 ) -> None:

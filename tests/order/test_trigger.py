@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
 
 from hub_errors import Unavailable
 from hub_order import resting_rows, trigger
@@ -111,6 +112,15 @@ async def test_it_hands_over_stops_that_the_market_reaches(watch: Watch, house: 
         Decimal(90),
         house.tape.seq["AAPL"],
     )
+
+
+async def test_it_says_that_it_leads_while_it_does(watch: Watch) -> None:
+    async def leads() -> bool:
+        return REGISTRY.get_sample_value("hub_order_trigger_leads") == 1
+
+    async with watch.running():
+        await until(leads)
+    assert not await leads()
 
 
 async def test_an_order_that_comes_is_held_against_the_quote_of_now(watch: Watch, house: House) -> None:

@@ -34,6 +34,7 @@ def snapshot(
     session = market_data_pb2.Session(
         calendar="XASX", opens_at=stamp(SYDNEY_OPENS), closes_at=stamp(SYDNEY_CLOSES), day="2026-01-05"
     )
+    sydney = market_data_pb2.TradingCalendar(calendar="XASX", timezone="Australia/Sydney")
     calendar = market_data_pb2.SettlementCalendar(calendar="US", days=[day.isoformat() for day in days])
     return market_data_pb2.StreamQuotesResponse(
         snapshot=market_data_pb2.Snapshot(
@@ -42,6 +43,7 @@ def snapshot(
             epoch=1,
             market_time=stamp(market_time),
             settlement_calendars=[calendar],
+            calendars=[sydney],
         )
     )
 

@@ -62,6 +62,34 @@ def test_a_percentage_is_rounded_down_to_8_places(sellable: Decimal, percentage:
     assert part_of(-sellable, percentage) == 0
 
 
+@given(
+    st.decimals(0, 10**11, places=8, allow_nan=False),
+    st.decimals("0.00000001", 100, places=8, allow_nan=False),
+    st.sampled_from([Decimal(1), Decimal(100), Decimal("0.001")]),
+)
+def test_a_percentage_is_rounded_down_to_the_lot(
+    sellable: Decimal, percentage: Decimal, lot_size: Decimal
+) -> None:
+    part = part_of(sellable, percentage, lot_size)
+    assert part % lot_size == 0
+    assert part <= part_of(sellable, percentage) < part + lot_size
+
+
+async def test_of_whole_shares_a_percentage_is_whole_and_never_less_than_one_lot(world: World) -> None:
+    owner = await world.owner()
+    await world.trade(owner, Side.BUY, "7", "100")
+    half, part = (replace(part_hold(owner, percentage), lot_size=Decimal(1)) for percentage in ("50", "24.9"))
+    answers = await world.hold(half, part)
+    assert [answer.quantity for answer in answers] == [Decimal(3), None]
+    refused = answers[1]
+    assert (refused.code, refused.available, refused.required) == (
+        "insufficient_shares",
+        Decimal(4),
+        Decimal(1),
+    )
+    assert (await world.position(owner)).held == 3
+
+
 async def test_a_hold_by_value_pays_what_executions_cost_and_frees_the_rest_at_the_end(world: World) -> None:
     owner = await world.owner()
     hold = by_value(owner, "1000")

@@ -12,7 +12,9 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
+from hub_position.domain.account import AccountStatus
 from hub_position.domain.placing import HoldRequest
 from hub_position.domain.trade import Side
 from hub_position.usecases import Ended, Executed, Replaced
@@ -78,6 +80,53 @@ async def test_shares_move_as_cash_does(world: World) -> None:
     assert await held(world, owner, Side.SELL) == 9
     await world.book([execution(new, "100")])
     assert await held(world, owner, Side.SELL) == 0
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price"), [("12", "80"), ("12", "100"), ("12", "130"), ("6", "80"), ("6", "130")]
+)
+@pytest.mark.parametrize("filled", ["0", "3", "6"])
+async def test_an_old_order_that_goes_on_being_filled_leaves_enough_for_the_new_one(
+    world: World, quantity: str, price: str, filled: str
+) -> None:
+    """12 together, so what is filled of one is not needed for the other: whichever has the higher price."""
+    owner = await world.owner()
+    old = hold_of(owner, Side.BUY, "10", "100")
+    await world.hold(old)
+    new = replace(in_place_of(old, quantity, price), replaced_may_fill=True)
+    await world.hold(new)
+    left = Decimal(quantity) - Decimal(filled)
+    if Decimal(filled):
+        await world.book([execution(old, "100", quantity=filled)])
+    before = await held(world, owner)
+    assert before >= left * Decimal(price)
+    assert before >= (10 - Decimal(filled)) * 100
+    if left:
+        narrower = replace(new, quantity=left)
+        await world.book(replaced=[replacing(old, narrower, quantity=filled, count=1 if filled > "0" else 0)])
+        assert await held(world, owner) == left * Decimal(price)
+        await world.book([execution(narrower, price)])
+    assert await held(world, owner) == 0 or not left
+
+
+@pytest.mark.parametrize("move_first", [True, False])
+async def test_more_than_the_narrower_new_order_is_an_over_fill(world: World, move_first: bool) -> None:
+    before = REGISTRY.get_sample_value("hub_position_restricted_accounts_total") or 0
+    owner = await world.owner()
+    old = hold_of(owner, Side.BUY, "10", "100")
+    await world.hold(old)
+    new = replace(in_place_of(old, "12", "100"), replaced_may_fill=True)
+    await world.hold(new)
+    move = replacing(old, replace(new, quantity=Decimal(8)), quantity="4", count=1)
+    fills = [execution(old, "100", quantity="4"), execution(new, "100", quantity="9")]
+    if move_first:
+        await world.book(replaced=[move])
+    await world.book(fills)
+    if not move_first:
+        await world.book(replaced=[move])
+    account = (await world.balance(owner)).account
+    assert REGISTRY.get_sample_value("hub_position_restricted_accounts_total") == before + 1
+    assert (account.status, account.held) == (AccountStatus.RESTRICTED, Decimal(0))
 
 
 async def test_a_rise_that_the_account_cannot_pay_is_refused_with_what_is_missing(world: World) -> None:

@@ -102,6 +102,11 @@ async def test_calls_that_come_together_share_transactions(house: House) -> None
         ({"side": 2, "unit_price": "", "percentage": "5"}, "percentage_not_allowed", "percentage"),
         ({"side": 2, "unit_price": "", "quantity": "", "percentage": "101"}, "too_large", "percentage"),
         ({"side": 2, "unit_price": "", "quantity": "", "percentage": "0"}, "not_positive", "percentage"),
+        (
+            {"side": 2, "unit_price": "", "quantity": "", "percentage": "5", "lot_size": "0"},
+            "not_positive",
+            "lot_size",
+        ),
         ({"by_value": True}, "not_by_value", "by_value"),
         ({"side": 2, "unit_price": "", "by_value": True}, "not_by_value", "by_value"),
         ({"replaced_hold_id": "x"}, "invalid_id", "replaced_hold_id"),
@@ -241,10 +246,13 @@ async def test_cash_comes_in_and_goes_out_for_the_caller(house: House) -> None:
         listed = await house.gateway.ListCashMovements(position_pb2.ListCashMovementsRequest(page_size=1))
         token = listed.next_page_token
         rest = await house.gateway.ListCashMovements(position_pb2.ListCashMovementsRequest(page_token=token))
+        with pytest.raises(Invalid) as refused:
+            await house.gateway.ListCashMovements(position_pb2.ListCashMovementsRequest(page_token="x"))
     assert (paid.movement.kind, paid.movement.amount, paid.replayed) == ("deposit", "10.5", False)
     assert (again.movement.movement_id, again.replayed) == (paid.movement.movement_id, True)
     assert taken.movement.amount == "-0.25"
     assert balance.cash == balance.withdrawable == "100010.25"
+    assert refused.value.code == "invalid_page_token"
     assert [each.amount for each in [*listed.movements, *rest.movements]] == ["-0.25", "10.5"]
     assert rest.next_page_token == ""
 

@@ -24,6 +24,13 @@ async def walks(pool: Pool, store: ModuleType) -> dict[str, str]:
     return found
 
 
+async def plan_of(pool: Pool, statement: str) -> str:
+    """As it is made for any parameters."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        return await _plan(connection, statement)
+
+
 def _statements(store: ModuleType) -> Iterator[tuple[str, str]]:
     for each in pkgutil.iter_modules(store.__path__):
         module = importlib.import_module(f"{store.__name__}.{each.name}")

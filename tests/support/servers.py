@@ -77,8 +77,8 @@ class ServerRoom:
         self._binaries = servers.Binaries.find()
         self._children: list[Child] = []
 
-    async def start_postgres(self) -> "Postgres":
-        self._start(await servers.postgres(self.layout, self.ports, self._binaries, durable=False))
+    async def start_postgres(self, *, durable: bool = False) -> "Postgres":
+        self._start(await servers.postgres(self.layout, self.ports, self._binaries, durable=durable))
         await self._until(lambda: servers.postgres_ready(self.layout, self.ports))
         return Postgres(self.layout, self.ports)
 

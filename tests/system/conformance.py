@@ -40,6 +40,7 @@ BEYOND_SCHEMA: Final = frozenset(
         "trail_too_large",
         "unknown_timezone",
         "weak_password",
+        "zero",  # a JSON number may be it
     }
 )
 

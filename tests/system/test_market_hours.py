@@ -1,4 +1,5 @@
-"""A stack whose market keeps the hours of New York: what is sent on a Saturday is filled at the next open."""
+"""A stack whose market keeps the hours of New York: what is sent on a Saturday is filled at the next open,
+and what has extended hours an hour before that."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ async def stack(folder_for_servers: Path) -> AsyncIterator[Stack]:
     running = Stack(
         state=folder_for_servers / "hours",
         ports=Ports.probe(tuple(SERVICES)),
-        overrides={"HUB_MARKET_HOURS": "XNYS"},
+        overrides={"HUB_MARKET_HOURS": "XNYS", "HUB_EXTENDED_HOURS": "04:00-20:00"},
     )
     try:
         await running.start()
@@ -160,6 +161,31 @@ async def test_an_order_of_saturday_goes_to_the_venue_at_the_next_open(
     query = "SELECT settles_on FROM trades WHERE order_id = $1"
     settles_on: date = await value(database(stack, "position"), query, at_market["order_id"])
     assert timedelta(days=1) <= settles_on - opens_at.date() <= timedelta(days=5)
+
+
+async def test_an_hour_before_the_open_only_an_order_with_extended_hours_is_filled(
+    stack: Stack, market: Market, user: User
+) -> None:
+    quote = await market.quoted("AAPL")
+    opens_at = time((await market.clock()).next_open)
+    await market.move_to(opens_at - timedelta(hours=1))
+    assert not (await market.clock()).is_open
+    near = (Decimal(quote.ask) * Decimal("1.03")).quantize(Decimal("0.01"))
+    wanted: dict[str, Any] = {"type": "LIMIT", "time_in_force": "DAY", "limit_price": str(near)}
+    regular = await user.buy("AAPL", "1", **wanted)
+    extended = await user.buy("AAPL", "2", extended_hours=True, **wanted)
+    filled = await user.final(extended["order_id"])
+    assert (filled["status"], filled["filled_quantity"]) == ("EXECUTED", "2")
+    await resting(user, regular["order_id"])
+    await user.position("AAPL", "2")
+
+    await market.move_to(opens_at - timedelta(seconds=1))
+    assert (await user.final(regular["order_id"]))["status"] == "EXECUTED"
+    query = "SELECT min(market_time) FROM executions WHERE order_id = $1"
+    quoted_at = [
+        await value(database(stack, "order"), query, order["order_id"]) for order in (extended, regular)
+    ]
+    assert quoted_at[0] < opens_at <= quoted_at[1]
 
 
 async def test_proceeds_can_be_withdrawn_from_the_morning_they_settle(

@@ -24,13 +24,13 @@ class User:
     http: httpx.AsyncClient
     account_id: str
 
-    async def buy(self, symbol: str, quantity: str, **fields: str) -> dict[str, Any]:
+    async def buy(self, symbol: str, quantity: str, **fields: str | bool) -> dict[str, Any]:
         return await self.submit(symbol=symbol, side="BUY", quantity=quantity, **fields)
 
-    async def sell(self, symbol: str, quantity: str, **fields: str) -> dict[str, Any]:
+    async def sell(self, symbol: str, quantity: str, **fields: str | bool) -> dict[str, Any]:
         return await self.submit(symbol=symbol, side="SELL", quantity=quantity, **fields)
 
-    async def submit(self, **order: str) -> dict[str, Any]:
+    async def submit(self, **order: str | bool) -> dict[str, Any]:
         body = {"type": "MARKET", **order}
         answer = await self.http.post("/api/v1/orders", json=body)
         assert answer.status_code == 202, answer.text

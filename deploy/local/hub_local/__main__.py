@@ -25,6 +25,7 @@ COMMANDS = {
     "db-reset": "delete the local stack's databases and make them anew",
     "db-shell": "open psql in the database of one service, as its own role",
     "verify-audit": "hold the history of orders against itself: 1 when somebody changed it",
+    "reconcile": "hold orders against the books of the running stack: 1 when they differ",
     "dlq": "look at the dead letters of the running stack, send them back or drop them",
     "compose-secrets": "make secrets and certificates for docker-compose.yml, as far as they are missing",
 }
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     options = _parser().parse_args(arguments)
     # What they print may be piped on.
-    piped = options.command in ("db-shell", "verify-audit", "dlq")
+    piped = options.command in ("db-shell", "verify-audit", "reconcile", "dlq")
     report = Report(sys.stderr if piped else sys.stdout)
     try:
         return asyncio.run(_command(options, report))
@@ -53,7 +54,7 @@ def _command(options: argparse.Namespace, report: Report) -> Coroutine[None, Non
             return running.run(_stack(options, report), demonstrate=not options.no_demo, report=report)
         case "servers":
             return running.servers(_stack(options, report), report=report)
-        case "db-migrate" | "db-seed" | "db-reset" | "db-shell" | "verify-audit":
+        case "db-migrate" | "db-seed" | "db-reset" | "db-shell" | "verify-audit" | "reconcile":
             return _database_command(options, report)
         case "dlq":
             return dead_letters.dlq(_stack(options, report), options.arguments, report=report)
@@ -84,6 +85,8 @@ def _database_command(options: argparse.Namespace, report: Report) -> Coroutine[
             return databases.reset(stack, confirmed=confirmed, report=report)
         case "verify-audit":
             return databases.verify_audit(stack, since=options.since, order=options.order, report=report)
+        case "reconcile":
+            return databases.reconcile(stack, since=options.since, everything=options.all)
         case _:
             return databases.shell(stack, options.service, report=report)
 
@@ -106,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in COMMANDS.items():
         command = choices.add_parser(name, help=text, description=text)
-        if name in ("run", "servers", "verify-audit", "dlq") or name.startswith("db-"):
+        if name in ("run", "servers", "verify-audit", "reconcile", "dlq") or name.startswith("db-"):
             command.add_argument("--gateway-port", type=int, default=8080, help="the gateway's port (8080)")
             command.add_argument(
                 "--port-shift", type=_shift, default=0, help="what is added to all other ports (0)"
@@ -120,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
         if name == "verify-audit":
             command.add_argument("--since", metavar="DAY", help="only from this UTC day on")
             command.add_argument("--order", metavar="ID", help="only this order")
+        if name == "reconcile":
+            command.add_argument("--since", metavar="DAY", help="executions from this UTC day on")
+            command.add_argument("--all", action="store_true", help="all executions")
         _add_rest(name, command)
     return parser
 

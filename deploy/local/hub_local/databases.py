@@ -107,6 +107,19 @@ async def verify_audit(
         return await process.wait()
 
 
+async def reconcile(stack: Stack, *, since: str | None = None, everything: bool = False) -> int:
+    """Holds orders against the books of the running services, as one of them; 1 when they differ."""
+    if not await _runs(stack):
+        raise StackError("nothing runs here; `make run` first")
+    as_it_runs(stack)
+    arguments = ["--all"] if everything else [f"--since={since}"] if since else []
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", stack.services[AUDITED].package, "reconcile", *arguments),
+        env=stack.environment(AUDITED),
+    )
+    return await process.wait()
+
+
 @contextlib.asynccontextmanager
 async def _server(stack: Stack, report: Report) -> AsyncIterator[None]:
     """PostgreSQL: of the stack that runs, or started now and stopped at the end."""

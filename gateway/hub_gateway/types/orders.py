@@ -26,6 +26,8 @@ REASONS: Final = """Why it ended, where its status does not say that alone:
 - `INSUFFICIENT_FUNDS`: it waited for the open, and opened beyond the cash there is
 - `NOT_FILLED_AT_ONCE`: what an IOC or FOK order did not get at once
 - `REJECTED_BY_VENUE`: the venue did not take it
+- `NOT_REPLACED`: it was to come in the place of another order, and the venue did not put it there: that
+  one was filled first, or filled beyond the new quantity, or the venue would not
 - `SESSION_ENDED`: a DAY order, at the end of its session
 - `CORPORATE_ACTION`: the instrument is not what it was"""
 
@@ -56,6 +58,10 @@ class Order(Answer, frozen=True):
     cancel_requested: Annotated[
         bool, described("Its end was asked of the venue that has it, which has not answered yet.")
     ]
+    replace_requested: Annotated[
+        bool,
+        described("A venue was asked to put another order in its place, or it in the place of `replaces`."),
+    ]
     reason: Annotated[str | None, described(REASONS, "PRICE_PROTECTION")]
     filled_quantity: Decimal
     average_price: Decimal | None
@@ -76,6 +82,7 @@ class OrderStatus(Answer, frozen=True):
     order_id: Id
     status: Status
     cancel_requested: bool
+    replace_requested: bool
     reason: str | None
     filled_quantity: Decimal
     average_price: Decimal | None

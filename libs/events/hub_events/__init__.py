@@ -17,6 +17,7 @@ from hub_events.topology import (
     Topology,
     declare,
     shard_of,
+    waits,
 )
 
 __all__ = [
@@ -45,4 +46,5 @@ __all__ = [
     "fanout",
     "pack",
     "shard_of",
+    "waits",
 ]

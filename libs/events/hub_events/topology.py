@@ -5,7 +5,9 @@ A queue's arguments can never change, so what may change (a retry step's time) i
 
 from __future__ import annotations
 
+import re
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
@@ -15,6 +17,11 @@ from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractQueue
 
 SHARDS: Final = 4
 DECLARE_TIMEOUT_S: Final = 10.0
+MOST_STEPS: Final = 8
+LONGEST_STEP: Final = timedelta(days=7)
+
+_UNITS: Final = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_WAIT: Final = re.compile(r"([0-9]{1,9})(h|m|s|ms)")
 
 
 def shard_of(account_id: str) -> int:
@@ -76,7 +83,12 @@ class Family:
     @property
     def retries(self) -> tuple[str, ...]:
         """The retry steps' exchanges and queues, the shortest wait first."""
-        return tuple(f"{self.name}.retry.{_label(step)}" for step in self.steps)
+        return tuple(f"{self.name}.retry.{label}" for label in self.waits)
+
+    @property
+    def waits(self) -> tuple[str, ...]:
+        """How long each step is, as its name says it."""
+        return tuple(map(_label, self.steps))
 
     def key(self, stage: str, account_id: str) -> str:
         """The routing key of a stage for an account."""
@@ -154,10 +166,25 @@ def _milliseconds(step: timedelta) -> int:
 
 def _label(step: timedelta) -> str:
     milliseconds = _milliseconds(step)
-    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1_000)):
-        if milliseconds >= size and milliseconds % size == 0:
-            return f"{milliseconds // size}{unit}"
-    return f"{milliseconds}ms"
+    unit, size = next((unit, size) for unit, size in _UNITS.items() if milliseconds % size == 0)
+    return f"{milliseconds // size}{unit}"
+
+
+def waits(text: str) -> tuple[str, ...]:
+    """Reads `5m,15m,1h`: growing waits of h, m, s or ms, for a setting."""
+    labels = tuple(part.strip() for part in text.split(","))
+    steps = [_step(label) for label in labels]
+    if None in steps:
+        raise ValueError("must be waits such as 30s, 5m or 6h")
+    if steps != sorted(set(filter(None, steps))) or len(steps) > MOST_STEPS:
+        raise ValueError(f"must be at most {MOST_STEPS} waits, each longer than the one before")
+    return tuple(_label(step) for step in steps if step is not None)
+
+
+def _step(label: str) -> timedelta | None:
+    found = _WAIT.fullmatch(label)
+    step = timedelta(milliseconds=int(found[1]) * _UNITS[found[2]]) if found else None
+    return step if step is not None and timedelta(0) < step <= LONGEST_STEP else None
 
 
 def _minutes(*minutes: int) -> tuple[timedelta, ...]:
@@ -186,8 +213,14 @@ class Topology:
         return frozenset(each.status for each in self.families if each.has_fanout) - bound
 
     def with_steps(self, *steps: timedelta) -> Topology:
-        """The same with other retry steps, for tests and settings."""
+        """The same with other retry steps everywhere, for tests."""
         return Topology(tuple(replace(family, steps=steps) for family in self.families))
+
+    def with_waits(self, name: str, labels: Iterable[str]) -> Topology:
+        """The same with other retry steps of one family, as a setting says them."""
+        steps = tuple(step for label in labels if (step := _step(label)) is not None)
+        changed = {name: replace(self.family(name), steps=steps)}
+        return Topology(tuple(changed.get(family.name, family) for family in self.families))
 
 
 # orders.status is the fan-out of every change of an order: the new ones are told with submit.N, fills and

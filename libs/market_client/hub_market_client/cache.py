@@ -10,9 +10,11 @@ from grpc import aio
 
 from hub.market_data.v1 import market_data_pb2, market_data_pb2_grpc
 from hub_market_client.model import (
+    Calendar,
     Instrument,
     Quote,
     Session,
+    read_calendar,
     read_instrument,
     read_quote,
     read_session,
@@ -31,6 +33,7 @@ class QuoteCache:
     def __init__(self, clock: Clock = utc_now) -> None:
         self._clock = clock
         self._instruments: dict[str, Instrument] = {}
+        self._calendars: dict[str, Calendar] = {}
         self._sessions: dict[str, list[Session]] = {}
         self._settlement_days: dict[str, tuple[date, ...]] = {}
         self._quotes: dict[str, Quote] = {}
@@ -69,6 +72,16 @@ class QuoteCache:
         """The same, and None before anything was."""
         return self._market_time
 
+    def calendar(self, symbol: str) -> Calendar | None:
+        """By which the instrument trades; None where market-data did not tell of it."""
+        instrument = self._instruments.get(symbol)
+        return None if instrument is None else self._calendars.get(instrument.calendar)
+
+    def sessions(self, symbol: str) -> Sequence[Session]:
+        """All that are known, those of the day that is ending too. The same object until there are others."""
+        instrument = self._instruments.get(symbol)
+        return () if instrument is None else self._sessions.get(instrument.calendar, ())
+
     def session_open(self, symbol: str) -> bool:
         """Whether the instrument's calendar has a session now, in market time."""
         return self.session(symbol) is not None
@@ -89,8 +102,8 @@ class QuoteCache:
         sessions = self._sessions.get(instrument.calendar, ())
         return min((each for each in sessions if each.opens_at > now), key=_opens_at, default=None)
 
-    def sessions(self, calendar: str) -> Sequence[Session]:
-        """Of a calendar: the running one and the next, as far as market-data told."""
+    def sessions_of(self, calendar: str) -> Sequence[Session]:
+        """Of a calendar, whatever trades by it: as far as market-data told."""
         return tuple(self._sessions.get(calendar, ()))
 
     def settlement_day(self, symbol: str, on: date) -> date | None:
@@ -148,6 +161,7 @@ class QuoteCache:
             return
         self._epoch = snapshot.epoch
         self._instruments = {each.symbol: read_instrument(each) for each in snapshot.instruments}
+        self._calendars = {each.calendar: read_calendar(each) for each in snapshot.calendars}
         sessions: dict[str, list[Session]] = {}
         for session in map(read_session, snapshot.sessions):
             sessions.setdefault(session.calendar, []).append(session)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from hub.market_data.v1 import market_data_pb2
 
@@ -33,6 +34,21 @@ class Instrument:
     description: str = ""
     settlement_calendar: str = ""
     halt_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    name: str
+    timezone: str
+    always_open: bool
+
+    def day_of(self, moment: datetime) -> date:
+        """The date there; a calendar that is always open counts the days of UTC."""
+        return moment.astimezone(UTC if self.always_open else self.zone).date()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +119,10 @@ def read_instrument(message: market_data_pb2.Instrument) -> Instrument:
         settlement_calendar=message.settlement_calendar,
         halt_reason=message.halt_reason,
     )
+
+
+def read_calendar(message: market_data_pb2.TradingCalendar) -> Calendar:
+    return Calendar(name=message.calendar, timezone=message.timezone, always_open=message.always_open)
 
 
 def read_session(message: market_data_pb2.Session) -> Session:

@@ -54,7 +54,7 @@ async def run(settings: MarketDataSettings, jobs: frozenset[str], process: Proce
     process.spawn(probe.run(), "database probe")
     wakeup = Wakeup(settings.database_url, settings.database_password, CHANNEL)
     process.spawn(wakeup.run(), "catalogue wakeup")
-    board = Board(outdated=wakeup.event)
+    board = Board(outdated=wakeup.event, extended_hours=settings.extended_hours)
     read = partial(
         refresh, board, catalogue=Catalogue(pool), clock=utc_now, market_hours=settings.market_hours
     )

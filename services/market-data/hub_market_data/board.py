@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from hub_market_data.domain.calendars import Calendar, Session
+from hub_market_data.domain.calendars import Calendar, Hours, Session, extended
 from hub_market_data.domain.instruments import Instrument
 from hub_market_data.domain.ticks import Quote, conflated
 
@@ -22,6 +22,7 @@ class Snapshot:
     """All there is to know."""
 
     instruments: Sequence[Instrument]
+    calendars: Sequence[Calendar]
     sessions: Sequence[Session]
     settlement_days: Mapping[str, Sequence[date]]
     quotes: Sequence[Quote]
@@ -73,10 +74,17 @@ class Subscription:
 
 
 class Board:
-    """`outdated` is set when a session that it knows has ended: time to read the catalogue again."""
+    """`outdated` is set when a session that it knows has ended: time to read the catalogue again.
 
-    def __init__(self, *, outdated: asyncio.Event | None = None) -> None:
+    `extended_hours`: when prices count on a trading day beside its sessions.
+    """
+
+    def __init__(self, *, outdated: asyncio.Event | None = None, extended_hours: Hours | None = None) -> None:
         self.outdated = outdated or asyncio.Event()
+        self._extended_hours = extended_hours
+        self._extended: Sequence[Session] = ()
+        # When the first of the known sessions ends that had not ended when they were read.
+        self._current_until: datetime | None = None
         self.instruments: Mapping[str, Instrument] = {}
         self.calendars: Mapping[str, Calendar] = {}
         self.sessions: Sequence[Session] = ()
@@ -105,14 +113,21 @@ class Board:
         settlement_days: Mapping[str, Sequence[date]] | None = None,
     ) -> None:
         """What is traded, when, and when trades settle."""
-        before = (self.instruments, self.sessions, self.settlement_days)
+        before = self._told
         by_symbol = {instrument.symbol: instrument for instrument in instruments}
         self.instruments = dict(sorted(by_symbol.items()))
         self.calendars = {each.calendar: each for each in calendars}
         self.sessions = tuple(sessions)
         self.settlement_days = settlement_days or {}
-        if (self.instruments, self.sessions, self.settlement_days) != before:
+        self._extended = extended(self.sessions, self.calendars.values(), self._extended_hours)
+        ends = (each.closes_at for each in self.sessions)
+        self._current_until = min((end for end in ends if not self._is_over(end)), default=None)
+        if self._told != before:
             self._start_over()
+
+    @property
+    def _told(self) -> tuple[object, ...]:
+        return self.instruments, self.calendars, self.sessions, self.settlement_days
 
     def session(self, calendar: str, at: datetime) -> Session | None:
         """The one that is running then, as far as the running and the next ones are known."""
@@ -125,11 +140,15 @@ class Board:
         return next((each for each in own if each.opens_at > at), None)
 
     def takes(self, symbol: str, at: datetime) -> bool:
-        """Whether a price of that moment counts: its market is open, or there is none to show yet."""
+        """Whether a price of that moment counts: its market is open, if only in extended hours, or there is
+        none to show yet."""
         instrument = self.instruments.get(symbol)
         if instrument is None:
             return False
-        return symbol not in self.quotes or self.session(instrument.calendar, at) is not None
+        if symbol not in self.quotes or self.session(instrument.calendar, at) is not None:
+            return True
+        around = (each for each in self._extended if each.calendar == instrument.calendar)
+        return any(each.opens_at <= at < each.closes_at for each in around)
 
     def begin(self, epoch: int, market_time: datetime | None) -> None:
         """Another feeder has taken over."""
@@ -153,6 +172,7 @@ class Board:
         """For a stream that has not read `unread` yet."""
         return Snapshot(
             instruments=tuple(self.instruments.values()),
+            calendars=tuple(self.calendars.values()),
             sessions=self.sessions,
             settlement_days=self.settlement_days,
             quotes=tuple(
@@ -177,8 +197,11 @@ class Board:
     def _tell(self, market_time: datetime | None) -> None:
         if market_time is not None and (self.market_time is None or market_time > self.market_time):
             self.market_time = market_time
-            if any(session.closes_at <= market_time for session in self.sessions):
+            if self._current_until is not None and self._is_over(self._current_until):
                 self.outdated.set()
+
+    def _is_over(self, end: datetime) -> bool:
+        return self.market_time is not None and end <= self.market_time
 
     def _start_over(self) -> None:
         for subscription in self._subscriptions:

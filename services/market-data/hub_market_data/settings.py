@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hub_market_data.domain.calendars import Hours, read_extended_hours
 from hub_runtime import (
     DatabaseSettings,
     GrpcSettings,
@@ -39,6 +40,11 @@ class MarketDataSettings(ProcessSettings, TlsSettings, GrpcSettings, DatabaseSet
         "24x7: everything trades always; XNYS: each instrument by its own calendar",
         default="24x7",
         parse=one_of("24x7", "XNYS"),
+    )
+    extended_hours: Hours | None = setting(
+        "prices of these hours of a day with sessions count too, such as 04:00-20:00; empty: of none",
+        default=None,
+        parse=read_extended_hours,
     )
     feed_speed: float = setting(
         "how many times faster than a trading day of 6.5 h a daily bar is played", default=10.0, parse=_speed

@@ -10,14 +10,16 @@ from grpc import aio
 
 from hub.order.v1 import order_pb2_grpc
 from hub_batching import Batcher
-from hub_events import CHANNEL, ORDERS, Amqp, Publisher, Relay, consume
+from hub_events import CHANNEL, ORDERS, TOPOLOGY, Amqp, Publisher, Relay, consume
 from hub_identity import Trust
 from hub_market_client import QuoteCache
-from hub_order import verify
+from hub_order import reconcile, verify
 from hub_order.audit import Refusal
 from hub_order.auditor import Auditor
+from hub_order.books import Books
 from hub_order.clients import Market, Position
 from hub_order.handover import hand_over
+from hub_order.reconciler import Reconciler
 from hub_order.rpc import MOST_ITEMS, OrderService
 from hub_order.rpc_admin import OrderAdminService
 from hub_order.settings import OrderSettings
@@ -32,6 +34,7 @@ from hub_order.store import (
     LimitsStore,
     Orders,
     OwnOrders,
+    Reconciling,
     RefusalBook,
     Replacing,
     Resting,
@@ -62,6 +65,7 @@ JOBS = {
     "relay": "moves the outbox to the broker (one of many instances does)",
     "sweep": "releases holds without an order, fails market orders without a price",
     "audit": "anchors each day of the history once it is over (one of many instances does)",
+    "reconcile": "holds orders against the books of positions (one of many instances does)",
 }
 CALL_TABLE: CallTable = {
     "hub.order.v1.OrderService": {"*": frozenset({"gateway"})},
@@ -98,7 +102,8 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
     process.spawn(probe.run(), "database probe")
     process.ready("database", probe.state)
     stores = _stores(pool)
-    amqp = Amqp(settings.amqp_url, settings.amqp_password, name="order")
+    topology = TOPOLOGY.with_waits(ORDERS.name, settings.retry_steps)
+    amqp = Amqp(settings.amqp_url, settings.amqp_password, topology=topology, name="order")
     information = {"database": probe.state}
     if jobs & {"work", "trigger", "relay"}:
         process.ready("broker", amqp.state)
@@ -110,6 +115,8 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
         process.spawn(consume(amqp, ORDERS.queues_of("settlement"), stamp, family=ORDERS.name), "settlement")
     if "audit" in jobs:
         _audit(settings, process, pool)
+    if "reconcile" in jobs:
+        await _reconcile(settings, process, pool)
     if jobs & {"serve", "work", "trigger", "sweep"}:
         await _with_market(settings, jobs, process, stores, amqp, information)
     await process.drained()
@@ -178,7 +185,7 @@ async def _serve(
         refusals=await enter(Refusals(kept, utc_now)),
         blotter=Blotter(pool),
     )
-    admin = OrderAdminService(trust=trust, limits=stores.limits)
+    admin = OrderAdminService(trust=trust, limits=stores.limits, reconciling=Reconciling(pool))
     server = Server(
         settings.grpc_address,
         settings.tls,
@@ -262,6 +269,21 @@ def _audit(settings: OrderSettings, process: Process, pool: Pool) -> None:
     process.spawn(supervised("audit", look), "audit")
 
 
+async def _reconcile(settings: OrderSettings, process: Process, pool: Pool) -> None:
+    # A breaker of its own: a check that takes too long says nothing about holds.
+    channel = await _channel(settings, process, settings.position_target, "position", Breaker("books"))
+    url, password = settings.database_url, settings.database_password
+    reconciler = Reconciler(
+        store=Reconciling(pool), books=Books(channel), interval_s=settings.books_interval_s
+    )
+
+    async def look() -> None:
+        async with holding_lock(url, password, "hub_order reconcile") as lock:
+            await reconciler.lead(lock)
+
+    process.spawn(supervised("reconcile", look), "reconcile")
+
+
 def _sweep(
     settings: OrderSettings, process: Process, stores: Stores, position: Position, market: Market
 ) -> None:
@@ -280,7 +302,7 @@ def _sweep(
 async def _follow_market(settings: OrderSettings, process: Process) -> Market:
     cache = QuoteCache()
     channel = await _channel(settings, process, settings.market_data_target, "market-data")
-    market = Market(cache, max_age_s=settings.quote_max_age_s)
+    market = Market(cache, max_age_s=settings.quote_max_age_s, extended=settings.extended_hours)
     process.spawn(cache.follow(channel), "quotes")
     process.spawn(market.watch(), "trading times")
     process.ready("market", market.state)
@@ -303,5 +325,8 @@ async def _migrate(settings: OrderSettings) -> None:
 
 
 if __name__ == "__main__":
-    commands = {verify.NAME: Command(verify.MEANING, verify.verify_audit)}
+    commands = {
+        verify.NAME: Command(verify.MEANING, verify.verify_audit),
+        reconcile.NAME: Command(reconcile.MEANING, reconcile.reconcile),
+    }
     main("order", DESCRIPTION, JOBS, OrderSettings, run, _migrate, commands)

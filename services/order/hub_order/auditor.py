@@ -42,6 +42,9 @@ class Auditor:
     async def look(self) -> int:
         """Anchors what is due. How many days."""
         now, days = await self.anchors.now(), 0
+        last = await self.anchors.last()
+        if last is not None:
+            ANCHORED.set(bounds(last.day)[1].timestamp())
         if not await due(anchors=self.anchors, now=now):
             return 0
         with database_faults():

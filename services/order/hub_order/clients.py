@@ -17,6 +17,7 @@ from hub_market_client import Quote as MarketQuote
 from hub_money import to_text
 from hub_order import mapping
 from hub_order.domain import Quote, Side
+from hub_order.hours import ExtendedHours, Hours
 from hub_order.risk import Draft, Facts, Limits, protection_price
 from hub_order.trading_times import TradingTimes
 from hub_postgres import Uuid
@@ -42,11 +43,17 @@ class HoldRequest:
     idempotency_key: str
     traceparent: str
     percentage: Decimal | None = None
+    lot_size: Decimal | None = None
+    """What a percentage is rounded down to a multiple of."""
     by_value: bool = False
     replaced_hold_id: UUID | None = None
     replaced_filled_quantity: Decimal | None = None
     """What of the replaced order was filled, booked or not: that pays for nothing else."""
+    replaced_may_fill: bool = False
+    """It may still be filled while both hold."""
     most_position: Decimal | None = None
+    asset_class: str = ""
+    """For the fee that its trades cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +128,16 @@ class Position:
 class Market:
     """The quote cache as the rules and the worker see it: what trades now, and at which price."""
 
-    def __init__(self, cache: QuoteCache, *, max_age_s: float, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        cache: QuoteCache,
+        *,
+        max_age_s: float,
+        extended: ExtendedHours | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
         self._cache = cache
+        self._hours = Hours(cache, extended)
         self._max_age_s = max_age_s
         self._clock = clock
         self._times = TradingTimes()
@@ -167,6 +182,8 @@ class Market:
             session_open=session is not None,
             opening=session is not None and self._just_opened(session),
             opens_at=None if following is None else following.opens_at,
+            extended_hours=self._hours.offered,
+            extended_hours_here=draft.extended_hours and self._hours.extended(draft.symbol),
             retry_after_s=retry_after_s,
             open_orders=open_orders,
             opposing_price=opposing_price,
@@ -176,9 +193,11 @@ class Market:
         """Its first quotes are still on their way: until they come it is as before the open."""
         return self._cache.market_time() - session.opens_at < timedelta(seconds=self._max_age_s)
 
-    def closes_at(self, symbol: str) -> datetime | None:
-        """When the session ends that an order of now is for: the one that runs, or the next one."""
-        session = self._cache.session(symbol) or self._cache.next_session(symbol)
+    def closes_at(self, symbol: str, *, extended: bool = False) -> datetime | None:
+        """When the session ends that an order of now is for: the one that runs, or the next one. `extended`,
+        here and below: for an order with extended hours."""
+        hours = self._hours
+        session = hours.running(symbol, extended=extended) or hours.coming(symbol, extended=extended)
         return None if session is None else session.closes_at
 
     def protection_price(self, symbol: str, ask: Decimal, *, fraction: Decimal) -> Decimal:
@@ -187,32 +206,37 @@ class Market:
         tick = CENT if instrument is None else instrument.tick_size
         return protection_price(ask, fraction=fraction, tick=tick)
 
-    def trades(self, symbol: str) -> bool:
+    def trades(self, symbol: str, *, extended: bool = False) -> bool:
         """Whether a session is running and the instrument is not halted."""
         instrument = self._cache.instrument(symbol)
-        return instrument is not None and not instrument.halted and self._cache.session_open(symbol)
+        if instrument is None or instrument.halted:
+            return False
+        return self._hours.running(symbol, extended=extended) is not None
 
-    def usable(self, symbol: str) -> Quote | None:
+    def usable(self, symbol: str, *, extended: bool = False) -> Quote | None:
         """The quote that an order can be filled from now."""
         market = self._cache.quote(symbol)
-        return None if market is None or self.session_of(market) is None else mapping.quote(market)
+        if market is None or self.session_of(market, extended=extended) is None:
+            return None
+        return mapping.quote(market)
 
-    def session_of(self, market: MarketQuote) -> Session | None:
+    def session_of(self, market: MarketQuote, *, extended: bool = False) -> Session | None:
         """The session in which a venue would deal at this quote now; None where it would not."""
         fresh = self._cache.fresh(market, self._max_age_s)
-        return self._session_at(market.symbol, market.market_time) if fresh else None
+        return self._session_at(market.symbol, market.market_time, extended=extended) if fresh else None
 
-    def deals(self, symbol: str, quoted_at: datetime) -> bool:
+    def deals(self, symbol: str, quoted_at: datetime, *, extended: bool = False) -> bool:
         """Whether a venue still deals at a quote of that market time, which somebody else has found fresh."""
-        return self._session_at(symbol, quoted_at) is not None
+        return self._session_at(symbol, quoted_at, extended=extended) is not None
 
-    def _session_at(self, symbol: str, quoted_at: datetime) -> Session | None:
+    def _session_at(self, symbol: str, quoted_at: datetime, *, extended: bool) -> Session | None:
         """A quote counts in its own session only. The one who quotes may be ahead of us by a moment, so this
         may be the session that is about to begin."""
         instrument = self._cache.instrument(symbol)
         if instrument is None or instrument.halted:
             return None
-        sessions = self._cache.session(symbol), self._cache.next_session(symbol)
+        hours = self._hours
+        sessions = hours.running(symbol, extended=extended), hours.coming(symbol, extended=extended)
         return next((s for s in sessions if s is not None and s.opens_at <= quoted_at < s.closes_at), None)
 
     def traded_for(self, symbol: str, *, since: datetime, now: datetime) -> timedelta:
@@ -256,10 +280,13 @@ def _hold_message(request: HoldRequest) -> position_pb2.HoldRequest:
         unit_price="" if request.unit_price is None else to_text(request.unit_price),
         idempotency_key=request.idempotency_key,
         percentage="" if request.percentage is None else to_text(request.percentage),
+        lot_size="" if request.lot_size is None else to_text(request.lot_size),
         by_value=request.by_value,
         replaced_hold_id="" if request.replaced_hold_id is None else str(request.replaced_hold_id),
         replaced_filled_quantity=mapping.optional(request.replaced_filled_quantity),
+        replaced_may_fill=request.replaced_may_fill,
         most_position="" if request.most_position is None else to_text(request.most_position),
+        asset_class=request.asset_class,
     )
 
 

@@ -9,20 +9,21 @@ from grpc import aio
 
 from hub.order.v1 import order_pb2, order_pb2_grpc
 from hub_errors import Invalid
-from hub_identity import Trust, current_principal
+from hub_identity import Trust, current_principal, require_role
 from hub_money import parse_decimal, to_text
 from hub_order import mapping
 from hub_order.risk import AccountLimits
-from hub_order.store import LimitsStore
+from hub_order.store import LimitsStore, Reconciling
 from hub_order.usecases.limits import get_limits, set_limits
 
 Context = aio.ServicerContext[Any, Any]
 
 
 class OrderAdminService(order_pb2_grpc.OrderAdminServiceServicer):
-    def __init__(self, *, trust: Trust, limits: LimitsStore) -> None:
+    def __init__(self, *, trust: Trust, limits: LimitsStore, reconciling: Reconciling) -> None:
         self._trust = trust
         self._limits = limits
+        self._reconciling = reconciling
 
     async def GetAccountLimits(
         self, request: order_pb2.GetAccountLimitsRequest, context: Context
@@ -40,6 +41,14 @@ class OrderAdminService(order_pb2_grpc.OrderAdminServiceServicer):
         limits = _limits(request.limits)
         own = await set_limits(account_id, limits, request.reason, principal, store=self._limits)
         return order_pb2.SetAccountLimitsResponse(own=_message(own))
+
+    async def GetReconciliation(
+        self, request: order_pb2.GetReconciliationRequest, context: Context
+    ) -> order_pb2.GetReconciliationResponse:
+        require_role(current_principal(self._trust), "admin")
+        newest = await self._reconciling.newest()
+        found = None if newest is None else mapping.reconciliation_message(newest)
+        return order_pb2.GetReconciliationResponse(reconciliation=found)
 
 
 def _limits(message: order_pb2.AccountLimits) -> AccountLimits:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
+from hub_events import ORDERS, waits
+from hub_order.hours import ExtendedHours
 from hub_order.limit_settings import LimitSettings
 from hub_order.venue import Faults, FillModel, SimulatedVenue, SlowVenue, Venue
 from hub_runtime import (
@@ -29,12 +31,22 @@ class OrderSettings(
     quote_max_age_s: float = setting(
         "while the market is open, a quote that is older is not used", default=10.0
     )
+    extended_hours: ExtendedHours | None = setting(
+        "limit orders may ask to work in these hours of days with sessions, such as 04:00-20:00; empty: not",
+        default=None,
+        parse=ExtendedHours.parse,
+    )
     order_max_age: timedelta = setting(
         "a market order fails after so much open market without a price (seconds)",
         default=timedelta(seconds=120),
     )
     idempotency_ttl: timedelta = setting(
         "how long an idempotency key is remembered (seconds)", default=timedelta(hours=24)
+    )
+    retry_steps: tuple[str, ...] = setting(
+        "how long an event that could not be handled waits before each further try, such as 30s,5m,1h",
+        default=ORDERS.waits,
+        parse=waits,
     )
     sweep_interval_s: float = setting("pause between two passes of the sweeper", default=5.0)
     hold_max_age: timedelta = setting(
@@ -57,6 +69,9 @@ class OrderSettings(
     venue_overfilled: Decimal = setting("share of orders that simulated-slow overfills", default=Decimal(0))
     reconcile_interval_s: float = setting(
         "pause between two questions after orders that a venue has had for long", default=10.0
+    )
+    books_interval_s: float = setting(
+        "pause between two passes that hold orders against the books", default=60.0
     )
 
     def venue_of(self) -> Venue:

@@ -32,6 +32,7 @@ AT_ONCE = 1000
 
 HANDED = counter("hub_order_handed_over_total", "Resting orders handed over to the worker")
 RESTING = gauge("hub_order_resting_orders", "Resting orders in the trigger's memory")
+LEADS = gauge("hub_order_trigger_leads", "1 where this process leads and has read all resting orders")
 LOADED = gauge("hub_order_resting_load_seconds", "How long it took to read all resting orders")
 
 log = get_logger("trigger")
@@ -55,10 +56,11 @@ class Trigger:
     memory: RestingOrders = field(default_factory=RestingOrders)
     ours: Callable[[str], bool] = every_symbol
     """Which instruments this trigger watches. The one place to divide them among several."""
-    # The session in which each symbol's last quote was dealt in; None where it was not.
-    _sessions: dict[str, Session | None] = field(default_factory=dict)
+    # The session in which each symbol's last quote was dealt in; None where it was not. Here and below apart
+    # for orders with extended hours, whose session is their whole trading day.
+    _sessions: tuple[dict[str, Session | None], ...] = field(default_factory=lambda: ({}, {}))
     # What is not traded now: looked at until it is.
-    _idle: set[str] = field(default_factory=set)
+    _idle: list[set[str]] = field(default_factory=lambda: [set(), set()])
 
     async def lead(self, leadership: Leadership) -> None:
         """Ends with the leadership, by an error or by being cancelled."""
@@ -74,11 +76,14 @@ class Trigger:
                 group.create_task(self._save(leadership), name="trigger extremes")
         except* LeadershipLostError:
             log.warning("trigger_leads_no_more", epoch=leadership.epoch)
+        finally:
+            LEADS.set(0)
 
     async def _load(self, leadership: Leadership) -> RestingRows:
         rows = RestingRows(self.resting, self.memory, self.ours)
         LOADED.set(await rows.load())
         RESTING.set(len(self.memory))
+        LEADS.set(1)
         log.info("trigger_watches", resting=len(self.memory), epoch=leadership.epoch)
         return rows
 
@@ -97,21 +102,29 @@ class Trigger:
     async def _meet_now(self, symbols: Iterable[str], leadership: Leadership) -> None:
         """Holds what waits against the current quotes."""
         for symbol in symbols:
-            quote = self.market.usable(symbol)
-            if quote is not None:
-                await self._meet(quote, quote.ask, quote.bid, leadership)
-            elif not self.market.trades(symbol):
-                self._idle.add(symbol)
+            await self._meet_usable(symbol, leadership, extended=False)
+            if self.memory.has_extended(symbol):
+                await self._meet_usable(symbol, leadership, extended=True)
+
+    async def _meet_usable(self, symbol: str, leadership: Leadership, *, extended: bool) -> None:
+        quote = self.market.usable(symbol, extended=extended)
+        if quote is not None:
+            await self._meet(quote, quote.ask, quote.bid, leadership, extended=extended)
+        elif not self.market.trades(symbol, extended=extended):
+            self._idle[extended].add(symbol)
 
     async def _follow_hours(self, leadership: Leadership) -> None:
         """Where trading begins (at the open, after a halt, because the hours were moved) the next quote fills
         what has waited; the one that is there already may be all there is for a while."""
         while True:
-            begun = {symbol for symbol in self._idle if self.market.trades(symbol)}
-            self._idle = {symbol for symbol in self.memory.symbols() if not self.market.trades(symbol)}
-            for symbol in begun:
-                self.memory.take_back(symbol)
-            await self._meet_now(begun, leadership)
+            for extended in (False, True):
+                trades = partial(self.market.trades, extended=extended)
+                begun = {symbol for symbol in self._idle[extended] if trades(symbol)}
+                known = self.memory.symbols(extended=extended)
+                self._idle[extended] = {symbol for symbol in known if not trades(symbol)}
+                for symbol in begun:
+                    self.memory.take_back(symbol, extended=extended)
+                    await self._meet_usable(symbol, leadership, extended=extended)
             await asyncio.sleep(HOURS_S)
 
     async def _follow_quotes(self, leadership: Leadership) -> None:
@@ -120,21 +133,35 @@ class Trigger:
                 await self.follow(quote, leadership)
 
     async def follow(self, market: MarketQuote, leadership: Leadership) -> None:
-        """One quote, with its extremes since the one before where all of that lies within trading."""
-        session = self.market.session_of(market)
-        before = self._sessions.get(market.symbol)
-        self._sessions[market.symbol] = session
+        """One quote."""
+        await self._follow(market, leadership, extended=False)
+        if self.memory.has_extended(market.symbol):
+            await self._follow(market, leadership, extended=True)
+        else:
+            self._sessions[True].pop(market.symbol, None)
+
+    async def _follow(self, market: MarketQuote, leadership: Leadership, *, extended: bool) -> None:
+        """With its extremes since the quote before where all of that lies within trading."""
+        session = self.market.session_of(market, extended=extended)
+        before = self._sessions[extended].get(market.symbol)
+        self._sessions[extended][market.symbol] = session
         if session is None:
-            if not self.market.trades(market.symbol):
-                self._idle.add(market.symbol)
+            if not self.market.trades(market.symbol, extended=extended):
+                self._idle[extended].add(market.symbol)
             return
         low_ask, high_bid = market.ask, market.bid
         if before is not None and before.closes_at >= session.opens_at:
             low_ask, high_bid = market.low_ask, max(market.bid, market.high_bid)
-        await self._meet(market, low_ask, high_bid, leadership)
+        await self._meet(market, low_ask, high_bid, leadership, extended=extended)
 
     async def _meet(
-        self, quote: Quote | MarketQuote, low_ask: Decimal, high_bid: Decimal, leadership: Leadership
+        self,
+        quote: Quote | MarketQuote,
+        low_ask: Decimal,
+        high_bid: Decimal,
+        leadership: Leadership,
+        *,
+        extended: bool,
     ) -> None:
         if not 0 < low_ask <= quote.ask:
             low_ask = quote.ask
@@ -146,6 +173,7 @@ class Trigger:
             high_bid=bid if high_bid is quote.bid else units(high_bid),
             low_ask=ask if low_ask is quote.ask else units(low_ask),
             position=(quote.epoch, quote.seq),
+            extended=extended,
         )
         if entries:
             full = quote if isinstance(quote, Quote) else mapping.quote(quote)
@@ -160,7 +188,7 @@ class Trigger:
 
     def _again(self, entry: Entry) -> Hand | None:
         """With the quote of now, where that still fills it."""
-        quote = self.market.usable(entry.symbol)
+        quote = self.market.usable(entry.symbol, extended=entry.extended)
         if quote is None:
             return None
         position = quote.epoch, quote.seq

@@ -1,5 +1,5 @@
 """Which events call which use case: new orders and resting ones that can be filled are executed, and venues
-are asked to end what is to be ended."""
+are asked to end or replace what is to be ended or replaced."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def handle(events: Sequence[event_pb2.Envelope], *, floor: Floor, desk: Ve
     ]
     await execute([task for task in tasks if task is not None], floor=floor)
     if ends:
-        await desk.end(ends)
+        await desk.ask(ends)
 
 
 def task_of(event: event_pb2.Envelope) -> Task | None:

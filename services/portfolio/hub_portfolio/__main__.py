@@ -9,7 +9,7 @@ from functools import partial
 from grpc import aio
 
 from hub.portfolio.v1 import history_pb2_grpc, portfolio_pb2_grpc, watchlist_pb2_grpc
-from hub_events import PORTFOLIO, Amqp, consume
+from hub_events import PORTFOLIO, TOPOLOGY, Amqp, consume
 from hub_identity import Trust
 from hub_market_client import QuoteCache
 from hub_portfolio.clients import LivePrices, Market, MarketBars, PositionAccounts, PositionBooks
@@ -56,7 +56,8 @@ async def run(settings: PortfolioSettings, jobs: frozenset[str], process: Proces
     process.ready("schema", probe.schema)
     information = {"database": probe.state}
     if "work" in jobs:
-        amqp = Amqp(settings.amqp_url, settings.amqp_password, name="portfolio")
+        topology = TOPOLOGY.with_waits(PORTFOLIO.name, settings.retry_steps)
+        amqp = Amqp(settings.amqp_url, settings.amqp_password, topology=topology, name="portfolio")
         process.ready("broker", amqp.state)
         information["broker"] = amqp.state
         hear = partial(handle, store=Histories(pool))

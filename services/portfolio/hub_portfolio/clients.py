@@ -126,7 +126,7 @@ class Market:
     def session_days(self) -> Mapping[date, tuple[datetime, datetime]]:
         """From when to when, for the running day and the next ones."""
         days = dict[date, tuple[datetime, datetime]]()
-        for session in self._cache.sessions(self._calendar):
+        for session in self._cache.sessions_of(self._calendar):
             opens_at, closes_at = days.get(session.day, (session.opens_at, session.closes_at))
             days[session.day] = min(opens_at, session.opens_at), max(closes_at, session.closes_at)
         return days

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from hub_events import PORTFOLIO, waits
 from hub_runtime import (
     AmqpSettings,
     DatabaseSettings,
@@ -23,6 +24,11 @@ class PortfolioSettings(ProcessSettings, TlsSettings, GrpcSettings, DatabaseSett
     position_target: str = setting("where the position service serves gRPC")
     price_fresh_for: timedelta = setting(
         "seconds after which a price counts as stale", default=timedelta(seconds=15)
+    )
+    retry_steps: tuple[str, ...] = setting(
+        "how long an event that could not be handled waits before each further try, such as 30s,5m,1h",
+        default=PORTFOLIO.waits,
+        parse=waits,
     )
     history_calendar: str = setting("the calendar whose sessions are the days of histories", default="XNYS")
     snapshot_step: timedelta = setting(

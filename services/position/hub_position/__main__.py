@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from hub.position.v1 import books_pb2_grpc, position_pb2_grpc
+from hub.position.v1 import books_pb2_grpc, position_pb2_grpc, reconciliation_pb2_grpc
 from hub_batching import Batcher
-from hub_events import CHANNEL, POSITIONS, Amqp, Relay, consume
+from hub_events import CHANNEL, POSITIONS, TOPOLOGY, Amqp, Relay, consume
 from hub_identity import Trust
 from hub_market_client import QuoteCache
 from hub_position.clients import Market
 from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.rpc import PositionRpc
 from hub_position.rpc_books import BooksRpc
+from hub_position.rpc_reconciliation import ReconciliationRpc
 from hub_position.settings import PositionSettings
 from hub_position.settler import settle_for_ever
 from hub_position.usecases import place_holds_of_calls
@@ -48,6 +49,7 @@ CALL_TABLE: CallTable = {
         "ListCashMovements": frozenset({"gateway", "portfolio"}),
     },
     "hub.position.v1.BooksService": {"ListAccountBooks": frozenset({"portfolio"})},
+    "hub.position.v1.ReconciliationService": {"*": frozenset({"order"})},
 }
 
 
@@ -56,7 +58,8 @@ async def run(settings: PositionSettings, jobs: frozenset[str], process: Process
     probe = DatabaseProbe(pool, package="hub_position")
     process.spawn(probe.run(), "database probe")
     process.ready("database", probe.state)
-    amqp = Amqp(settings.amqp_url, settings.amqp_password, name="position")
+    topology = TOPOLOGY.with_waits(POSITIONS.name, settings.retry_steps)
+    amqp = Amqp(settings.amqp_url, settings.amqp_password, topology=topology, name="position")
     information = dict[str, Callable[[], str]]()
     if jobs & {"work", "relay"}:
         process.ready("broker", amqp.state)
@@ -125,6 +128,9 @@ async def _serve(
         [
             partial(position_pb2_grpc.add_PositionServiceServicer_to_server, service),
             partial(books_pb2_grpc.add_BooksServiceServicer_to_server, BooksRpc(pool)),
+            partial(
+                reconciliation_pb2_grpc.add_ReconciliationServiceServicer_to_server, ReconciliationRpc(pool)
+            ),
         ],
         reflection=settings.environment == "local",
         checks={"trust": trust.state, "database": probe.state},

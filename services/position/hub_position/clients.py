@@ -38,8 +38,10 @@ class Market:
         return self._fees.rate("" if instrument is None else instrument.asset_class)
 
     def _trading_day(self, symbol: str, traded_at: datetime) -> date:
-        """By the calendar's own time zone while the session runs, else in UTC."""
-        session = self._cache.session(symbol)
-        if session is not None and session.opens_at <= traded_at < session.closes_at:
-            return session.day
-        return traded_at.date()
+        """In the calendar's own time zone, as far as it is known: what is traded in the evening may be of the
+        next day in UTC."""
+        for session in self._cache.sessions(symbol):
+            if session.opens_at <= traded_at < session.closes_at:
+                return session.day
+        calendar = self._cache.calendar(symbol)
+        return traded_at.date() if calendar is None else calendar.day_of(traded_at)

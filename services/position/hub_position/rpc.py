@@ -30,7 +30,7 @@ from hub_position.usecases import (
     set_account_state,
     settle_holds,
 )
-from hub_postgres import Pool
+from hub_postgres import Pool, Uuid
 from hub_rpc import remaining_s
 from hub_runtime import Clock, counted, counter, uuid7
 
@@ -238,9 +238,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         account_id = mapping.read_uuid(current_principal(self._trust).account_id, "account_id")
         _at_most(request.page_size, MOST_POSTINGS, "page_size")
         size = max(request.page_size, 0) or DEFAULT_POSTINGS
-        before = LAST_MOVEMENT
-        if request.page_token:
-            before = mapping.read_uuid(request.page_token, "page_token")
+        before = _movement_cursor(request.page_token)
         found = await self._reads.movements(account_id, before=before, limit=size + 1)
         return mapping.movements_page(found, size)
 
@@ -298,3 +296,10 @@ def _cursor(token: str) -> int:
     if not token.isascii() or not token.isdigit() or int(token) > LAST_POSTING:
         raise Invalid("page_token is none of ours.", code="invalid_page_token", field="page_token")
     return int(token)
+
+
+def _movement_cursor(token: str) -> UUID:
+    try:
+        return Uuid(token) if token else LAST_MOVEMENT
+    except ValueError:
+        raise Invalid("page_token is none of ours.", code="invalid_page_token", field="page_token") from None

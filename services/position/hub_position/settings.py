@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from hub_errors import Invalid
+from hub_events import POSITIONS, waits
 from hub_money import PLACES, parse_decimal
 from hub_position.domain.fees import ASSET_CLASSES, FeeSchedule
 from hub_runtime import (
@@ -65,6 +66,11 @@ class PositionSettings(ProcessSettings, TlsSettings, GrpcSettings, DatabaseSetti
     )
     fee_rate_by_class: Rates = setting(
         "the same for some asset classes, such as CRYPTO=0.0025", default=(), parse=_rates
+    )
+    retry_steps: tuple[str, ...] = setting(
+        "how long an event that could not be handled waits before each further try, such as 30s,5m,1h",
+        default=POSITIONS.waits,
+        parse=waits,
     )
     settle_interval_s: float = setting(
         "pause between two looks for trades whose settlement day has come", default=5.0

@@ -79,6 +79,7 @@ def order(message: order_pb2.Order) -> dict[str, Any]:
         "protection_price": message.protection_price or None,
         "status": _STATUS[message.status],
         "cancel_requested": message.cancel_requested,
+        "replace_requested": message.replace_requested,
         "reason": message.reason or None,
         "filled_quantity": message.filled_quantity,
         "average_price": message.average_price or None,

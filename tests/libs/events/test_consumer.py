@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from hub.event.v1 import event_pb2
 from hub_errors import Conflict, Invalid, NotFound, Timeout, Unavailable
-from hub_events import ORDERS, Poison, UnknownEvent, consume
+from hub_events import ORDERS, TOPOLOGY, Amqp, Poison, UnknownEvent, consume, waits
 from tests.libs.events.world import SHORT, SUBMIT, Broker, Handler, amqp_of, event, looking
 from tests.support.jobs import eventually, running
 from tests.support.servers import Login
@@ -149,6 +149,20 @@ async def test_after_the_last_step_it_goes_to_the_dead_letters(amqp_vhost: Login
     assert len(handler.tried) == 1 + len(FAMILY.steps)
     assert dead.attempt == len(FAMILY.steps)
     assert headers["reason"] == "never: still not"
+
+
+async def test_what_waits_in_a_step_of_another_setting_comes_back(amqp_vhost: Login) -> None:
+    """A deployment with other steps: the old queue is nobody's any more, and gives back what it has."""
+    first, second = Handler({"later": NotFound("not yet", code="no_order")}), Handler()
+    other = TOPOLOGY.with_waits("orders", waits("400ms,700ms"))
+    async with looking(amqp_vhost) as broker:
+        await broker.send(event("later"))
+        async with running(consuming(amqp_vhost, first)):
+            await eventually(lambda: bool(first.tried) and idle())
+        amqp = Amqp(amqp_vhost.url, amqp_vhost.password, topology=other, name="other")
+        async with running(consume(amqp, SUBMIT, second)):
+            await eventually(lambda: second.handled == ["later"] and idle())
+        assert await empty(broker)
 
 
 async def test_a_step_really_waits_and_the_next_one_longer(amqp_vhost: Login) -> None:

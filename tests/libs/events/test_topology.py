@@ -13,7 +13,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import ChannelPreconditionFailed
 
 from hub.event.v1 import event_pb2
-from hub_events import ORDERS, PORTFOLIO, POSITIONS, TOPOLOGY, Amqp, Topology, declare, pack, shard_of
+from hub_events import ORDERS, PORTFOLIO, POSITIONS, TOPOLOGY, Amqp, Topology, declare, pack, shard_of, waits
 from tests.libs.events.world import SHORT, amqp_of, event
 from tests.support.servers import Login, RabbitMQ
 
@@ -102,6 +102,22 @@ async def test_a_queue_that_hears_a_fanout_has_what_was_said_while_nobody_listen
 def test_a_retry_step_has_its_time_in_its_name() -> None:
     names = TOPOLOGY.with_steps(timedelta(milliseconds=1500), timedelta(seconds=90)).family("orders").retries
     assert names == ("orders.retry.1500ms", "orders.retry.90s")
+
+
+def test_a_setting_says_the_steps_of_one_family() -> None:
+    topology = TOPOLOGY.with_waits("orders", waits("90s, 60m,500m"))
+    assert topology.family("orders").retries == ("orders.retry.90s", "orders.retry.1h", "orders.retry.500m")
+    assert topology.family("positions") == POSITIONS
+    assert TOPOLOGY.with_waits("orders", ORDERS.waits) == TOPOLOGY
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "5", "5m,", "0s", "-1m", "5m,5m", "60s,1m", "1h,5m", "8d", "200h", "1s,2s,3s,4s,5s,6s,7s,8s,9s"],
+)
+def test_steps_that_do_not_grow_or_cannot_be_read_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        waits(text)
 
 
 def test_the_shard_of_an_account_is_fixed_for_ever() -> None:

@@ -126,12 +126,12 @@ def test_whatever_the_order_of_arrival_the_newest_wins(positions: list[tuple[int
 
 def test_sessions_are_told_by_calendar_and_the_clock_only_when_it_was_heard() -> None:
     untold = QuoteCache()
-    assert (untold.told_time(), untold.sessions("XNYS")) == (None, ())
+    assert (untold.told_time(), untold.sessions_of("XNYS")) == (None, ())
     days = [session(NOW + timedelta(days=each), NOW + timedelta(days=each, hours=6)) for each in range(2)]
     other = session(NOW, NOW + timedelta(hours=1), "XASX")
     cache = cache_of(snapshot(sessions=[*days, other]))
     assert cache.told_time() == NOW
-    assert [each.opens_at for each in cache.sessions("XNYS")] == [NOW, NOW + timedelta(days=1)]
+    assert [each.opens_at for each in cache.sessions_of("XNYS")] == [NOW, NOW + timedelta(days=1)]
 
 
 def test_market_time_never_goes_back() -> None:
@@ -171,6 +171,34 @@ def test_the_next_session_is_the_first_that_has_not_begun() -> None:
     assert cache.next_session("NONE") is None
     assert cache_of(snapshot(sessions=[running])).next_session("AAPL") is None
     assert QuoteCache().next_session("AAPL") is None
+
+
+def test_sessions_that_have_ended_are_known_as_long_as_they_are_told() -> None:
+    hour = timedelta(hours=1)
+    over, later = session(NOW - 2 * hour, NOW), session(NOW + hour, NOW + 2 * hour)
+    cache = cache_of(snapshot(sessions=[over, later]))
+    known = cache.sessions("AAPL")
+    assert [each.opens_at - NOW for each in known] == [-2 * hour, hour]
+    assert not cache.session_open("AAPL")
+    cache.apply(message(market_time=NOW + hour))
+    assert cache.sessions("AAPL") is known
+    assert not cache.sessions("NONE")
+
+
+def test_a_calendar_says_which_day_it_is_there() -> None:
+    told = [
+        pb.TradingCalendar(calendar="XNYS", timezone="America/New_York"),
+        pb.TradingCalendar(calendar="24x7", timezone="America/New_York", always_open=True),
+    ]
+    instruments = [pb.Instrument(symbol=name, calendar=name) for name in ("XNYS", "24x7", "ELSE")]
+    cache = cache_of(snapshot(instruments=instruments, calendars=told))
+    exchange, always = cache.calendar("XNYS"), cache.calendar("24x7")
+    assert exchange is not None
+    assert always is not None
+    evening = datetime(2026, 3, 3, 0, 30, tzinfo=UTC)
+    assert (exchange.day_of(evening), always.day_of(evening)) == (date(2026, 3, 2), date(2026, 3, 3))
+    assert cache.calendar("ELSE") is None, "an older market-data told of none"
+    assert cache.calendar("NONE") is None
 
 
 def test_the_settlement_day_is_the_first_one_after_the_trade() -> None:

@@ -38,7 +38,7 @@ def main(name: str) -> None:
     if sys.argv[1:] == ["migrate"]:
         asyncio.run(migrate(Path(os.environ["HUB_DATABASE_PASSWORD_FILE"]).read_text().strip()))
         return
-    if "verify-audit" in sys.argv:
+    if {"verify-audit", "reconcile"} & set(sys.argv):
         role = os.environ["HUB_DATABASE_URL"].rpartition("/")[2]
         asked = Path(os.environ["HUB_LOCAL_STATE"]) / "asked"
         asked.write_text(f"{' '.join(sys.argv[1:])} as {role}")

@@ -16,6 +16,8 @@ from hub_errors import Conflict, Invalid
 
 ALWAYS_OPEN: Final = "24x7"
 SESSIONS_AHEAD: Final = 2
+# A trading day may go on after its last session, to midnight at most; some days have 25 hours.
+SESSIONS_BACK: Final = timedelta(hours=25)
 MOST_DAYS: Final = 400
 MOST_HOURS: Final = 12
 # What is further away is a mistake, and leaves no room for the shift to UTC.
@@ -79,6 +81,39 @@ class Hours:
             opens_at=_instant(datetime.combine(day, self.opens), zone),
             closes_at=_instant(datetime.combine(closing_day, self.closes or time()), zone),
         )
+
+    def around(self, day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+        """From when to when on that day. What its clocks leave out comes when they have been put forward."""
+        closing_day = day if self.closes is not None else day + _DAY
+        opens, closes = (
+            datetime.combine(day, self.opens),
+            datetime.combine(closing_day, self.closes or time()),
+        )
+        return opens.replace(tzinfo=zone).astimezone(UTC), closes.replace(tzinfo=zone).astimezone(UTC)
+
+
+def read_extended_hours(text: str) -> Hours:
+    """Raises ValueError."""
+    opens, _, closes = text.partition("-")
+    try:
+        return _hours(opens, closes)
+    except Invalid as error:
+        raise ValueError(f"must be like 04:00-20:00: {error}") from None
+
+
+def extended(
+    sessions: Sequence[Session], calendars: Collection[Calendar], hours: Hours | None
+) -> Sequence[Session]:
+    """The hours around the sessions of each trading day, where there are any."""
+    if hours is None:
+        return ()
+    zones = {each.calendar: ZoneInfo(each.timezone) for each in calendars if not each.always_open}
+    days = sorted({(each.calendar, each.day) for each in sessions if each.calendar in zones})
+    return [
+        Session(calendar=name, day=day, opens_at=opens_at, closes_at=closes_at)
+        for name, day in days
+        for opens_at, closes_at in [hours.around(day, zones[name])]
+    ]
 
 
 def is_calendar_name(text: str) -> bool:

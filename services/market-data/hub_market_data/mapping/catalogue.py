@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from hub.market_data.v1 import market_data_pb2 as pb
 from hub_errors import Invalid
-from hub_market_data.domain.calendars import MarketClock, Session
+from hub_market_data.domain.calendars import Calendar, MarketClock, Session
 from hub_market_data.domain.instruments import AssetClass, Instrument, Statistics
 from hub_market_data.mapping.times import timestamp
 from hub_money import to_text
@@ -51,6 +51,12 @@ def session_to_proto(session: Session) -> pb.Session:
         day=session.day.isoformat(),
         opens_at=timestamp(session.opens_at),
         closes_at=timestamp(session.closes_at),
+    )
+
+
+def calendar_to_proto(calendar: Calendar) -> pb.TradingCalendar:
+    return pb.TradingCalendar(
+        calendar=calendar.calendar, timezone=calendar.timezone, always_open=calendar.always_open
     )
 
 

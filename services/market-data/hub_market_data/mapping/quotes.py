@@ -8,6 +8,7 @@ from hub.market_data.v1 import market_data_pb2 as pb
 from hub_market_data.board import Snapshot, Update
 from hub_market_data.domain.ticks import Quote
 from hub_market_data.mapping.catalogue import (
+    calendar_to_proto,
     instrument_to_proto,
     session_to_proto,
     settlement_calendar_to_proto,
@@ -78,6 +79,7 @@ def _snapshot(news: Snapshot) -> pb.Snapshot:
         settlement_calendars=[
             settlement_calendar_to_proto(calendar, days) for calendar, days in news.settlement_days.items()
         ],
+        calendars=map(calendar_to_proto, news.calendars),
         quotes=map(quote_to_proto, news.quotes),
         epoch=news.epoch,
     )

@@ -9,7 +9,7 @@ from typing import Final
 
 import asyncpg
 
-from hub_market_data.domain.calendars import SESSIONS_AHEAD, Calendar, Session
+from hub_market_data.domain.calendars import SESSIONS_AHEAD, SESSIONS_BACK, Calendar, Session
 from hub_market_data.domain.instruments import AssetClass, Instrument
 from hub_postgres import Connection, Pool, acquire
 
@@ -27,11 +27,15 @@ _SESSIONS: Final = """
            s.opens_at, s.closes_at
       FROM calendars c
      CROSS JOIN LATERAL (
+           (SELECT calendar, day, opens_at, closes_at
+              FROM sessions
+             WHERE calendar = c.calendar AND closes_at > $1
+             ORDER BY closes_at
+             LIMIT $2)
+           UNION ALL
            SELECT calendar, day, opens_at, closes_at
              FROM sessions
-            WHERE calendar = c.calendar AND closes_at > $1
-            ORDER BY closes_at
-            LIMIT $2) s
+            WHERE calendar = c.calendar AND closes_at > $3 AND closes_at <= $1) s
      WHERE NOT c.always_open
      ORDER BY s.calendar, s.opens_at
 """
@@ -56,7 +60,7 @@ _SESSIONS_BETWEEN: Final = """
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """Everything about a moment: of the sessions the running one and the next."""
+    """Everything about a moment: of the sessions the running one, the next, and those of the day before."""
 
     instruments: Sequence[Instrument]
     calendars: Sequence[Calendar]
@@ -73,7 +77,8 @@ class Catalogue:
         async with acquire(self._pool) as connection:
             instruments = await connection.fetch(_INSTRUMENTS)
             calendars = await connection.fetch(_CALENDARS)
-            sessions = await connection.fetch(_SESSIONS, market_time, 1 + SESSIONS_AHEAD)
+            since = market_time - SESSIONS_BACK
+            sessions = await connection.fetch(_SESSIONS, market_time, 1 + SESSIONS_AHEAD, since)
             days = await connection.fetch(_SETTLEMENT_DAYS, today - SETTLEMENT_BACK, today + SETTLEMENT_AHEAD)
         settlement: dict[str, list[date]] = {}
         for calendar, day in days:

@@ -50,7 +50,8 @@ class Quote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The order is at a venue that keeps it: until the venue has answered, only the venue can end it."""
+    """The order is at a venue that keeps it: until the venue has answered, only the venue can end it. So is
+    one that the venue was asked to put in another one's place: nobody knows whether it has it already."""
 
     venue: str
     quote: Quote
@@ -58,6 +59,10 @@ class Route:
     filled_quantity: Decimal
     """What of the order was filled before it was sent, and `filled_value` what that cost."""
     filled_value: Decimal
+    successor: UUID | None = None
+    """The order that the venue was asked to put in its place."""
+    whole_quantity: Decimal | None = None
+    """Of an order that waits for the venue to put it in another one's place: what both are for together."""
 
     @property
     def sending(self) -> str:
@@ -119,6 +124,16 @@ class Order:
     @property
     def final(self) -> bool:
         return self.status not in OPEN
+
+    @property
+    def successor(self) -> UUID | None:
+        """The order that its venue was asked to put in its place."""
+        return None if self.route is None else self.route.successor
+
+    @property
+    def waits(self) -> bool:
+        """It is to come in the place of another order, and the venue that has that one has not answered."""
+        return self.route is not None and self.route.whole_quantity is not None
 
     @property
     def remaining(self) -> Decimal:

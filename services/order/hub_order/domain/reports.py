@@ -53,6 +53,23 @@ class Ended(Report):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replaced(Report):
+    """The venue has ended it and has the order `successor` in its place. `filled` is all that it filled of
+    the one that ended, ever."""
+
+    successor: UUID
+    filled: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceRefused(Report):
+    """The venue has not put `successor` in its place, and never will: it is as if nobody had asked."""
+
+    successor: UUID
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndRefused(Report):
     """Too late to end it: its executions are on their way, or came already."""
 

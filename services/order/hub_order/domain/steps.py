@@ -20,6 +20,12 @@ def accepted(order: Order, *, quote: Quote | None) -> Change:
     return _advance(order, "accepted", actor=actor, now=order.accepted_at, detail=_terms(order), quote=quote)
 
 
+def requested(order: Order, *, quote: Quote | None) -> Change:
+    """A new order becomes durable that a venue is asked to put in another one's place."""
+    actor = f"user:{order.user_id}"
+    return _advance(order, "requested", actor=actor, now=order.accepted_at, detail=_terms(order), quote=quote)
+
+
 def abandoned(order: Order) -> Change:
     """A hold was placed, its order never became durable: it exists from now on as one that failed."""
     dead = changed(order, status=Status.FAILED, reason=Reason.ABANDONED)
@@ -41,6 +47,7 @@ def as_accepted(order: Order, terms: Mapping[str, str]) -> Order:
         filled_value=ZERO,
         execution_count=0,
         triggered_at=None,
+        route=None,
         ending="",
         replaced_by=None,
         version=1,
@@ -93,6 +100,44 @@ def ask_end(order: Order, status: Status, *, actor: str, now: datetime) -> Chang
     return _advance(after, "end_requested", actor=actor, now=now, detail={"end": str(status)})
 
 
+def ask_replacement(order: Order, successor: Order, *, actor: str, now: datetime) -> Change:
+    """The venue that has it is asked to put another one in its place."""
+    assert order.route is not None  # noqa: S101 - else nobody is to be asked
+    after = changed(order, route=replace(order.route, successor=successor.order_id))
+    detail = {"replaced_by": str(successor.order_id)}
+    return _advance(after, "replace_requested", actor=actor, now=now, detail=detail)
+
+
+def stay(order: Order, *, venue: str, text: str, now: datetime) -> Change:
+    """The venue has not put the other one in its place."""
+    assert order.route is not None  # noqa: S101 - it had a successor
+    after = changed(order, route=replace(order.route, successor=None))
+    detail = {"replaced_by": str(order.successor), "text": text}
+    return _advance(after, "replace_refused", actor=f"venue:{venue}", now=now, detail=detail)
+
+
+def end_alone(order: Order, *, venue: str, now: datetime) -> Change:
+    """The venue has ended it, and nothing was left for the order that was to come in its place."""
+    assert order.route is not None  # noqa: S101 - it had a successor
+    after = changed(order, route=replace(order.route, successor=None))
+    if not order.ending:
+        after = changed(after, ending=str(Status.CANCELLED), ending_actor=f"user:{order.user_id}")
+    detail = {"replaced_by": str(order.successor), "end": after.ending}
+    return _advance(after, "ended_alone", actor=f"venue:{venue}", now=now, detail=detail)
+
+
+def take_place(order: Order, *, quantity: Decimal, at_venue: bool, venue: str, now: datetime) -> Change:
+    """It waited for the place of another order and has it now, for what that one has left of the whole."""
+    assert order.route is not None  # noqa: S101 - it waited
+    route = replace(order.route, whole_quantity=None) if at_venue else None
+    after = changed(order, quantity=quantity, route=route)
+    if after.filled_quantity >= quantity:
+        after = changed(_moved(after, Status.EXECUTED), route=None)
+    elif at_venue and after.status is Status.PENDING:
+        after = changed(_moved(after, Status.PROCESSING), rested=True)
+    return _advance(after, "accepted", actor=f"venue:{venue}", now=now, detail=_terms(after))
+
+
 def count_on(order: Order, filled: Decimal, *, venue: str, now: datetime) -> Change:
     """The venue is done with it and has filled so much: executions are still on their way."""
     after = changed(order, venue_filled=filled)
@@ -110,7 +155,8 @@ def fill(order: Order, execution: Execution) -> Change:
     if order.notional is not None and order.side is Side.BUY:
         after = changed(after, quantity=filled + after.remaining_at(execution.price))
     if not order.final:
-        after = _moved(after, Status.EXECUTED if filled >= after.quantity else Status.PARTIALLY_EXECUTED)
+        whole = filled >= after.quantity and (order.route is None or not _between(order))
+        after = _moved(after, Status.EXECUTED if whole else Status.PARTIALLY_EXECUTED)
         after = changed(after, rested=after.rested or after.status is Status.PARTIALLY_EXECUTED)
         if after.final:
             after = changed(after, route=None)
@@ -135,7 +181,7 @@ def close(
 
 def succeed(order: Order, successor: Order, *, actor: str, now: datetime) -> Change:
     """Ends an order because another one comes in its place."""
-    after = changed(_moved(order, Status.REPLACED), replaced_by=successor.order_id)
+    after = changed(_moved(order, Status.REPLACED), replaced_by=successor.order_id, route=None)
     detail = {"replaced_by": str(successor.order_id)}
     change = _advance(after, "replaced", actor=actor, now=now, detail=detail)
     return replace(change, successor=successor)
@@ -154,7 +200,15 @@ def _terms(order: Order) -> dict[str, str]:
     terms |= {name: to_text(price) for name, price in prices.items() if price is not None}
     if order.replaces is not None:
         terms["replaces"] = str(order.replaces)
+    if order.route is not None and order.route.whole_quantity is not None:
+        terms["whole_quantity"] = to_text(order.route.whole_quantity)
     return terms
+
+
+def _between(order: Order) -> bool:
+    """It waits for a place, so nobody knows yet what it is for; or it has lost its place, and is replaced
+    with the last of its executions."""
+    return order.waits or (order.successor is not None and order.venue_filled is not None)
 
 
 def _moved(order: Order, status: Status) -> Order:

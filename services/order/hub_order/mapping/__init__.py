@@ -9,6 +9,7 @@ from hub_order.mapping.events import (
     triggered_event,
 )
 from hub_order.mapping.messages import execution_message, optional, order_message, quote, timestamp
+from hub_order.mapping.reconciliation import reconciliation_message
 from hub_order.mapping.requests import (
     Close,
     Filter,
@@ -48,6 +49,7 @@ __all__ = [
     "page_start",
     "page_token",
     "quote",
+    "reconciliation_message",
     "replaced_event",
     "replacement",
     "submission",

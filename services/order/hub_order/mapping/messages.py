@@ -39,6 +39,7 @@ def order_message(order: Order) -> order_pb2.Order:
         updated_at=timestamp(order.updated_at),
         extended_hours=order.extended_hours,
         cancel_requested=bool(order.ending) and not order.final,
+        replace_requested=order.route is not None and (order.waits or order.successor is not None),
     )
     for name in _PRICES:
         price: Decimal | None = getattr(order, name)

@@ -44,7 +44,7 @@ class Entry:
 
     __slots__ = (
         *("order_id", "account_id", "traceparent", "version", "symbol", "sells", "awaits", "key", "since"),
-        *("home", "again_at", "pause_s", "tried", "reached"),
+        *("extended", "home", "again_at", "pause_s", "tried", "reached"),
     )
 
     def __init__(
@@ -59,6 +59,7 @@ class Entry:
         awaits: Awaits,
         key: int,
         since: datetime | None,
+        extended: bool = False,
     ) -> None:
         self.order_id = order_id
         self.account_id = account_id
@@ -70,6 +71,8 @@ class Entry:
         self.key = key
         self.since = since
         """Of a trailing stop, until it is put into its place: from when on prices count."""
+        self.extended = extended
+        """It works outside of the regular session too."""
         self.home: Group | None = None
         self.again_at: float | None = None
         self.pause_s = 0.0
@@ -102,6 +105,7 @@ def entry(
     trail_amount: Decimal | None,
     trail_percent: Decimal | None,
     accepted_at: datetime,
+    extended_hours: bool = False,
 ) -> Entry:
     """What the row of an order comes to."""
     sells = side is Side.SELL
@@ -122,6 +126,7 @@ def entry(
         awaits=awaits,
         key=key,
         since=accepted_at if awaits in TRAILING else None,
+        extended=extended_hours,
     )
 
 

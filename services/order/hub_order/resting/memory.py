@@ -34,11 +34,13 @@ class Unsaved:
 
 
 class RestingOrders:
-    """Orders per instrument. What was handed over waits aside until its row changes."""
+    """Orders per instrument, and apart from the others those with extended hours, which meet quotes that the
+    others do not. What was handed over waits aside until its row changes."""
 
     def __init__(self, *, hand_again_s: float = HAND_AGAIN_S, most_pause_s: float = MOST_PAUSE_S) -> None:
         self._entries: dict[UUID, Entry] = {}
         self._instruments: dict[str, Instrument] = {}
+        self._extended: dict[str, Instrument] = {}
         self._due = Due()
         # Instruments whose stretches have something to save.
         self._moved: set[str] = set()
@@ -52,9 +54,12 @@ class RestingOrders:
         """A copy: the one thing here that costs by what rests."""
         return list(self._entries)
 
-    def symbols(self) -> list[str]:
-        """Of which instruments there are orders."""
-        return list(self._instruments)
+    def symbols(self, *, extended: bool = False) -> list[str]:
+        """Of which instruments there are orders; `extended`, here and below: with extended hours."""
+        return list(self._extended if extended else self._instruments)
+
+    def has_extended(self, symbol: str) -> bool:
+        return symbol in self._extended
 
     def put(self, entry: Entry, *, now: datetime) -> bool:
         """Takes a row as it is now; whether it is one that begins to wait, and is to be held against the
@@ -76,9 +81,9 @@ class RestingOrders:
         self._enter(entry, mark, now)
         return True
 
-    def take_back(self, symbol: str) -> None:
+    def take_back(self, symbol: str, *, extended: bool = False) -> None:
         """What was handed over of this instrument waits for the next price like the others."""
-        instrument = self._instruments.get(symbol)
+        instrument = (self._extended if extended else self._instruments).get(symbol)
         if instrument is not None:
             for entry in list(instrument.handed.values()):
                 self._wait_again(instrument, entry)
@@ -92,11 +97,12 @@ class RestingOrders:
         high_bid: int,
         low_ask: int,
         position: tuple[int, int],
+        extended: bool = False,
     ) -> list[Entry]:
         """What this quote fills, taken out to be handed over. The lowest ask and the highest bid since the
         quote before count too, which are at least as far as its own; a price of 0 is none. `position`
         tells the quote from others of its symbol."""
-        instrument = self._instruments.get(symbol)
+        instrument = (self._extended if extended else self._instruments).get(symbol)
         if instrument is None or instrument.quiet(high_bid, low_ask):
             return []
         if instrument.stretches is not None and instrument.see(high_bid, low_ask):
@@ -138,7 +144,7 @@ class RestingOrders:
         if fits(entry, bid, ask):
             entry.tried = position
             return True
-        self._wait_again(self._instruments[entry.symbol], entry)
+        self._wait_again(self._home(entry)[entry.symbol], entry)
         return False
 
     def restore(self, symbol: str, stretch: Stretch, *, now: datetime) -> None:
@@ -180,9 +186,10 @@ class RestingOrders:
                 self._instruments.pop(symbol, None)
 
     def _enter(self, entry: Entry, mark: int | None, now: datetime) -> None:
-        instrument = self._instruments.get(entry.symbol)
+        home = self._home(entry)
+        instrument = home.get(entry.symbol)
         if instrument is None:
-            instrument = self._instruments[entry.symbol] = Instrument()
+            instrument = home[entry.symbol] = Instrument()
         self._entries[entry.order_id] = entry
         instrument.size += 1
         instrument.trailing += entry.awaits in TRAILING
@@ -194,7 +201,8 @@ class RestingOrders:
     def _leave(self, entry: Entry) -> int | None:
         """The mark it had."""
         del self._entries[entry.order_id]
-        instrument = self._instruments[entry.symbol]
+        home = self._home(entry)
+        instrument = home[entry.symbol]
         mark = None
         if entry.again_at is not None:
             entry.again_at = None
@@ -206,8 +214,11 @@ class RestingOrders:
             instrument.trailing -= 1
             self._moved.add(entry.symbol)
         elif not instrument.size and instrument.stretches is None:
-            del self._instruments[entry.symbol]
+            del home[entry.symbol]
         return mark
+
+    def _home(self, entry: Entry) -> dict[str, Instrument]:
+        return self._extended if entry.extended else self._instruments
 
     def _wait_again(self, instrument: Instrument, entry: Entry) -> None:
         """Its row has not changed, so the quote it was handed over with has done nothing yet."""

@@ -89,6 +89,10 @@ class Facts:
     """It has only just begun: its first quotes are still on their way."""
     opens_at: datetime | None = None
     """When the next session begins, where that is known."""
+    extended_hours: bool = False
+    """Orders may work outside of the regular session."""
+    extended_hours_here: bool = False
+    """In this instrument too, asked of an order that wants to."""
     retry_after_s: float | None = None
     """The account has sent too many orders; when it may send the next."""
     open_orders: int = 0

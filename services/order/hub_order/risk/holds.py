@@ -47,5 +47,18 @@ def hold_refusal(
             return Refused(sentence, code=code or "hold_refused")
 
 
+def refused_part(
+    symbol: str, percentage: Decimal, available: Decimal | None, lot_size: Decimal | None
+) -> HubError:
+    """Why a percentage of what can be sold sells nothing."""
+    if not available:
+        return Refused(f"There is no {symbol} to sell.", code="nothing_to_close", field="symbol")
+    sentence = (
+        f"{to_text(percentage)} % of the {to_text(available)} {symbol} that can be sold is less than "
+        f"{_amount(lot_size)}, the least that can be."
+    )
+    return Refused(sentence, code="less_than_one_lot", field="percentage")
+
+
 def _amount(value: Decimal | None) -> str:
     return "nothing" if value is None else to_text(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from hub_market_client import Instrument
 from hub_money import multiple_of, to_text
 from hub_order.domain import AT_ONCE
 from hub_order.risk.facts import Facts
@@ -43,15 +44,19 @@ def stop_off_tick(facts: Facts) -> str | None:
     return _off_tick(facts, facts.draft.stop_price)
 
 
-def lot_size(facts: Facts) -> str | None:
-    instrument, quantity = facts.instrument, facts.draft.quantity
-    if instrument is None or quantity is None or instrument.fractionable or instrument.lot_size <= 0:
+def lot_of(instrument: Instrument | None) -> Decimal | None:
+    """What quantities are multiples of; None where it trades in fractions."""
+    if instrument is None or instrument.fractionable or instrument.lot_size <= 0:
         return None
-    if multiple_of(quantity, instrument.lot_size):
+    return instrument.lot_size
+
+
+def lot_size(facts: Facts) -> str | None:
+    lot, quantity = lot_of(facts.instrument), facts.draft.quantity
+    if lot is None or quantity is None or multiple_of(quantity, lot):
         return None
     return (
-        f"Quantities of {facts.draft.symbol} are multiples of {to_text(instrument.lot_size)}, "
-        f"and {to_text(quantity)} is not."
+        f"Quantities of {facts.draft.symbol} are multiples of {to_text(lot)}, and {to_text(quantity)} is not."
     )
 
 

@@ -93,5 +93,16 @@ def notional_not_allowed(facts: Facts) -> str | None:
 
 
 def extended_hours_not_allowed(facts: Facts) -> str | None:
-    """No calendar has hours outside of its sessions yet: an order that counts on them would wait in vain."""
-    return "Orders work in the regular session only, here." if facts.draft.extended_hours else None
+    """An order that counts on hours that it does not get would wait in vain."""
+    draft = facts.draft
+    if not draft.extended_hours:
+        return None
+    if not facts.extended_hours:
+        return "Orders work in the regular session only, here."
+    if draft.type is not OrderType.LIMIT:
+        return f"{NAMES[draft.type]} works in the regular session only; a limit order may work outside of it."
+    if draft.time_in_force in AT_ONCE:
+        return f"An order that works outside of the regular session is DAY or GTC, not {draft.time_in_force}."
+    if facts.instrument is not None and not facts.extended_hours_here:
+        return f"{draft.symbol} does not trade outside of its sessions."
+    return None

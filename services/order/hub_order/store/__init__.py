@@ -6,6 +6,7 @@ from hub_order.store.blotter import Blotter
 from hub_order.store.limits import LIMITS_CHANNEL, ChangedLimits, LimitsStore
 from hub_order.store.orders import RESTING_CHANNEL, Decide, Orders
 from hub_order.store.own_orders import Opposition, OwnOrders, Question
+from hub_order.store.reconciling import Reconciling
 from hub_order.store.refusals import RefusalBook
 from hub_order.store.replacing import Replacing
 from hub_order.store.resting import LEADERSHIP, Resting
@@ -28,6 +29,7 @@ __all__ = [
     "Orders",
     "OwnOrders",
     "Question",
+    "Reconciling",
     "RefusalBook",
     "Replacing",
     "Resting",

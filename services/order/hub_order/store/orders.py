@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -191,34 +191,62 @@ class Orders:
         self, reports: Mapping[UUID, Sequence[Report]], *, venue: str
     ) -> tuple[list[Change], list[Filled]]:
         """Writes a venue's facts, in one transaction: what changed, and the executions of unknown orders."""
-        fills = [each for some in reports.values() for each in some if isinstance(each, Filled)]
-        ids = [execution_id_of(each.order_id, each.venue_execution_id) for each in fills]
-        async with transaction(self.pool) as connection:
-            found = await locked(connection, list(reports))
-            known = {row["id"] for row in await connection.fetch(KNOWN_EXECUTIONS, ids)} if ids else set()
-            decided = [
-                (order, after_reports(order, reports[order.order_id], venue=venue, now=now, known=known))
-                for order, now in found
-            ]
-            changes = await write(connection, decided, {})
-            ours = {order.order_id for order, _ in found}
-            strays = [fill for fill in fills if fill.order_id not in ours]
-            if strays:
-                values = [
-                    (
-                        venue,
-                        fill.order_id,
-                        fill.venue_execution_id,
-                        fill.quantity,
-                        fill.price,
-                        fill.venue_time,
-                    )
-                    for fill in strays
-                ]
-                await connection.execute(INSERT_STRAYS, *column_arrays(values))
-            crash_point("order.record.before_commit")
-        crash_point("order.record.after_commit")
-        return changes, strays
+        wanted = set(reports)
+        while True:
+            async with transaction(self.pool) as connection:
+                found = await locked(connection, list(wanted))
+                more = {order.successor for order, _ in found if order.successor is not None} - wanted
+                if not more:
+                    written = await _write_reports(connection, found, reports, venue=venue)
+                    crash_point("order.record.before_commit")
+            if not more:
+                crash_point("order.record.after_commit")
+                return written
+            # Rows are locked in the order of their ids, all at once.
+            wanted |= more
+
+
+async def _write_reports(
+    connection: Connection,
+    found: Sequence[tuple[Order, datetime]],
+    reports: Mapping[UUID, Sequence[Report]],
+    *,
+    venue: str,
+) -> tuple[list[Change], list[Filled]]:
+    fills = [each for some in reports.values() for each in some if isinstance(each, Filled)]
+    ids = [execution_id_of(each.order_id, each.venue_execution_id) for each in fills]
+    known = {row["id"] for row in await connection.fetch(KNOWN_EXECUTIONS, ids)} if ids else set()
+    changes = await write(connection, _decided(found, reports, venue=venue, known=known), {})
+    ours = {order.order_id for order, _ in found}
+    strays = [fill for fill in fills if fill.order_id not in ours]
+    if strays:
+        values = [
+            (venue, fill.order_id, fill.venue_execution_id, fill.quantity, fill.price, fill.venue_time)
+            for fill in strays
+        ]
+        await connection.execute(INSERT_STRAYS, *column_arrays(values))
+    return changes, strays
+
+
+def _decided(
+    found: Sequence[tuple[Order, datetime]],
+    reports: Mapping[UUID, Sequence[Report]],
+    *,
+    venue: str,
+    known: Collection[UUID],
+) -> list[tuple[Order, list[Change]]]:
+    """What becomes of each: what is said of an order may also be about the one in its place."""
+    orders = {order.order_id: order for order, _ in found}
+    times = {order.order_id: now for order, now in found}
+    changes: dict[UUID, list[Change]] = {order_id: [] for order_id in orders}
+    for order_id, now in times.items():
+        order, told = orders[order_id], reports.get(order_id, ())
+        successor = None if order.successor is None else orders[order.successor]
+        later = now if successor is None else max(now, times[successor.order_id])
+        for change in after_reports(order, told, venue=venue, now=later, known=known, successor=successor):
+            changes[change.order.order_id].append(change)
+            orders[change.order.order_id] = change.order
+    return [(order, changes[order.order_id]) for order, _ in found]
 
 
 async def locked(

@@ -48,8 +48,10 @@ def _said(change: Change, message: order_pb2.Order | None) -> tuple[str, Payload
         return "order.replaced", mapping.replaced_event(order, change.successor)
     if order.status in CLOSES:
         return "order.closed", mapping.closed_event(order)
-    if order.status is Status.PENDING and order.version == 1:
+    if change.record.kind == "accepted":
         return "order.accepted", mapping.accepted_event(message or mapping.order_message(order))
-    if change.record.kind == "end_requested":
+    # One that was asked to be replaced is asked to end once it is clear that it is not.
+    asked = change.record.kind in {"end_requested", "replace_requested"}
+    if asked or (change.record.kind == "replace_refused" and order.ending):
         return "order.cancel_requested", event_pb2.OrderCancelRequested(order_id=str(order.order_id))
     return None

@@ -19,7 +19,8 @@ LEADERSHIP = "hub_order trigger"
 
 _ENTRY = """
     id, account_id, symbol, side, type, limit_price, stop_price, trail_amount, trail_percent, traceparent,
-    status, route IS NOT NULL AS routed, triggered_at IS NOT NULL AS triggered, version, accepted_at
+    status, route IS NOT NULL AS routed, triggered_at IS NOT NULL AS triggered, version, accepted_at,
+    extended_hours
 """
 
 ALL_RESTING = f"""
@@ -137,4 +138,5 @@ def _entry(row: asyncpg.Record) -> Entry:
         trail_amount=row["trail_amount"],
         trail_percent=row["trail_percent"],
         accepted_at=row["accepted_at"],
+        extended_hours=row["extended_hours"],
     )

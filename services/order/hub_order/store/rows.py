@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -153,11 +154,15 @@ def _route_text(route: Route | None) -> str | None:
     quote = route.quote
     prices = {"bid": quote.bid, "ask": quote.ask, "bid_size": quote.bid_size, "ask_size": quote.ask_size}
     prices |= {"filled_quantity": route.filled_quantity, "filled_value": route.filled_value}
+    if route.whole_quantity is not None:
+        prices["whole_quantity"] = route.whole_quantity
+    successor = {} if route.successor is None else {"successor": str(route.successor)}
     times = {"market_time": quote.market_time, "routed_at": route.routed_at}
     return json.dumps(
         {"venue": route.venue, "epoch": quote.epoch, "seq": quote.seq}
         | {name: to_text(price) for name, price in prices.items()}
         | {name: time.isoformat() for name, time in times.items()}
+        | successor
     )
 
 
@@ -174,6 +179,8 @@ def _route(symbol: str, text: str | None) -> Route | None:
         routed_at=datetime.fromisoformat(read["routed_at"]),
         filled_quantity=Decimal(read["filled_quantity"]),
         filled_value=Decimal(read["filled_value"]),
+        successor=UUID(read["successor"]) if "successor" in read else None,
+        whole_quantity=Decimal(read["whole_quantity"]) if "whole_quantity" in read else None,
     )
 
 

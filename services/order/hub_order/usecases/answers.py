@@ -75,7 +75,9 @@ def _by_id(claim: Claim, order: Order, terms: Mapping[str, str]) -> Answer | Con
         return Conflict("The order came too late and was given up.", code="order_abandoned")
     if order.body_hash != claim.body_hash:
         return Conflict("This order id is taken.", code="order_id_taken", field="order_id")
-    return Answer(mapping.order_message(as_accepted(order, terms)), repeated=True)
+    message = mapping.order_message(as_accepted(order, terms))
+    message.replace_requested = "whole_quantity" in terms
+    return Answer(message, repeated=True)
 
 
 def _name_taken() -> Conflict:

@@ -14,8 +14,8 @@ from hub_identity import Principal
 from hub_money import to_text
 from hub_order import mapping
 from hub_order.clients import HoldAnswer, HoldRequest, Market
-from hub_order.domain import Order, OrderType, Side, TimeInForce, accepted
-from hub_order.risk import Draft, Facts, Policy, hold_refusal, protection_of, quantity_of, set_aside
+from hub_order.domain import Order, OrderType, Side, TimeInForce, accepted, requested
+from hub_order.risk import Draft, Facts, Policy, hold_refusal, lot_of, protection_of, quantity_of, set_aside
 from hub_order.store import Newcomer
 from hub_order.usecases.answers import Answer, Claim, Found
 from hub_order.usecases.refusals import judged_by
@@ -134,7 +134,7 @@ def new_order(wanted: Wanted, principal: Principal, facts: Facts, hold: HoldAnsw
         body_hash=wanted.body_hash,
         traceparent=current_traceparent(),
         reprice=draft.type is OrderType.MARKET and draft.side is Side.BUY and unsure,
-        expires_at=desk.market.closes_at(draft.symbol) if day else None,
+        expires_at=desk.market.closes_at(draft.symbol, extended=draft.extended_hours) if day else None,
         accepted_at=now,
         market_time=desk.market.time(),
         updated_at=now,
@@ -142,8 +142,10 @@ def new_order(wanted: Wanted, principal: Principal, facts: Facts, hold: HoldAnsw
 
 
 def newcomer(order: Order, facts: Facts, *, idempotency_key: str, desk: Desk) -> Newcomer:
-    """Ready to become durable, with the answer that its key will be given."""
-    change = accepted(order, quote=facts.quote)
+    """Ready to become durable, with the answer that its key will be given. One that waits for another's place
+    is accepted when it has it."""
+    become = requested if order.waits else accepted
+    change = become(order, quote=facts.quote)
     return Newcomer(
         change=change,
         idempotency_key=idempotency_key,
@@ -175,10 +177,13 @@ def hold_request(
         idempotency_key=wanted.idempotency_key if replaced is None else "",
         traceparent=current_traceparent(),
         percentage=percentage,
+        lot_size=None if percentage is None else lot_of(facts.instrument),
         by_value=aside.by_value,
         replaced_hold_id=None if replaced is None else replaced.hold_id,
         replaced_filled_quantity=None if replaced is None else replaced.filled_quantity,
+        replaced_may_fill=replaced is not None and replaced.route is not None,
         most_position=limits.most_position if facts.draft.side is Side.BUY else None,
+        asset_class="" if facts.instrument is None else facts.instrument.asset_class,
     )
 
 

@@ -62,9 +62,10 @@ class Floor:
 
     def _quote(self, order: Order, task: Task) -> Quote | None:
         """What came with the order counts only while its session runs."""
+        extended = order.extended_hours
         if task.quote is None:
-            return self.market.usable(order.symbol)
-        deals = self.market.deals(order.symbol, task.quote.market_time)
+            return self.market.usable(order.symbol, extended=extended)
+        deals = self.market.deals(order.symbol, task.quote.market_time, extended=extended)
         return replace(task.quote, symbol=order.symbol) if deals else None
 
     def _protection_price(self, order: Order, quote: Quote) -> Decimal:

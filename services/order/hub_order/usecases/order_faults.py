@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from hub_money import money, to_text
@@ -48,11 +48,12 @@ def _row_faults(order: Order, records: Sequence[Record], executions: Sequence[Ex
     accounts = {record.account_id for record in records} | {each.account_id for each in executions}
     if accounts - {order.account_id}:
         yield "a record or an execution names another account"
-    if records and records[0].kind == "accepted":
-        yield from _term_faults(order, records)
+    terms = [record.detail for record in records if record.kind in {"requested", "accepted"}]
+    if terms:
+        yield from _term_faults(order, records, terms[-1])
 
 
-def _term_faults(order: Order, records: Sequence[Record]) -> Iterator[str]:
+def _term_faults(order: Order, records: Sequence[Record], accepted: Mapping[str, str]) -> Iterator[str]:
     """What was accepted stays, but for a quantity that was computed from an amount or anew at the open."""
     now = {
         "symbol": order.symbol,
@@ -68,7 +69,6 @@ def _term_faults(order: Order, records: Sequence[Record]) -> Iterator[str]:
         now["worst_price"] = _optional(order.limit_price)
     if order.notional is None and all(record.kind != "repriced" for record in records):
         now["quantity"] = to_text(order.quantity)
-    accepted = records[0].detail
     for name, value in now.items():
         yield from _differs(name.replace("_", " "), value, accepted.get(name))
 

@@ -2,6 +2,8 @@
 once.
 
 The new order has a new id and with it a new place in line: a replacement always loses its priority.
+
+Of an order that a venue has, the replacement is asked for: both remember it, and the venue's answer decides.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from hub_identity import Principal
 from hub_money import to_text
 from hub_order import mapping
 from hub_order.clients import Position
-from hub_order.domain import Order, OrderType, Status, hold_id_of
+from hub_order.domain import Order, OrderType, Route, Status, changed, hold_id_of
 from hub_order.mapping import Replacement
 from hub_order.risk import Draft, refusal
 from hub_order.store import Newcomer, Orders, Replacing
@@ -74,7 +76,7 @@ async def replace(
         crash_point("order.replace.after_hold")
         if not hold.granted:
             return await first_answer_or(refused_hold(hold, facts), claim, patience, desk)
-        order = new_order(wanted, principal, facts, hold, desk=desk)
+        order = _in_place(new_order(wanted, principal, facts, hold, desk=desk), old, replacement)
         coming = newcomer(order, facts, idempotency_key=wanted.idempotency_key, desk=desk)
         if await _swapped(old, coming, principal, exchange=exchange):
             return Answer(mapping.order_message(coming.order), repeated=False)
@@ -95,11 +97,12 @@ def not_now(old: Order, replacement: Replacement) -> HubError | None:
     """Why this order cannot be replaced, or not like that."""
     if old.final:
         return Refused("The order has ended already.", code="order_final")
-    if old.route is not None or old.ending:
-        return Conflict("A venue has the order now; ask again when it has answered.", code="order_at_venue")
     if old.status is Status.PENDING:
         return Conflict("The order is on its way to the market; ask again.", code="order_in_flight")
-    if old.at_market or old.triggered_at is not None:
+    if old.ending or old.successor is not None or old.venue_filled is not None:
+        sentence = "A venue was asked to end or replace the order; ask again when it has answered."
+        return Conflict(sentence, code="order_at_venue")
+    if old.at_market or old.at_once or old.triggered_at is not None:
         sentence = "An order that takes the market's price, or whose stop was reached, cannot be replaced."
         return Refused(sentence, code="not_replaceable")
     if replacement.changes_nothing:
@@ -134,6 +137,25 @@ def draft_of(old: Order, replacement: Replacement) -> Draft:
     )
 
 
+def _in_place(order: Order, old: Order, replacement: Replacement) -> Order:
+    """The new order: while the venue of the old one is asked for its place, it waits."""
+    route = old.route
+    if route is None:
+        return order
+    whole = old.quantity if replacement.quantity is None else replacement.quantity
+    return changed(
+        order,
+        route=Route(
+            venue=route.venue,
+            quote=route.quote,
+            routed_at=order.accepted_at,
+            filled_quantity=order.filled_quantity,
+            filled_value=order.filled_value,
+            whole_quantity=whole,
+        ),
+    )
+
+
 def _wanted(replacement: Replacement, version: int) -> Wanted:
     """Held for the old order as it was at this version: who has read another one needs another hold, and no
     swap of this version can come any more once it has changed."""
@@ -147,7 +169,12 @@ def _wanted(replacement: Replacement, version: int) -> Wanted:
 
 
 async def _swapped(old: Order, coming: Newcomer, principal: Principal, *, exchange: Exchange) -> bool:
-    changes = await exchange.replacing.swap(old, coming, actor=f"user:{principal.user_id}")
+    actor = f"user:{principal.user_id}"
+    if old.route is not None:
+        changes = await exchange.replacing.ask(old, coming, actor=actor)
+        tell_all(changes, {})
+        return bool(changes)
+    changes = await exchange.replacing.swap(old, coming, actor=actor)
     if not changes:
         return False
     tell_all(changes, {})

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from hub_errors import Refused
 from hub_identity import Principal
 from hub_order import mapping
 from hub_order.domain import OrderType, Side, TimeInForce, hold_id_of
 from hub_order.mapping import Close, Submission
-from hub_order.risk import Draft, Facts, refusal
+from hub_order.risk import Draft, Facts, refusal, refused_part
 from hub_order.usecases.answers import Answer
 from hub_order.usecases.desk import (
     Desk,
@@ -78,8 +77,8 @@ async def _take(  # noqa: PLR0917 - who asks for what, by when
     crash_point("order.submit.after_hold")
     if not hold.granted:
         no = refused_hold(hold, facts)
-        if close is not None and hold.code == "insufficient_shares" and percentage is not None:
-            no = Refused(f"There is no {close.symbol} to sell.", code="nothing_to_close", field="symbol")
+        if hold.code == "insufficient_shares" and percentage is not None:
+            no = refused_part(facts.draft.symbol, percentage, hold.available, hold.required)
         return await first_answer_or(no, claim, patience, desk)
     if hold.standing_hold_id != wanted.hold_id:
         return await answer_of_the_first(claim, patience, desk)

@@ -35,5 +35,7 @@ def tell(change: Change) -> None:
         log.info("order_closed", **about, status=status, reason=reason, highlight=True, text=text)
     else:
         log.info(f"order_{change.record.kind}", **about)
-    if order.final or execution is None:
+    if change.record.kind == "accepted":
+        counted(ORDERS, "accepted", "").inc()
+    elif order.final or execution is None:
         counted(ORDERS, str(order.status).lower(), order.reason).inc()

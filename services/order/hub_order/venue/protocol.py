@@ -18,6 +18,15 @@ class Sending:
     version: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """An order that a venue has, and the one that is to come in its place: for the whole quantity of both,
+    which its route says, less what the old one is filled in the end."""
+
+    old: Order
+    new: Order
+
+
 class Venue(Protocol):
     """A venue either answers a sending at once and keeps nothing, and its reports are offers (`only_at`), or
     it keeps orders: then it answers when it likes, by `reports`, and what it says are facts.
@@ -37,6 +46,13 @@ class Venue(Protocol):
 
     async def cancel(self, orders: Sequence[Order]) -> Sequence[Report]:
         """Asks the end of orders that it keeps; more may come by `reports`."""
+        ...
+
+    async def replace(self, exchanges: Sequence[Exchange]) -> Sequence[Report]:
+        """Asks it to put orders in the place of others that it keeps; more may come by `reports`. The answer
+        is `Replaced` (it has the new one), `Ended` (it has ended the old one and has no other), or
+        `ReplaceRefused`, as for what is filled whole. The same exchange asked again is answered the same.
+        Until it is answered nobody asks for the end of the old one, and the new one is not sent."""
         ...
 
     async def reconcile(self, orders: Sequence[Order]) -> Sequence[Report]:

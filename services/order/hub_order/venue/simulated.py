@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from hub_money import money
 from hub_order.domain import Filled, Order, Quote, Report, Returned, Side, TimeInForce
-from hub_order.venue.protocol import Sending
+from hub_order.venue.protocol import Exchange, Sending
 
 _WHOLE = Decimal(2**64)
 
@@ -75,6 +75,9 @@ class SimulatedVenue:
         return [report for sending in sendings for report in self._answer(sending)]
 
     async def cancel(self, orders: Sequence[Order]) -> list[Report]:  # noqa: ARG002 - it has none
+        return []
+
+    async def replace(self, exchanges: Sequence[Exchange]) -> list[Report]:  # noqa: ARG002
         return []
 
     async def reconcile(self, orders: Sequence[Order]) -> list[Report]:  # noqa: ARG002

@@ -12,8 +12,20 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from hub_money import money
-from hub_order.domain import Ended, EndRefused, Filled, Order, Rejected, Report, Returned, Working
-from hub_order.venue.protocol import Sending
+from hub_order.domain import (
+    Ended,
+    EndRefused,
+    Filled,
+    Order,
+    Rejected,
+    Replaced,
+    ReplaceRefused,
+    Report,
+    Returned,
+    Working,
+    changed,
+)
+from hub_order.venue.protocol import Exchange, Sending
 from hub_order.venue.simulated import FillModel
 
 MOST_WAITING = 100_000
@@ -50,6 +62,10 @@ class SlowVenue:
     async def cancel(self, orders: Sequence[Order]) -> list[Report]:
         """What is filled in whole is too late to end; the fills of the others stand."""
         return [self._cancelled(order) for order in orders if order.route is not None]
+
+    async def replace(self, exchanges: Sequence[Exchange]) -> list[Report]:
+        """What it fills of the old one was decided when that was sent; the new one meets the same quote."""
+        return [self._replaced(exchange.old, exchange.new) for exchange in exchanges]
 
     async def reconcile(self, orders: Sequence[Order]) -> list[Report]:
         return [report for order in orders for report in self._outcome(order)]
@@ -93,6 +109,22 @@ class SlowVenue:
             return EndRefused(order_id=order.order_id)
         sending = order.route.sending if order.route is not None else ""
         return Ended(order_id=order.order_id, sending=sending, filled=filled)
+
+    def _replaced(self, old: Order, new: Order) -> Report:
+        last = self._outcome(old)[-1]
+        if not isinstance(last, Returned) or last.filled is None:
+            return last
+        filled, sending = last.filled, last.sending
+        if filled >= old.quantity:
+            return ReplaceRefused(
+                order_id=old.order_id, sending=sending, successor=new.order_id, text="too late"
+            )
+        whole = None if new.route is None else new.route.whole_quantity
+        if whole is None or filled >= whole:
+            return Ended(order_id=old.order_id, sending=sending, filled=filled)
+        taken = changed(new, quantity=whole - filled)
+        self._tell_later(taken, self._outcome(taken))
+        return Replaced(order_id=old.order_id, sending=sending, successor=new.order_id, filled=filled)
 
     def _tell_later(self, order: Order, reports: Sequence[Report]) -> None:
         loop = asyncio.get_running_loop()

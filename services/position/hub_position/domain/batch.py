@@ -93,6 +93,7 @@ class Batch:
         self.changed_positions: set[PositionKey] = set()
         self.changed_holds: set[UUID] = set()
         self.made_holds: list[UUID] = []
+        self.narrowed_holds: set[UUID] = set()
         self.states: list[StateChange] = []
         self._histories = {key: list(history) for key, history in histories.items()}
         self._new_id = new_id
@@ -144,7 +145,14 @@ class Batch:
     def swap(self, replacement: Replacement) -> None:
         """What the old order cannot need any more is the new one's."""
         self.end(replacement.ending)
-        self._change(replacement.successor.hold_id, replacement.successor, Hold.moved_in)
+        terms = replacement.successor
+        before = self.holds.get(terms.hold_id)
+        after = self._change(terms.hold_id, terms, lambda hold: hold.moved_in(terms.quantity))
+        if after is None or before is None or after.quantity == before.quantity:
+            return
+        self.narrowed_holds.add(after.hold_id)
+        if after.overfilled:
+            self._restrict(after.account_id)
 
     def release(self, hold: Hold) -> None:
         """A hold whose order never will exist. One that an order has vouched for stays."""

@@ -83,13 +83,16 @@ class Hold:
         rounded = LEAST * self.booked_count if self.by_value else ZERO
         return self.booked_quantity > self.quantity + rounded
 
+    def left(self, filled: Decimal | None) -> Decimal:
+        """What its order can still take when that much of it was filled (None: what is booked): executions
+        that are not booked yet keep theirs."""
+        unbooked = ZERO if filled is None else max(filled - self.booked_quantity, ZERO)
+        return max(self.open_quantity - unbooked, ZERO)
+
     def covers(self, filled: Decimal | None) -> Decimal:
-        """What it has for the order in its own's place, when that much of its own was filled (None: what is
-        booked): executions that are not booked yet keep theirs."""
-        if filled is None or self.by_value:
-            return self.need
-        unbooked = max(filled - self.booked_quantity, ZERO)
-        return max(self.need - amount(self.side, unbooked, self.unit_price, self.fee_rate), ZERO)
+        """What it has for the order in its own's place."""
+        quantity = self.open_quantity if self.by_value else self.left(filled)
+        return amount(self.side, quantity, self.unit_price, self.fee_rate)
 
     def draws(self, trade: Trade) -> Decimal:
         """What a trade takes of it, in the unit of its quantity."""
@@ -108,9 +111,10 @@ class Hold:
             return self
         return _settled(changed(self, final_quantity=final_quantity, final_count=final_count))
 
-    def moved_in(self) -> Hold:
-        """The order in whose place its own came has ended: nothing else covers it any more."""
-        return _settled(changed(self, covered=ZERO))
+    def moved_in(self, quantity: Decimal) -> Hold:
+        """The order in whose place its own came has ended: nothing else covers it any more. Its own is for
+        this quantity, which is less than was held for where the other one was filled meanwhile."""
+        return _settled(changed(self, covered=ZERO, quantity=min(self.quantity, quantity or self.quantity)))
 
     def repriced(self, unit_price: Decimal) -> Hold:
         after = changed(self, unit_price=unit_price)
@@ -153,7 +157,7 @@ def made_late(terms: Terms, drawn: Drawn, now: datetime) -> Hold:
         placed_at=now,
         by_value=terms.by_value,
     )
-    return hold.moved_in()
+    return hold.moved_in(hold.quantity)
 
 
 def _settled(hold: Hold) -> Hold:

@@ -30,9 +30,11 @@ class HoldRequest:
     unit_price: Decimal
     idempotency_key: str
     percentage: Decimal | None = None
+    lot_size: Decimal | None = None
     by_value: bool = False
     replaced_hold_id: UUID | None = None
     replaced_filled_quantity: Decimal | None = None
+    replaced_may_fill: bool = False
     most_position: Decimal | None = None
     fee_rate: Decimal | None = None
 
@@ -101,7 +103,8 @@ class Placing:
         if refusal:
             return HoldAnswer(request.hold_id, granted=False, code=refusal)
         if request.percentage is not None:
-            request = replace(request, quantity=part_of(self._available(request), request.percentage))
+            part = part_of(self._available(request), request.percentage, request.lot_size or LEAST)
+            request = replace(request, quantity=part)
         replaced = self._replaced(request)
         new = _new(request, replaced)
         return self._beyond_limit(request, replaced) or self._beyond_available(new) or self._place(new)
@@ -141,8 +144,9 @@ class Placing:
         if request.quantity > 0 and new.set_aside <= available:
             return None
         code = "insufficient_funds" if request.side is Side.BUY else "insufficient_shares"
-        # A percentage of nothing is nothing: it would have taken something.
-        return _refused(request, code, available=available, required=new.set_aside or LEAST)
+        # A percentage that comes to nothing would have taken one lot.
+        required = new.set_aside or request.lot_size or LEAST
+        return _refused(request, code, available=available, required=required)
 
     def _available(self, request: HoldRequest) -> Decimal:
         if request.side is Side.BUY:
@@ -164,11 +168,11 @@ class Placing:
         return _granted(request, request)
 
 
-def part_of(available: Decimal, percentage: Decimal) -> Decimal:
-    """Rounded down, and nothing of what is not there."""
+def part_of(available: Decimal, percentage: Decimal, lot_size: Decimal = LEAST) -> Decimal:
+    """Rounded down to a multiple of the lot, and nothing of what is not there."""
     with localcontext(prec=EXACT_DIGITS):
         part = max(available, ZERO) * percentage / HUNDRED
-        return part.quantize(LEAST, rounding=ROUND_FLOOR)
+        return (part / lot_size).to_integral_value(ROUND_FLOOR) * lot_size
 
 
 def _new(request: HoldRequest, replaced: Hold | None) -> NewHold:
@@ -178,6 +182,10 @@ def _new(request: HoldRequest, replaced: Hold | None) -> NewHold:
     if replaced is None:
         return NewHold(request, needed, ZERO)
     covered = min(needed, replaced.covers(request.replaced_filled_quantity))
+    if request.replaced_may_fill:
+        # Each fill of the old order takes a share from both: it covers what a share costs in either.
+        shares = replaced.left(request.replaced_filled_quantity)
+        covered = min(covered, amount(request.side, shares, request.unit_price, request.fee_rate))
     return NewHold(request, needed - covered, covered)
 
 
@@ -185,9 +193,7 @@ def _given_up(request: HoldRequest, replaced: Hold | None) -> Decimal:
     """Shares that are not bought any more when this comes in the other's place."""
     if replaced is None or replaced.by_value:
         return ZERO
-    filled = request.replaced_filled_quantity
-    unbooked = ZERO if filled is None else max(filled - replaced.booked_quantity, ZERO)
-    return max(replaced.open_quantity - unbooked, ZERO)
+    return replaced.left(request.replaced_filled_quantity)
 
 
 def _answer_again(request: HoldRequest, earlier: Hold | HoldRequest) -> HoldAnswer:

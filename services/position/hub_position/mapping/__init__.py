@@ -21,13 +21,17 @@ from hub_position.mapping.events import (
     settled_trade,
 )
 from hub_position.mapping.holds import hold_result, read_hold_price, read_hold_request, unconfirmed_hold
+from hub_position.mapping.reconciliation import booked_trade, checked_books, held_order
 from hub_position.mapping.values import read_time, read_uuid
 
 __all__ = [
     "account_state",
     "balance",
+    "booked_trade",
     "changed_account",
     "changed_position",
+    "checked_books",
+    "held_order",
     "hold_result",
     "ledger_page",
     "movement",

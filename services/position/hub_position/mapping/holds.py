@@ -40,11 +40,13 @@ def read_hold_request(message: position_pb2.HoldRequest, fees: FeeSchedule) -> H
         unit_price=unit_price,
         idempotency_key=message.idempotency_key,
         percentage=percentage,
+        lot_size=parse_decimal(message.lot_size, field="lot_size") if message.lot_size else None,
         by_value=message.by_value,
         replaced_hold_id=(
             read_uuid(message.replaced_hold_id, "replaced_hold_id") if message.replaced_hold_id else None
         ),
         replaced_filled_quantity=_optional(message.replaced_filled_quantity, "replaced_filled_quantity"),
+        replaced_may_fill=message.replaced_may_fill,
         most_position=_optional(message.most_position, "most_position"),
         fee_rate=fees.rate(message.asset_class) if message.asset_class else None,
     )

@@ -1,7 +1,9 @@
-"""All SQL of the service. `Books` and `Cash` write inside a transaction, `Reads` answers questions."""
+"""All SQL of the service. `Books` and `Cash` write inside a transaction, `Reads` and `Reconciling`
+answer questions."""
 
 from hub_position.store.books import Books
 from hub_position.store.cash import Cash
 from hub_position.store.reads import Reads
+from hub_position.store.reconciling import Reconciling
 
-__all__ = ["Books", "Cash", "Reads"]
+__all__ = ["Books", "Cash", "Reads", "Reconciling"]

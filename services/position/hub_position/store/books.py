@@ -128,6 +128,11 @@ WRITE_POSITIONS = f"""
         version = excluded.version, opened_at = excluded.opened_at, updated_at = excluded.updated_at
 """
 
+NARROW_HOLDS = f"""
+    UPDATE holds SET quantity = new.quantity
+    FROM {rows_of(columns.QUANTITIES)} WHERE holds.hold_id = new.hold_id
+"""
+
 WRITE_HOLDS = f"""
     UPDATE holds SET remaining = new.remaining, booked_quantity = new.booked_quantity,
         booked_count = new.booked_count, final_quantity = new.final_quantity, final_count = new.final_count,
@@ -251,6 +256,12 @@ class Books:
             await self._connection.execute(
                 WRITE_HOLDS, *column_arrays([columns.hold(hold) for hold in holds])
             )
+
+    async def narrow_holds(self, holds: Sequence[Hold]) -> None:
+        """They are for less than they were placed for."""
+        if holds:
+            table = column_arrays([columns.quantity(hold) for hold in holds])
+            await self._connection.execute(NARROW_HOLDS, *table)
 
     async def insert_trades(self, entries: Sequence[Entry]) -> None:
         if not entries:

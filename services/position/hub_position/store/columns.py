@@ -105,6 +105,13 @@ def hold(value: Hold) -> Row:
     )
 
 
+QUANTITIES = {"hold_id": "uuid", "quantity": "numeric"}
+
+
+def quantity(value: Hold) -> Row:
+    return (value.hold_id, value.quantity)
+
+
 PRICES = {"hold_id": "uuid", "unit_price": "numeric", "remaining": "numeric"}
 
 

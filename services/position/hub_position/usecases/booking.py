@@ -18,7 +18,9 @@ from hub_position.store import Books
 from hub_position.usecases.accounts import open_accounts
 from hub_position.usecases.writing import write
 from hub_postgres import Pool, transaction
-from hub_runtime import crash_point, uuid7
+from hub_runtime import counter, crash_point, uuid7
+
+RESTRICTED = counter("hub_position_restricted_accounts_total", "Accounts restricted because of an over-fill")
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ async def book(facts: Facts, *, pool: Pool, deposit: Decimal, now: datetime) -> 
                 crash_point("position.book.before_commit")
         if not missing:
             crash_point("position.book.after_commit")
+            RESTRICTED.inc(len(batch.states))
             return batch.entries
         await open_accounts({account: users[account] for account in missing}, pool=pool, deposit=deposit)
     raise Unavailable("The account could not be opened.", code="account_not_opened")

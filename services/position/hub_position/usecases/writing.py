@@ -20,6 +20,7 @@ async def write(batch: Batch, *, books: Books, causes: Mapping[UUID, str]) -> No
     await books.post(batch.postings)
     await books.make_holds([batch.holds[hold_id] for hold_id in batch.made_holds])
     await books.write_holds([batch.holds[hold_id] for hold_id in sorted(batch.changed_holds)])
+    await books.narrow_holds([batch.holds[hold_id] for hold_id in sorted(batch.narrowed_holds)])
     await books.write_accounts(accounts)
     await books.write_states(batch.states)
     events = [

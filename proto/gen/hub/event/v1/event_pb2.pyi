@@ -288,7 +288,7 @@ Global___OrderReplaced: _TypeAlias = OrderReplaced  # noqa: Y015
 
 @_typing.final
 class OrderCancelRequested(_message.Message):
-    """The end of an order that is at a venue was asked for."""
+    """The end of an order that is at a venue was asked for, or another one in its place: the order says which."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

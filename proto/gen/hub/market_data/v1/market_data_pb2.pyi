@@ -379,6 +379,36 @@ class Session(_message.Message):
 Global___Session: _TypeAlias = Session  # noqa: Y015
 
 @_typing.final
+class TradingCalendar(_message.Message):
+    """By which calendar instruments trade."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    TIMEZONE_FIELD_NUMBER: _builtins.int
+    ALWAYS_OPEN_FIELD_NUMBER: _builtins.int
+    calendar: _builtins.str
+    """Its name."""
+    timezone: _builtins.str
+    """IANA name of its time zone."""
+    always_open: _builtins.bool
+    """Whether it is always open: then each UTC day is one session."""
+    def __init__(
+        self,
+        *,
+        calendar: _builtins.str = ...,
+        timezone: _builtins.str = ...,
+        always_open: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["always_open", b"always_open", "calendar", b"calendar", "timezone", b"timezone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TradingCalendar: _TypeAlias = TradingCalendar  # noqa: Y015
+
+@_typing.final
 class SettlementCalendar(_message.Message):
     """The days on which trades settle."""
 
@@ -978,6 +1008,7 @@ class Snapshot(_message.Message):
     EPOCH_FIELD_NUMBER: _builtins.int
     MARKET_TIME_FIELD_NUMBER: _builtins.int
     SETTLEMENT_CALENDARS_FIELD_NUMBER: _builtins.int
+    CALENDARS_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     """The epoch of the active feeder."""
     @_builtins.property
@@ -986,7 +1017,9 @@ class Snapshot(_message.Message):
 
     @_builtins.property
     def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Session]:
-        """The running and the next two sessions of every calendar."""
+        """The running and the next two sessions of every calendar, and those that ended within the last 25 hours
+        where it is not always open.
+        """
 
     @_builtins.property
     def quotes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Quote]:
@@ -1000,6 +1033,10 @@ class Snapshot(_message.Message):
     def settlement_calendars(self) -> _containers.RepeatedCompositeFieldContainer[Global___SettlementCalendar]:
         """When trades settle."""
 
+    @_builtins.property
+    def calendars(self) -> _containers.RepeatedCompositeFieldContainer[Global___TradingCalendar]:
+        """All trading calendars."""
+
     def __init__(
         self,
         *,
@@ -1009,10 +1046,11 @@ class Snapshot(_message.Message):
         epoch: _builtins.int = ...,
         market_time: _timestamp_pb2.Timestamp | None = ...,
         settlement_calendars: _abc.Iterable[Global___SettlementCalendar] | None = ...,
+        calendars: _abc.Iterable[Global___TradingCalendar] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["market_time", b"market_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "instruments", b"instruments", "market_time", b"market_time", "quotes", b"quotes", "sessions", b"sessions", "settlement_calendars", b"settlement_calendars"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendars", b"calendars", "epoch", b"epoch", "instruments", b"instruments", "market_time", b"market_time", "quotes", b"quotes", "sessions", b"sessions", "settlement_calendars", b"settlement_calendars"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -122,7 +122,8 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReplaceOrder(self, request, context):
-        """Puts a new order in the place of an open one, which ends REPLACED. ABORTED when the order changed meanwhile.
+        """Puts a new order in the place of an open one, which ends REPLACED. ABORTED when the order changed meanwhile. Of one that is
+        at a venue the replacement is asked for: see Order.replace_requested.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -473,6 +474,11 @@ class OrderAdminServiceStub:
                 request_serializer=hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsRequest.SerializeToString,
                 response_deserializer=hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsResponse.FromString,
                 _registered_method=True)
+        self.GetReconciliation = channel.unary_unary(
+                '/hub.order.v1.OrderAdminService/GetReconciliation',
+                request_serializer=hub_dot_order_dot_v1_dot_order__pb2.GetReconciliationRequest.SerializeToString,
+                response_deserializer=hub_dot_order_dot_v1_dot_order__pb2.GetReconciliationResponse.FromString,
+                _registered_method=True)
 
 
 class OrderAdminServiceServicer:
@@ -493,6 +499,13 @@ class OrderAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReconciliation(self, request, context):
+        """How the books of orders and positions fit together, as the newest pass over them found.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrderAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -505,6 +518,11 @@ def add_OrderAdminServiceServicer_to_server(servicer, server):
                     servicer.SetAccountLimits,
                     request_deserializer=hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsRequest.FromString,
                     response_serializer=hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsResponse.SerializeToString,
+            ),
+            'GetReconciliation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReconciliation,
+                    request_deserializer=hub_dot_order_dot_v1_dot_order__pb2.GetReconciliationRequest.FromString,
+                    response_serializer=hub_dot_order_dot_v1_dot_order__pb2.GetReconciliationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -562,6 +580,33 @@ class OrderAdminService:
             '/hub.order.v1.OrderAdminService/SetAccountLimits',
             hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsRequest.SerializeToString,
             hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReconciliation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.order.v1.OrderAdminService/GetReconciliation',
+            hub_dot_order_dot_v1_dot_order__pb2.GetReconciliationRequest.SerializeToString,
+            hub_dot_order_dot_v1_dot_order__pb2.GetReconciliationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,9 @@ class OrderServiceStub:
     CancelOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.CancelOrdersRequest, _order_pb2.CancelOrdersResponse]
     """Ends all of the caller's open orders, or those of one instrument."""
     ReplaceOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.ReplaceOrderRequest, _order_pb2.ReplaceOrderResponse]
-    """Puts a new order in the place of an open one, which ends REPLACED. ABORTED when the order changed meanwhile."""
+    """Puts a new order in the place of an open one, which ends REPLACED. ABORTED when the order changed meanwhile. Of one that is
+    at a venue the replacement is asked for: see Order.replace_requested.
+    """
     ClosePosition: _aio.UnaryUnaryMultiCallable[_order_pb2.ClosePositionRequest, _order_pb2.ClosePositionResponse]
     """Sells what the caller holds of an instrument and can sell, or a part of it, at the market."""
     ListOrderEvents: _aio.UnaryUnaryMultiCallable[_order_pb2.ListOrderEventsRequest, _order_pb2.ListOrderEventsResponse]
@@ -84,7 +86,9 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_pb2.ReplaceOrderRequest,
         context: _aio.ServicerContext[_order_pb2.ReplaceOrderRequest, _abc.Awaitable[_order_pb2.ReplaceOrderResponse]],
     ) -> _abc.Awaitable[_order_pb2.ReplaceOrderResponse]:
-        """Puts a new order in the place of an open one, which ends REPLACED. ABORTED when the order changed meanwhile."""
+        """Puts a new order in the place of an open one, which ends REPLACED. ABORTED when the order changed meanwhile. Of one that is
+        at a venue the replacement is asked for: see Order.replace_requested.
+        """
 
     @_abc_1.abstractmethod
     def ClosePosition(
@@ -120,6 +124,8 @@ class OrderAdminServiceStub:
     """The limits of one account: its own where it has some, else what the settings say."""
     SetAccountLimits: _aio.UnaryUnaryMultiCallable[_order_pb2.SetAccountLimitsRequest, _order_pb2.SetAccountLimitsResponse]
     """Gives an account limits of its own, or takes them away."""
+    GetReconciliation: _aio.UnaryUnaryMultiCallable[_order_pb2.GetReconciliationRequest, _order_pb2.GetReconciliationResponse]
+    """How the books of orders and positions fit together, as the newest pass over them found."""
 
 class OrderAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """For administrators, through the gateway."""
@@ -139,5 +145,13 @@ class OrderAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_order_pb2.SetAccountLimitsRequest, _abc.Awaitable[_order_pb2.SetAccountLimitsResponse]],
     ) -> _abc.Awaitable[_order_pb2.SetAccountLimitsResponse]:
         """Gives an account limits of its own, or takes them away."""
+
+    @_abc_1.abstractmethod
+    def GetReconciliation(
+        self,
+        request: _order_pb2.GetReconciliationRequest,
+        context: _aio.ServicerContext[_order_pb2.GetReconciliationRequest, _abc.Awaitable[_order_pb2.GetReconciliationResponse]],
+    ) -> _abc.Awaitable[_order_pb2.GetReconciliationResponse]:
+        """How the books of orders and positions fit together, as the newest pass over them found."""
 
 def add_OrderAdminServiceServicer_to_server(servicer: OrderAdminServiceServicer, server: _aio.Server) -> None: ...

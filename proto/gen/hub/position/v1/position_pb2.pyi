@@ -40,6 +40,8 @@ class HoldRequest(_message.Message):
     REPLACED_HOLD_ID_FIELD_NUMBER: _builtins.int
     MOST_POSITION_FIELD_NUMBER: _builtins.int
     REPLACED_FILLED_QUANTITY_FIELD_NUMBER: _builtins.int
+    REPLACED_MAY_FILL_FIELD_NUMBER: _builtins.int
+    LOT_SIZE_FIELD_NUMBER: _builtins.int
     ASSET_CLASS_FIELD_NUMBER: _builtins.int
     hold_id: _builtins.str
     """UUID, a pure function of the order id."""
@@ -75,6 +77,14 @@ class HoldRequest(_message.Message):
     """With replaced_hold_id: how much of the replaced order was filled when the swap was prepared, a decimal string. What
     of that is not booked yet stays with the old hold and covers nothing here. Empty: all of it is booked.
     """
+    replaced_may_fill: _builtins.bool
+    """With replaced_hold_id: the replaced order may still be filled while this hold stands beside its own. Then its hold covers,
+    share by share, no more than both prices say, so that enough is set aside however much is filled.
+    """
+    lot_size: _builtins.str
+    """With percentage: what the instrument trades in multiples of, a decimal string; the part is rounded down to one. Empty: 8
+    places.
+    """
     asset_class: _builtins.str
     """The instrument's asset class, for the fee that its trades cost: STOCK, ETF, BOND, CRYPTO or FUND. Empty: the fee is
     what the schedule says when they are booked, and nothing is set aside for it.
@@ -96,11 +106,13 @@ class HoldRequest(_message.Message):
         replaced_hold_id: _builtins.str = ...,
         most_position: _builtins.str = ...,
         replaced_filled_quantity: _builtins.str = ...,
+        replaced_may_fill: _builtins.bool = ...,
+        lot_size: _builtins.str = ...,
         asset_class: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "asset_class", b"asset_class", "by_value", b"by_value", "hold_id", b"hold_id", "idempotency_key", b"idempotency_key", "most_position", b"most_position", "order_id", b"order_id", "percentage", b"percentage", "quantity", b"quantity", "replaced_filled_quantity", b"replaced_filled_quantity", "replaced_hold_id", b"replaced_hold_id", "side", b"side", "symbol", b"symbol", "unit_price", b"unit_price", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "asset_class", b"asset_class", "by_value", b"by_value", "hold_id", b"hold_id", "idempotency_key", b"idempotency_key", "lot_size", b"lot_size", "most_position", b"most_position", "order_id", b"order_id", "percentage", b"percentage", "quantity", b"quantity", "replaced_filled_quantity", b"replaced_filled_quantity", "replaced_hold_id", b"replaced_hold_id", "replaced_may_fill", b"replaced_may_fill", "side", b"side", "symbol", b"symbol", "unit_price", b"unit_price", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
