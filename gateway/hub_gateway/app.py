@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hub_errors import NotFound
 from hub_gateway import legacy_socket
+from hub_gateway.activities import ActivityFile
 from hub_gateway.admin import Admin
 from hub_gateway.admin_accounts import AdminAccounts
 from hub_gateway.admin_books import AdminBooks
@@ -21,6 +22,7 @@ from hub_gateway.cors import Cors
 from hub_gateway.docs import Docs
 from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Gate
+from hub_gateway.histories import EquityHistories
 from hub_gateway.instruments import Catalogue
 from hub_gateway.legacy import Legacy
 from hub_gateway.limits import Rule
@@ -99,6 +101,8 @@ def resources(
         *MarketData(peers=peers, gate=gate).resources(),
         *History(peers=peers, gate=gate).resources(),
         *Portfolio(peers=peers, gate=gate).resources(),
+        *ActivityFile(peers=peers, gate=gate).resources(),
+        *EquityHistories(peers=peers, gate=gate).resources(),
         *Watchlists(peers=peers, gate=gate).resources(),
         *CashTransfers(peers=peers, gate=gate, pace=pace).resources(),
         *Auth(peers=peers, gate=gate, visits=visits).resources(),

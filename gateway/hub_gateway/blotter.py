@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from hub.order.v1 import order_pb2
-from hub_errors import HubError
 from hub_gateway import render_orders
-from hub_gateway.csv_text import csv_rows
-from hub_gateway.exchange import Request, Response, Streamed, answer
+from hub_gateway.exchange import Request, Response, answer
+from hub_gateway.files import CSV, MOST_ROWS, Page, csv_file
 from hub_gateway.gate import Caller, Gate
 from hub_gateway.operation import PAGES, Access, Operation, Resource
 from hub_gateway.orders import BEFORE, FROM, OF_SYMBOL, wanted_symbol
@@ -17,14 +16,8 @@ from hub_gateway.pages import between, page
 from hub_gateway.peers import Peers
 from hub_gateway.types.executions import Blotter, BlotterFile
 from hub_rpc import calling_as
-from hub_runtime import get_logger
 
-log = get_logger("blotter")
-
-MOST_ROWS: Final = 100_000
 FILE_ROWS: Final = 200  # on a page of what a file is made of: others wait while one is written
-PAGE_TIME_S: Final = 15.0  # for a page of a file to come, and to be read by the client
-CSV: Final = "text/csv"
 NAMES: Final = ("symbol", "from", "before")
 FILTERS: Final = (OF_SYMBOL, FROM, BEFORE)
 COLUMNS: Final = (
@@ -120,36 +113,13 @@ class Executions:
     ) -> Response:
         wanted = _wanted(request.query(*NAMES))
         wanted.page_size, wanted.all_accounts = FILE_ROWS, all_accounts
-        # Before the answer begins: what is refused gets a problem document.
-        first = await self._ask(await admit(request), wanted)
-        headers = [
-            (b"content-type", b"text/csv; charset=utf-8; header=present"),
-            (b"content-disposition", b'attachment; filename="executions.csv"'),
-        ]
-        return Streamed(200, headers=headers, parts=self._parts(request, admit, wanted, first))
 
-    async def _parts(
-        self,
-        request: Request,
-        admit: Callable[[Request], Awaitable[Caller]],
-        wanted: order_pb2.ListExecutionsRequest,
-        first: order_pb2.ListExecutionsResponse,
-    ) -> AsyncIterator[bytes]:
-        """The names, then page by page. Each page counts as a request, and needs a token that is good."""
-        yield csv_rows([COLUMNS])
-        found, rows = first, 0
-        while True:
-            request.allow_more_time(PAGE_TIME_S)
-            rows += len(found.entries)
-            yield csv_rows(_row(entry) for entry in found.entries)
-            wanted.page_token = found.next_page_token
-            if not wanted.page_token or rows >= MOST_ROWS or await request.abandoned():
-                return
-            try:
-                found = await self._ask(await admit(request), wanted)
-            except HubError as error:
-                log.warning("file_broken_off", code=error.code, rows=rows)
-                raise
+        async def ask(token: str) -> Page:
+            wanted.page_token = token
+            found = await self._ask(await admit(request), wanted)
+            return Page([_row(entry) for entry in found.entries], found.next_page_token)
+
+        return await csv_file(request, "executions", COLUMNS, ask)
 
     async def _ask(
         self, caller: Caller, wanted: order_pb2.ListExecutionsRequest

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from hub.portfolio.v1 import portfolio_pb2
+from hub.portfolio.v1 import history_pb2, portfolio_pb2
 from hub_gateway.render import when
+from hub_gateway.types.history import EquityPoint
 from hub_gateway.types.portfolio import (
     AllocatedCategory,
     AllocatedPosition,
@@ -111,4 +112,18 @@ def _allocated_position(message: portfolio_pb2.ValuedPosition) -> AllocatedPosit
         weight=message.weight or None,
         price_at=when(message.price_at),
         stale=message.stale,
+    )
+
+
+def equity_point(message: history_pb2.EquityPoint) -> EquityPoint:
+    return EquityPoint(
+        at=when(message.at),
+        day=message.day,
+        equity=message.equity,
+        cash=message.cash,
+        market_value=message.market_value,
+        net_flow=message.net_flow,
+        profit_loss=message.profit_loss,
+        return_percent=message.return_percent or None,
+        benchmark_percent=message.benchmark_percent or None,
     )

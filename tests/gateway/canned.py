@@ -15,7 +15,7 @@ from grpc import aio
 from hub.auth.v1 import auth_pb2_grpc
 from hub.market_data.v1 import market_data_admin_pb2_grpc, market_data_pb2_grpc
 from hub.order.v1 import order_pb2_grpc
-from hub.portfolio.v1 import portfolio_pb2_grpc, watchlist_pb2_grpc
+from hub.portfolio.v1 import history_pb2_grpc, portfolio_pb2_grpc, watchlist_pb2_grpc
 from hub.position.v1 import position_pb2_grpc
 from hub_errors import HubError
 from hub_rpc import Server, bearer_token
@@ -66,6 +66,11 @@ SERVICES: dict[str, list[tuple[str, type, Callable[..., None]]]] = {
             "hub.portfolio.v1.PortfolioService",
             portfolio_pb2_grpc.PortfolioServiceServicer,
             portfolio_pb2_grpc.add_PortfolioServiceServicer_to_server,
+        ),
+        (
+            "hub.portfolio.v1.HistoryService",
+            history_pb2_grpc.HistoryServiceServicer,
+            history_pb2_grpc.add_HistoryServiceServicer_to_server,
         ),
         (
             "hub.portfolio.v1.WatchlistService",

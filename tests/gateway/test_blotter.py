@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from prometheus_client import REGISTRY
 
 from hub.order.v1 import order_pb2
 from hub_errors import Invalid, Unavailable
-from hub_gateway import blotter
+from hub_gateway import blotter, files
 from hub_gateway.csv_text import csv_rows
 from tests.gateway.canned import Peers, canned
 from tests.gateway.examples import filled
@@ -143,7 +144,7 @@ async def test_an_empty_blotter_is_a_file_of_names(gateway: Gateway, peers: Peer
 
 
 async def test_a_file_is_bounded(gateway: Gateway, peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blotter, "MOST_ROWS", 4)
+    monkeypatch.setattr(files, "MOST_ROWS", 4)
     peers.answers["ListExecutions"] = pages(2, 2, 2)
     assert len(rows(await gateway.http.get(FILE))) == 4
     assert len(peers.asked["ListExecutions"]) == 2
@@ -190,7 +191,7 @@ async def test_a_file_that_nobody_reads_is_not_written_to_its_end(gateway: Gatew
     ):
         await anext(answer.aiter_bytes())
     await eventually(lambda: answered(FILE) > before)
-    assert len(peers.asked["ListExecutions"]) < blotter.MOST_ROWS
+    assert len(peers.asked["ListExecutions"]) < files.MOST_ROWS
 
 
 async def test_what_is_refused_before_the_first_row_is_a_problem(gateway: Gateway, peers: Peers) -> None:
@@ -231,6 +232,10 @@ async def test_the_name_of_an_order_is_no_formula_in_the_file(gateway: Gateway, 
     peers.answers["ListExecutions"] = order_pb2.ListExecutionsResponse(entries=[one])
     [row] = rows(await gateway.http.get(FILE))
     assert row["client_order_id"] == "'=1+1"
+
+
+def test_a_number_is_no_formula() -> None:
+    assert csv_rows([[Decimal("-1.50"), Decimal(3)]]) == b"-1.5,3\r\n"
 
 
 def test_what_would_break_a_row_is_quoted() -> None:

@@ -143,7 +143,7 @@ class Facts:
     @property
     def read_from(self) -> set[str]:
         """The queues it consumes, and the fan-outs it listens to."""
-        status = {family.status for family in TOPOLOGY.families}
+        status = {family.status for family in TOPOLOGY.families if family.has_fanout}
         return set(self._of_families("queues_of")) | (self._texts & status)
 
     @property
@@ -165,7 +165,13 @@ class Facts:
             for stage, exchange in family.told
             if queue_of(family, stage) in queues
         }
-        return queues | named | bound
+        heard = {
+            queue_of(family, stage)
+            for family in TOPOLOGY.families
+            for stage, exchange in family.hears
+            if exchange in named
+        }
+        return queues | named | bound | heard
 
     def _of_families(self, method: str) -> Iterator[str]:
         """ORDERS.key("submit", ...) -> orders.submit.N."""

@@ -10,7 +10,7 @@ from hub_postgres import Pool, connect_pool
 from tests.portfolio.front import Front, portfolio_front
 from tests.position.house import House, position_house
 from tests.position.world import World
-from tests.support.servers import Postgres
+from tests.support.servers import Database, Postgres
 from tests.support.tls import Tls
 
 
@@ -28,12 +28,17 @@ async def books(postgres_server: Postgres, tls: Tls) -> AsyncIterator[House]:
 
 
 @pytest.fixture(scope="session")
-async def pool(postgres_server: Postgres) -> AsyncIterator[Pool]:
+async def portfolio_database(postgres_server: Postgres) -> AsyncIterator[Database]:
     database = await postgres_server.create("hub_portfolio")
-    login = database.runtime
+    yield database
+    await postgres_server.drop(database)
+
+
+@pytest.fixture(scope="session")
+async def pool(portfolio_database: Database) -> AsyncIterator[Pool]:
+    login = portfolio_database.runtime
     async with await connect_pool(login.url, login.password, size=8) as made:
         yield made
-    await postgres_server.drop(database)
 
 
 @pytest.fixture

@@ -12,12 +12,14 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from hub.market_data.v1 import market_data_pb2
-from hub.portfolio.v1 import portfolio_pb2_grpc, watchlist_pb2_grpc
+from hub.portfolio.v1 import history_pb2_grpc, portfolio_pb2_grpc, watchlist_pb2_grpc
 from hub_market_client import QuoteCache
 from hub_portfolio.__main__ import CALL_TABLE
-from hub_portfolio.clients import LivePrices, PositionAccounts
-from hub_portfolio.rpc import PortfolioRpc, WatchlistRpc
-from hub_portfolio.store import Watchlists
+from hub_portfolio.clients import LivePrices, Market, MarketBars, PositionAccounts, PositionBooks
+from hub_portfolio.rpc import HistoryRpc, PortfolioRpc, WatchlistRpc
+from hub_portfolio.store import Histories, Watchlists
+from hub_portfolio.usecases.histories import Archive
+from hub_portfolio.usecases.valuations import Valuer
 from hub_portfolio.usecases.watchlists import Desk
 from hub_postgres import Pool
 from hub_rpc import Server, connect
@@ -25,6 +27,7 @@ from hub_runtime import Address, utc_now
 from tests.position.house import House
 from tests.support.tls import Tls
 
+NOBODY = "127.0.0.1:1"
 CLASSES = {"AAPL": "STOCK", "MSFT": "STOCK", "SPY": "ETF", "BTC-USD": "CRYPTO"}
 
 
@@ -38,6 +41,8 @@ class Front:
     target: str
     portfolio: Any
     watchlists: Any
+    histories: Any
+    valuer: Valuer
 
     def quote(self, symbol: str, last: str, *, close: str = "", age_s: float = 0.0, seq: int = 1) -> None:
         self.cache.apply(quoted(symbol, last, close=close, age_s=age_s, seq=seq))
@@ -79,7 +84,13 @@ def instruments(*more: str) -> market_data_pb2.StreamQuotesResponse:
 
 @asynccontextmanager
 async def portfolio_front(
-    books: House, pool: Pool, tls: Tls, *, position: str = "", cache: QuoteCache | None = None
+    books: House,
+    pool: Pool,
+    tls: Tls,
+    *,
+    position: str = "",
+    cache: QuoteCache | None = None,
+    market_data: str = NOBODY,
 ) -> AsyncIterator[Front]:
     """`position` and `cache` stand in the place of the house's and of one that knows the instruments."""
     if cache is None:
@@ -89,12 +100,30 @@ async def portfolio_front(
         enter = stack.enter_async_context
         channel = await enter(connect(position or books.target, tls.files("portfolio"), "position"))
         prices, trust = LivePrices(cache, fresh_for_s=15), books.signer.trust()
-        portfolio = PortfolioRpc(
-            trust=trust, accounts=PositionAccounts(channel), prices=prices, clock=utc_now
+        market = await enter(connect(market_data, tls.files("portfolio"), "market-data"))
+        valuer = Valuer(
+            store=Histories(pool),
+            books=PositionBooks(channel),
+            prices=prices,
+            market=Market(cache, "XNYS"),
+            clock=utc_now,
+            every=timedelta(minutes=5),
+            kept=timedelta(days=10),
         )
+        archive = Archive(
+            store=valuer.store,
+            accounts=PositionAccounts(channel),
+            books=valuer.books,
+            prices=prices,
+            market=valuer.market,
+            bars=MarketBars(market),
+            clock=utc_now,
+        )
+        portfolio = PortfolioRpc(trust=trust, accounts=archive.accounts, prices=prices, clock=utc_now)
         watchlists = WatchlistRpc(trust=trust, desk=Desk(Watchlists(pool), prices), clock=utc_now)
         registrations = [
             partial(portfolio_pb2_grpc.add_PortfolioServiceServicer_to_server, portfolio),
+            partial(history_pb2_grpc.add_HistoryServiceServicer_to_server, HistoryRpc(trust, archive)),
             partial(watchlist_pb2_grpc.add_WatchlistServiceServicer_to_server, watchlists),
         ]
         address = Address("127.0.0.1", 0)
@@ -110,4 +139,6 @@ async def portfolio_front(
             target=target,
             portfolio=portfolio_pb2_grpc.PortfolioServiceStub(gateway),
             watchlists=watchlist_pb2_grpc.WatchlistServiceStub(gateway),
+            histories=history_pb2_grpc.HistoryServiceStub(gateway),
+            valuer=valuer,
         )

@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+import hub_portfolio.store
+from hub_postgres import Pool
+from tests.support.plans import walks
 from tests.support.servers import Database, with_password
 
 
@@ -31,3 +34,7 @@ async def test_the_services_own_role_writes_rows_and_cannot_change_tables(
                 await connection.execute(statement)
     finally:
         await connection.close(timeout=5)
+
+
+async def test_statements_probe_indexes_though_they_are_planned_while_tables_are_small(pool: Pool) -> None:
+    assert await walks(pool, hub_portfolio.store) == {}

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from hub.auth.v1 import auth_pb2
+from hub.position.v1 import position_pb2
+from hub_gateway import activities, files
+from hub_position.domain.cash import MovementKind
 from hub_position.domain.trade import Side
+from hub_rpc import calling_as
 from hub_runtime import uuid7
 from tests.gateway.test_bad_input import problem
 from tests.gateway.world import Gateway, running_gateway
 from tests.portfolio.front import Front
+from tests.portfolio.street import MONDAY, TUESDAY, Street, at
 from tests.position.world import execution, hold_of
 from tests.support.servers import Login
 from tests.support.tls import Tls
 
 LISTS = "/api/v1/watchlists"
+FILE = "/api/v1/activities.csv"
+HISTORY = "/api/v1/portfolio/history"
 
 
 @pytest.fixture
@@ -53,6 +63,77 @@ async def get(gateway: Gateway, path: str) -> Any:
     found = await gateway.http.get(path)
     assert found.status_code == 200, found.text
     return found.json()
+
+
+async def test_the_ledger_is_a_file_of_every_posting(
+    gateway: Gateway, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, owner = await front.books.owner()
+    gateway.http.headers["authorization"] = f"Bearer {user.token}"
+    for number in range(3):
+        await front.books.world.trade(owner, Side.BUY, "1", "100", minute=number)
+    await front.books.world.move(owner, MovementKind.WITHDRAWAL, "-10.5")
+    listed = (await get(gateway, "/api/v1/activities?page_size=100"))["postings"]
+    monkeypatch.setattr(activities, "FILE_ROWS", 3)
+    answer = await gateway.http.get(FILE)
+    assert answer.headers["content-disposition"] == 'attachment; filename="activities.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    assert tuple(rows[0]) == activities.COLUMNS
+    assert rows == [
+        {name: "" if posting[name] is None else str(posting[name]) for name in activities.COLUMNS}
+        for posting in listed
+    ]
+    assert sum(Decimal(row["amount"]) for row in rows) == 0
+    assert {(row["kind"], row["amount"]) for row in rows} >= {("withdrawal", "-10.5"), ("trade", "-100")}
+    monkeypatch.setattr(files, "MOST_ROWS", 3)
+    cut = (await gateway.http.get(FILE)).text
+    rest = (await gateway.http.get(f"{FILE}?before={rows[2]['posting_id']}")).text
+    monkeypatch.setattr(files, "MOST_ROWS", 100)
+    assert list(csv.DictReader(io.StringIO(cut, newline=""))) == rows[:3]
+    assert list(csv.DictReader(io.StringIO(rest, newline=""))) == rows[3:6]
+    for wrong in ("", "x", "-1", "1" * 19):
+        problem(await gateway.http.get(f"{FILE}?before={wrong}"), 400, "invalid_value", "before")
+
+
+async def test_a_page_of_the_file_costs_no_walk_through_the_ledger(front: Front) -> None:
+    user, _ = await front.books.owner()
+    with calling_as(user.token):
+        without = position_pb2.ListPostingsRequest(without_totals=True)
+        found = await front.books.gateway.ListPostings(without)
+        whole = await front.books.gateway.ListPostings(position_pb2.ListPostingsRequest())
+    assert (len(found.totals), len(whole.totals)) == (0, 2)
+    assert found.postings == whole.postings
+
+
+async def test_a_history_over_http(gateway: Gateway, front: Front) -> None:
+    street, (user, owner) = Street(front), await front.books.owner()
+    await front.books.world.trade(owner, Side.BUY, "100", "100")
+    gateway.http.headers["authorization"] = f"Bearer {user.token}"
+    await street.heard(owner)
+    await street.step(at(MONDAY), AAPL="100")
+    await street.step(at(TUESDAY), AAPL="120")
+    told = await get(gateway, f"{HISTORY}?period=1W&benchmark=SPY")
+    assert (told["period"], told["benchmark"]) == ("1W", "SPY")
+    first, second = told["points"]
+    assert first == {
+        "at": "2026-03-02T15:00:00.000000Z",
+        "day": "2026-03-02",
+        "equity": "100000",
+        "cash": "90000",
+        "market_value": "10000",
+        "net_flow": "100000",
+        "profit_loss": "0",
+        "return_percent": "0.00",
+        "benchmark_percent": None,
+    }
+    assert (second["equity"], second["profit_loss"], second["return_percent"]) == ("102000", "2000", "2.00")
+    usual = await get(gateway, HISTORY)
+    assert (usual["period"], usual["benchmark"], usual["points"]) == ("1M", None, told["points"])
+    for wrong in ("period=2D", "period=", "benchmark=no"):
+        field, code = wrong.partition("=")[0], "invalid_symbol" if "bench" in wrong else "invalid_value"
+        problem(await gateway.http.get(f"{HISTORY}?{wrong}"), 400, code, field)
+    del gateway.http.headers["authorization"]
+    assert (await gateway.http.get(HISTORY)).status_code == 401
 
 
 @pytest.mark.usefixtures("investor")

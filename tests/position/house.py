@@ -11,12 +11,13 @@ from typing import Any
 
 from grpc import aio
 
-from hub.position.v1 import position_pb2_grpc, reconciliation_pb2_grpc
+from hub.position.v1 import books_pb2_grpc, position_pb2_grpc, reconciliation_pb2_grpc
 from hub_batching import Batcher
 from hub_position.__main__ import CALL_TABLE
 from hub_position.domain.fees import FeeSchedule
 from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.rpc import PositionRpc
+from hub_position.rpc_books import BooksRpc
 from hub_position.rpc_reconciliation import ReconciliationRpc
 from hub_position.usecases import place_holds_of_calls
 from hub_rpc import Server, connect
@@ -66,20 +67,17 @@ async def position_house(world: World, tls: Tls) -> AsyncIterator[House]:
             fees=FeeSchedule(by_class={"CRYPTO": Decimal("0.0025")}),
             clock=utc_now,
         )
-        register = partial(position_pb2_grpc.add_PositionServiceServicer_to_server, service)
-        register_checks = partial(
-            reconciliation_pb2_grpc.add_ReconciliationServiceServicer_to_server, ReconciliationRpc(world.pool)
-        )
+        registrations = [
+            partial(position_pb2_grpc.add_PositionServiceServicer_to_server, service),
+            partial(books_pb2_grpc.add_BooksServiceServicer_to_server, BooksRpc(world.pool)),
+            partial(
+                reconciliation_pb2_grpc.add_ReconciliationServiceServicer_to_server,
+                ReconciliationRpc(world.pool),
+            ),
+        ]
         address = Address("127.0.0.1", 0)
         server = await enter(
-            Server(
-                address,
-                tls.files("position"),
-                CALL_TABLE,
-                [register, register_checks],
-                drain_s=0,
-                grace_s=0.5,
-            )
+            Server(address, tls.files("position"), CALL_TABLE, registrations, drain_s=0, grace_s=0.5)
         )
         target = f"127.0.0.1:{server.port}"
         order = await enter(connect(target, tls.files("order"), "position"))

@@ -25,7 +25,11 @@ async def stack(folder_for_servers: Path, traces: Traces) -> AsyncIterator[Stack
     running = Stack(
         state=folder_for_servers / "stack",
         ports=Ports.probe(tuple(SERVICES)),
-        overrides={"HUB_OTLP_ENDPOINT": traces.address, "HUB_TRACE_RATIO": "1"},
+        overrides={
+            "HUB_OTLP_ENDPOINT": traces.address,
+            "HUB_TRACE_RATIO": "1",
+            "HUB_SNAPSHOT_STEP": "1",
+        },
     )
     try:
         await running.start()

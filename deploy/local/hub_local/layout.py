@@ -51,7 +51,7 @@ _TABLE = (
     Service(name="market-data", database=True, redis=True, peers=("auth",)),
     Service(name="order", database=True, amqp=True, peers=("auth", "market-data", "position")),
     Service(name="position", database=True, amqp=True, peers=("auth", "market-data")),
-    Service(name="portfolio", database=True, peers=("auth", "market-data", "position")),
+    Service(name="portfolio", database=True, amqp=True, peers=("auth", "market-data", "position")),
     Service(name="quote-stream", amqp=True, peers=("market-data",)),
 )
 SERVICES: dict[str, Service] = {service.name: service for service in _TABLE}

@@ -88,6 +88,15 @@ class Activities(Answer, frozen=True):
     next_page_token: PageToken | None
 
 
+ActivitiesFile = Annotated[
+    str,
+    described(
+        "Comma-separated values (RFC 4180) with a row of names first: a row for each posting.",
+        "posting_id,posted_at,...\r\n",
+    ),
+]
+
+
 PnlPercent = Annotated[Decimal | None, described("Of the cost of what has a price.", "12.50")]
 
 

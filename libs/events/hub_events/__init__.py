@@ -9,6 +9,7 @@ from hub_events.outbox import CHANNEL, OUTBOX_SQL, OutboxRow, enqueue
 from hub_events.relay import Relay
 from hub_events.topology import (
     ORDERS,
+    PORTFOLIO,
     POSITIONS,
     SHARDS,
     TOPOLOGY,
@@ -23,6 +24,7 @@ __all__ = [
     "CHANNEL",
     "ORDERS",
     "OUTBOX_SQL",
+    "PORTFOLIO",
     "POSITIONS",
     "SHARDS",
     "TOPOLOGY",

@@ -62,7 +62,7 @@ class Relay:
         self._lag = gauge("hub_events_outbox_lag_seconds", "Age of the oldest event not yet relayed")
         self._rows = gauge("hub_events_outbox_rows", "Events not yet relayed, counted to 100000")
         self._look_s = look_s
-        self._fanouts = {family.status for family in amqp.topology.families}
+        self._unheeded = amqp.topology.unheeded()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -137,7 +137,7 @@ class Relay:
             rows = group[start : start + EVENTS_PER_MESSAGE]
             try:
                 body = pack(row.envelope for row in rows)
-                mandatory = exchange not in self._fanouts
+                mandatory = exchange not in self._unheeded
                 await link.publish(exchange, routing_key, body, mandatory=mandatory, label=_label(rows))
             except Exception as error:  # noqa: BLE001 - raised by the round, after the others are done
                 log.warning("relay_failed", exchange=exchange, routing_key=routing_key, error=repr(error))

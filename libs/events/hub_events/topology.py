@@ -58,7 +58,9 @@ class Family:
     """A direct exchange with stages of queues, their retry steps and dead letters, and a fan-out.
 
     A stage has SHARDS queues, one in `single` has one. `told` are the stages whose events a fan-out exchange
-    hears, too, so that one message serves the queue and whoever follows updates.
+    hears, too, so that one message serves the queue and whoever follows updates. `hears` are the stages whose
+    queue waits for what a fan-out exchange is told: of those that must not miss what was said meanwhile. A
+    family that tells nobody has no fan-out.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Family:
     steps: tuple[timedelta, ...]
     single: tuple[str, ...] = ()
     told: tuple[tuple[str, str], ...] = ()
+    hears: tuple[tuple[str, str], ...] = ()
+    has_fanout: bool = True
 
     @property
     def status(self) -> str:
@@ -103,8 +107,11 @@ class Family:
         return tuple(queue for stage in self.stages for queue in self.queues_of(stage))
 
     def exchanges(self) -> list[Exchange]:
-        direct, status = Exchange(self.name, ExchangeType.DIRECT), Exchange(self.status, ExchangeType.FANOUT)
-        return [direct, status, *(Exchange(name, ExchangeType.FANOUT) for name in self.retries)]
+        fanouts = [self.status] if self.has_fanout else []
+        return [
+            Exchange(self.name, ExchangeType.DIRECT),
+            *(Exchange(name, ExchangeType.FANOUT) for name in (*fanouts, *self.retries)),
+        ]
 
     def queues(self) -> list[Queue]:
         stages = [Queue(name, self._stage_arguments()) for name in self.stage_queues()]
@@ -115,10 +122,15 @@ class Family:
         return [*stages, *retries, Queue(self.dlq, {"x-queue-type": "quorum"})]
 
     def bindings(self) -> list[Binding]:
+        hearing = dict(self.hears)
         stages = [
             Binding(self.name, key, f"{self.name}.{key}")
             for stage in self.stages
+            if stage not in hearing
             for key in self.keys_of(stage)
+        ]
+        heard = [
+            Binding(exchange, "", queue) for stage, exchange in self.hears for queue in self.queues_of(stage)
         ]
         # By its own name a queue gets what comes again, past the fan-out, which has heard it already.
         again = [Binding(self.name, name, name) for name in self.stage_queues()]
@@ -127,7 +139,7 @@ class Family:
             for stage, exchange in self.told
             for key in self.keys_of(stage)
         ]
-        return [*stages, *again, *told, *(Binding(name, "", name) for name in self.retries)]
+        return [*stages, *heard, *again, *told, *(Binding(name, "", name) for name in self.retries)]
 
     def _stage_arguments(self) -> dict[str, Any]:
         # A broker that gives up on a message (a delivery limit of its policies) must not drop it.
@@ -195,6 +207,11 @@ class Topology:
     def bindings(self) -> list[Binding]:
         return [binding for family in self.families for binding in family.bindings()]
 
+    def unheeded(self) -> frozenset[str]:
+        """The fan-outs for which no queue waits: what nobody listens to there is lost."""
+        bound = {binding.source for binding in self.bindings()}
+        return frozenset(each.status for each in self.families if each.has_fanout) - bound
+
     def with_steps(self, *steps: timedelta) -> Topology:
         """The same with other retry steps everywhere, for tests."""
         return Topology(tuple(replace(family, steps=steps) for family in self.families))
@@ -218,7 +235,16 @@ ORDERS: Final = Family(
 POSITIONS: Final = Family(
     "positions", ("updates",), _minutes(2, 10, 30, 120), told=(("updates", "orders.status"),)
 )
-TOPOLOGY: Final = Topology((ORDERS, POSITIONS))
+# One queue for all accounts: what is told to a fan-out has no shard.
+PORTFOLIO: Final = Family(
+    "portfolio",
+    ("changes",),
+    _minutes(2, 10, 30, 120),
+    single=("changes",),
+    hears=(("changes", POSITIONS.status),),
+    has_fanout=False,
+)
+TOPOLOGY: Final = Topology((ORDERS, POSITIONS, PORTFOLIO))
 
 
 async def declare(channel: AbstractChannel, topology: Topology = TOPOLOGY) -> None:

@@ -68,6 +68,10 @@ class QuoteCache:
         """The market's own clock as last heard; wall time before anything was."""
         return self._market_time or self._clock()
 
+    def told_time(self) -> datetime | None:
+        """The same, and None before anything was."""
+        return self._market_time
+
     def calendar(self, symbol: str) -> Calendar | None:
         """By which the instrument trades; None where market-data did not tell of it."""
         instrument = self._instruments.get(symbol)
@@ -97,6 +101,10 @@ class QuoteCache:
             return None
         sessions = self._sessions.get(instrument.calendar, ())
         return min((each for each in sessions if each.opens_at > now), key=_opens_at, default=None)
+
+    def sessions_of(self, calendar: str) -> Sequence[Session]:
+        """Of a calendar, whatever trades by it: as far as market-data told."""
+        return tuple(self._sessions.get(calendar, ()))
 
     def settlement_day(self, symbol: str, on: date) -> date | None:
         """The first settlement day after `on`; None where that lies beyond what market-data told."""

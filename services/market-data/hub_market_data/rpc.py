@@ -38,6 +38,7 @@ CALL_TABLE: Final[CallTable] = {
     "hub.market_data.v1.MarketDataService": {
         # market-data itself: replicas that follow the active feeder.
         "StreamQuotes": frozenset({"order", "position", "portfolio", "quote-stream", "market-data"}),
+        "ListBars": frozenset({"gateway", "portfolio"}),
         "*": frozenset({"gateway"}),
     },
     "hub.market_data.v1.MarketDataAdminService": {"*": frozenset({"gateway"})},

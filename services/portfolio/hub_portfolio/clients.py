@@ -1,19 +1,28 @@
-"""The position service and the live prices, as this service needs them."""
+"""The position service, the market and its live prices, as this service needs them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Final, Protocol
+from uuid import UUID
 
 from grpc import aio
 
-from hub.position.v1 import position_pb2, position_pb2_grpc
+from hub.market_data.v1 import market_data_pb2, market_data_pb2_grpc
+from hub.position.v1 import books_pb2, books_pb2_grpc, position_pb2, position_pb2_grpc
 from hub_errors import Unavailable
 from hub_market_client import QuoteCache
 from hub_portfolio import mapping
+from hub_portfolio.domain.benchmark import Bar
+from hub_portfolio.domain.history import OpenBooks
 from hub_portfolio.domain.mark import Mark
 from hub_portfolio.domain.valuation import Books, Holding
 from hub_rpc import calling_as
+
+# Of bars, so many pages: years of days, or weeks of five minutes.
+MOST_PAGES: Final = 6
+BARS_ON_A_PAGE: Final = 1000
 
 
 class Accounts(Protocol):
@@ -32,6 +41,18 @@ class Prices(Protocol):
         ...
 
 
+class BooksOfMany(Protocol):
+    async def of_accounts(self, account_ids: Sequence[UUID]) -> Mapping[UUID, OpenBooks]:
+        """As of one moment; those that do not exist are left out."""
+        ...
+
+
+class Bars(Protocol):
+    async def since(self, symbol: str, start: datetime, *, within_day: bool) -> Sequence[Bar]:
+        """Of days, or of five minutes; oldest first, adjusted for splits and dividends."""
+        ...
+
+
 class PositionAccounts:
     """The position service decides by the caller's own token, which is passed on as it came."""
 
@@ -46,6 +67,69 @@ class PositionAccounts:
         with calling_as(token):
             answer = await self._stub.ListPositions(position_pb2.ListPositionsRequest())
         return [mapping.read_holding(message) for message in answer.positions]
+
+
+class PositionBooks:
+    """What position tells this service, by its certificate, of whatever account it names."""
+
+    def __init__(self, channel: aio.Channel) -> None:
+        self._stub = books_pb2_grpc.BooksServiceStub(channel)
+
+    async def of_accounts(self, account_ids: Sequence[UUID]) -> Mapping[UUID, OpenBooks]:
+        wanted = books_pb2.ListAccountBooksRequest(account_ids=map(str, account_ids))
+        answer = await self._stub.ListAccountBooks(wanted)
+        found = map(mapping.read_open_books, answer.books)
+        return {books.account_id: books for books in found}
+
+
+class MarketBars:
+    def __init__(self, channel: aio.Channel) -> None:
+        self._stub = market_data_pb2_grpc.MarketDataServiceStub(channel)
+
+    async def since(self, symbol: str, start: datetime, *, within_day: bool) -> Sequence[Bar]:
+        timeframe = market_data_pb2.TIMEFRAME_5MIN if within_day else market_data_pb2.TIMEFRAME_1DAY
+        wanted = market_data_pb2.ListBarsRequest(
+            symbol=symbol,
+            timeframe=timeframe,
+            start=mapping.stamp(start),
+            adjustment=market_data_pb2.ADJUSTMENT_ALL,
+            page_size=BARS_ON_A_PAGE,
+        )
+        bars = list[Bar]()
+        for _ in range(MOST_PAGES):
+            answer = await self._stub.ListBars(wanted)
+            bars += map(mapping.read_bar, answer.bars)
+            wanted.page_token = answer.next_page_token
+            if not wanted.page_token:
+                break
+        return bars
+
+
+class Market:
+    """The market's clock, and the session days of the calendar that closes the days of histories."""
+
+    def __init__(self, cache: QuoteCache, calendar: str) -> None:
+        self._cache = cache
+        self._calendar = calendar
+
+    def state(self) -> str:
+        return self._cache.state()
+
+    def time(self) -> datetime:
+        """Raises Unavailable before anything was heard of it: by the wall's clock in its place, accounts of a
+        market whose clock is behind would be valued in its future, and not again before that."""
+        told = self._cache.told_time() if self._cache.loaded.is_set() else None
+        if told is None:
+            raise Unavailable("The market is not known yet.", code="market_data_unavailable")
+        return told
+
+    def session_days(self) -> Mapping[date, tuple[datetime, datetime]]:
+        """From when to when, for the running day and the next ones."""
+        days = dict[date, tuple[datetime, datetime]]()
+        for session in self._cache.sessions_of(self._calendar):
+            opens_at, closes_at = days.get(session.day, (session.opens_at, session.closes_at))
+            days[session.day] = min(opens_at, session.opens_at), max(closes_at, session.closes_at)
+        return days
 
 
 class LivePrices:

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from hub.portfolio.v1 import portfolio_pb2, watchlist_pb2
-from hub.position.v1 import position_pb2
+from hub.market_data.v1 import market_data_pb2
+from hub.portfolio.v1 import history_pb2, portfolio_pb2, watchlist_pb2
+from hub.position.v1 import books_pb2, position_pb2
 from hub_errors import Invalid
 from hub_money import to_text
+from hub_portfolio.domain.benchmark import Bar
+from hub_portfolio.domain.history import OpenBooks, Owned, Period, Told
 from hub_portfolio.domain.mark import Mark
 from hub_portfolio.domain.valuation import Books, Cash, Category, Holding, Summary, Valued
 from hub_portfolio.domain.watchlist import Watchlist
+
+PERIODS = {
+    history_pb2.PERIOD_1D: Period.DAY,
+    history_pb2.PERIOD_1W: Period.WEEK,
+    history_pb2.PERIOD_1M: Period.MONTH,
+    history_pb2.PERIOD_3M: Period.QUARTER,
+    history_pb2.PERIOD_1A: Period.YEAR,
+    history_pb2.PERIOD_ALL: Period.ALL,
+}
 
 
 def read_uuid(text: str, field: str) -> UUID:
@@ -43,6 +55,44 @@ def read_holding(message: position_pb2.Position) -> Holding:
         realised_pnl=Decimal(message.realised_pnl),
         fees=Decimal(message.fees),
         status=message.status,
+    )
+
+
+def read_open_books(message: books_pb2.AccountBooks) -> OpenBooks:
+    return OpenBooks(
+        account_id=read_uuid(message.account_id, "account_id"),
+        cash=Decimal(message.cash),
+        paid_in=Decimal(message.paid_in),
+        version=message.version,
+        opened_at=message.opened_at.ToDatetime(tzinfo=UTC),
+        positions=[
+            Owned(each.symbol, Decimal(each.quantity), Decimal(each.total_cost)) for each in message.positions
+        ],
+    )
+
+
+def read_bar(message: market_data_pb2.Bar) -> Bar:
+    return Bar(message.starts_at.ToDatetime(tzinfo=UTC), Decimal(message.close))
+
+
+def read_period(period: history_pb2.Period.ValueType) -> Period:
+    if period not in PERIODS:
+        raise Invalid("period must be 1D, 1W, 1M, 3M, 1A or ALL.", code="invalid_value", field="period")
+    return PERIODS[period]
+
+
+def equity_point(told: Told, benchmark: Decimal | None) -> history_pb2.EquityPoint:
+    point = told.point
+    return history_pb2.EquityPoint(
+        at=stamp(point.at),
+        day=point.day.isoformat(),
+        equity=to_text(point.equity),
+        cash=to_text(point.cash),
+        market_value=to_text(point.equity - point.cash),
+        net_flow=to_text(told.net_flow),
+        profit_loss=to_text(told.profit_loss),
+        return_percent=_percent(told.return_percent),
+        benchmark_percent=_percent(benchmark),
     )
 
 
@@ -82,7 +132,7 @@ def summary(found: Summary) -> portfolio_pb2.GetSummaryResponse:
         realised_pnl=to_text(found.realised_pnl),
         total=to_text(found.total),
         positions=[valued_position(valued) for valued in found.positions],
-        as_of=_stamp(found.as_of),
+        as_of=stamp(found.as_of),
         stale=sums.stale,
         buying_power=to_text(found.cash.buying_power),
         fees=to_text(found.fees),
@@ -103,7 +153,7 @@ def allocation(found: Summary) -> portfolio_pb2.GetAllocationResponse:
         unrealised_pnl_percent=_percent(sums.unrealised_pnl_percent),
         categories=[_category(each, with_positions=True) for each in found.categories],
         stale=sums.stale,
-        as_of=_stamp(found.as_of),
+        as_of=stamp(found.as_of),
     )
 
 
@@ -126,7 +176,7 @@ def _category(found: Category, *, with_positions: bool = False) -> portfolio_pb2
 
 def valued_positions(found: list[Valued], as_of: datetime) -> portfolio_pb2.ListValuedPositionsResponse:
     return portfolio_pb2.ListValuedPositionsResponse(
-        positions=[valued_position(valued) for valued in found], as_of=_stamp(as_of)
+        positions=[valued_position(valued) for valued in found], as_of=stamp(as_of)
     )
 
 
@@ -136,8 +186,8 @@ def watchlist(found: Watchlist, marks: Sequence[Mark]) -> watchlist_pb2.Watchlis
         name=found.name.text,
         symbols=[_watched(symbol, mark) for symbol, mark in zip(found.symbols, marks, strict=True)],
         version=found.version,
-        created_at=_stamp(found.created_at),
-        updated_at=_stamp(found.updated_at),
+        created_at=stamp(found.created_at),
+        updated_at=stamp(found.updated_at),
     )
 
 
@@ -159,14 +209,14 @@ def _percent(value: Decimal | None) -> str:
 
 
 def _optional_stamp(moment: datetime | None) -> Timestamp | None:
-    return None if moment is None else _stamp(moment)
+    return None if moment is None else stamp(moment)
 
 
 def _text(value: Decimal | None) -> str:
     return "" if value is None else to_text(value)
 
 
-def _stamp(moment: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
+def stamp(moment: datetime) -> Timestamp:
+    made = Timestamp()
+    made.FromDatetime(moment)
+    return made

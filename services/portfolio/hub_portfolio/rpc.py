@@ -1,4 +1,4 @@
-"""Both services: message -> values -> use case -> message. Whose it is, the verified token says."""
+"""The services: message -> values -> use case -> message. Whose it is, the verified token says."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from uuid import UUID
 
 import grpc
 
-from hub.portfolio.v1 import portfolio_pb2, portfolio_pb2_grpc, watchlist_pb2, watchlist_pb2_grpc
+from hub.portfolio.v1 import (
+    history_pb2,
+    history_pb2_grpc,
+    portfolio_pb2,
+    portfolio_pb2_grpc,
+    watchlist_pb2,
+    watchlist_pb2_grpc,
+)
 from hub_identity import Trust, current_principal
 from hub_portfolio import mapping
 from hub_portfolio.clients import Accounts, Prices
 from hub_portfolio.domain.valuation import Summary
 from hub_portfolio.domain.watchlist import Owner
 from hub_portfolio.usecases import watchlists
+from hub_portfolio.usecases.histories import Archive, get_history
 from hub_portfolio.usecases.valuing import get_summary, list_positions
 from hub_portfolio.usecases.watchlists import Desk, Watched
 from hub_rpc import bearer_token
@@ -57,6 +65,29 @@ class PortfolioRpc(portfolio_pb2_grpc.PortfolioServiceServicer):
     def _verified_token(self) -> str:
         current_principal(self._trust)
         return bearer_token()
+
+
+class HistoryRpc(history_pb2_grpc.HistoryServiceServicer):
+    def __init__(self, trust: Trust, archive: Archive) -> None:
+        self._trust = trust
+        self._archive = archive
+
+    async def GetHistory(
+        self, request: history_pb2.GetHistoryRequest, context: Context
+    ) -> history_pb2.GetHistoryResponse:
+        principal = current_principal(self._trust)
+        found = await get_history(
+            self._archive,
+            mapping.read_uuid(principal.account_id, "account_id"),
+            bearer_token(),
+            period=mapping.read_period(request.period),
+            benchmark=request.benchmark,
+        )
+        return history_pb2.GetHistoryResponse(
+            period=request.period,
+            points=map(mapping.equity_point, found.told, found.benchmark),
+            benchmark=request.benchmark,
+        )
 
 
 class WatchlistRpc(watchlist_pb2_grpc.WatchlistServiceServicer):

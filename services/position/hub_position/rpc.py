@@ -185,7 +185,12 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         account_id = mapping.read_uuid(current_principal(self._trust).account_id, "account_id")
         _at_most(request.page_size, MOST_POSTINGS, "page_size")
         size = max(request.page_size, 0) or DEFAULT_POSTINGS
-        page = await self._reads.postings(account_id, before=_cursor(request.page_token), limit=size + 1)
+        page = await self._reads.postings(
+            account_id,
+            before=_cursor(request.page_token),
+            limit=size + 1,
+            with_totals=not request.without_totals,
+        )
         return mapping.ledger_page(page, size)
 
     async def Deposit(

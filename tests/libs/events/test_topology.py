@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import ChannelPreconditionFailed
 
-from hub_events import ORDERS, POSITIONS, TOPOLOGY, Amqp, declare, shard_of, waits
-from tests.libs.events.world import SHORT, amqp_of
+from hub.event.v1 import event_pb2
+from hub_events import ORDERS, PORTFOLIO, POSITIONS, TOPOLOGY, Amqp, Topology, declare, pack, shard_of, waits
+from tests.libs.events.world import SHORT, amqp_of, event
 from tests.support.servers import Login, RabbitMQ
 
 
@@ -59,15 +62,41 @@ def test_the_queues_are_those_that_operators_know() -> None:
     expected = [f"orders.{stage}.{shard}" for stage in ("submit", "processing") for shard in shards]
     expected += ["orders.settlement"]
     expected += [f"positions.updates.{shard}" for shard in shards]
+    expected += ["portfolio.changes"]
     expected += [f"orders.retry.{step}" for step in ("5m", "15m", "1h", "6h")]
     expected += [f"positions.retry.{step}" for step in ("2m", "10m", "30m", "2h")]
-    expected += ["orders.dlq", "positions.dlq"]
+    expected += [f"portfolio.retry.{step}" for step in ("2m", "10m", "30m", "2h")]
+    expected += ["orders.dlq", "positions.dlq", "portfolio.dlq"]
     assert sorted(queue.name for queue in TOPOLOGY.queues()) == sorted(expected)
 
 
 def test_a_stage_with_a_single_queue_has_one_key_for_all_accounts() -> None:
     assert {ORDERS.key("settlement", account) for account in "abcdef"} == {"settlement"}
     assert ORDERS.queues_of("settlement") == ("orders.settlement",)
+
+
+def test_what_a_queue_waits_for_is_never_told_to_nobody() -> None:
+    """A fan-out that only whoever listens hears may be told to nobody."""
+    assert TOPOLOGY.unheeded() == {"orders.status"}
+    assert Topology((ORDERS, POSITIONS)).unheeded() == {"orders.status", "positions.status"}
+
+
+async def test_a_queue_that_hears_a_fanout_has_what_was_said_while_nobody_listened(
+    amqp_vhost: Login,
+) -> None:
+    async with amqp_of(amqp_vhost).link("test") as link:
+        said = event("said")
+        await link.publish(POSITIONS.status, "", pack([said.SerializeToString()]))
+        queue = await link.channel.get_queue(*PORTFOLIO.queues_of("changes"), ensure=False)
+        found = asyncio.Queue[bytes]()
+
+        async def take(message: AbstractIncomingMessage) -> None:
+            await message.ack()
+            found.put_nowait(message.body)
+
+        await queue.consume(take, timeout=5)
+        async with asyncio.timeout(20):
+            assert event_pb2.EventBatch.FromString(await found.get()).events == [said]
 
 
 def test_a_retry_step_has_its_time_in_its_name() -> None:

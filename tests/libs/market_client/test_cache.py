@@ -124,6 +124,16 @@ def test_whatever_the_order_of_arrival_the_newest_wins(positions: list[tuple[int
     assert known(cache).position == max(positions)
 
 
+def test_sessions_are_told_by_calendar_and_the_clock_only_when_it_was_heard() -> None:
+    untold = QuoteCache()
+    assert (untold.told_time(), untold.sessions_of("XNYS")) == (None, ())
+    days = [session(NOW + timedelta(days=each), NOW + timedelta(days=each, hours=6)) for each in range(2)]
+    other = session(NOW, NOW + timedelta(hours=1), "XASX")
+    cache = cache_of(snapshot(sessions=[*days, other]))
+    assert cache.told_time() == NOW
+    assert [each.opens_at for each in cache.sessions_of("XNYS")] == [NOW, NOW + timedelta(days=1)]
+
+
 def test_market_time_never_goes_back() -> None:
     cache = cache_of(snapshot(), message(market_time=NOW + timedelta(minutes=5)), message(market_time=NOW))
     assert cache.market_time() == NOW + timedelta(minutes=5)

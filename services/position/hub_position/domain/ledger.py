@@ -61,9 +61,14 @@ class LedgerPage:
     lines: Sequence[PostedLine]
 
 
+def opening_id(account_id: UUID) -> UUID:
+    """The transaction that an account begins with."""
+    return uuid5(NAMESPACE, f"opening:{account_id}")
+
+
 def deposit(account_id: UUID, amount: Decimal) -> list[Posting]:
     """The paper money an account starts with."""
-    transaction_id = uuid5(NAMESPACE, f"opening:{account_id}")
+    transaction_id = opening_id(account_id)
     lines = {LedgerAccount.EXTERNAL: -amount, LedgerAccount.CASH_SETTLED: amount}
     return [
         Posting(transaction_id, account_id, Kind.DEPOSIT, line, value)

@@ -63,13 +63,15 @@ class Reads:
         async with acquire(self._pool) as connection:
             return [rows.position(row) for row in await connection.fetch(POSITIONS, account_id)]
 
-    async def postings(self, account_id: UUID, *, before: int, limit: int) -> LedgerPage:
-        """Totals and lines as of one moment."""
+    async def postings(
+        self, account_id: UUID, *, before: int, limit: int, with_totals: bool = True
+    ) -> LedgerPage:
+        """Totals, if they are wanted, and lines as of one moment."""
         async with (
             acquire(self._pool) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            totals = await connection.fetch(TOTALS, account_id)
+            totals = await connection.fetch(TOTALS, account_id) if with_totals else []
             lines = await connection.fetch(POSTINGS, account_id, before, limit)
         return LedgerPage(
             totals={LedgerAccount(row["ledger_account"]): row["amount"] for row in totals},

@@ -1,4 +1,4 @@
-"""All SQL of the service. It decides nothing: rules come in as functions."""
+"""Watchlists: their rows. What may be in them comes in as functions."""
 
 from __future__ import annotations
 

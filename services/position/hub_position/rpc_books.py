@@ -1,0 +1,54 @@
+"""BooksService: what many accounts have, for services that follow them. The call table says who may ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from hub.position.v1 import books_pb2, books_pb2_grpc
+from hub_errors import Invalid
+from hub_money import to_text
+from hub_position import mapping
+from hub_position.mapping.values import timestamp
+from hub_position.store.many import OpenBooks, read_books_of
+from hub_postgres import Pool
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+MOST_ACCOUNTS = 200
+
+
+class BooksRpc(books_pb2_grpc.BooksServiceServicer):
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def ListAccountBooks(
+        self, request: books_pb2.ListAccountBooksRequest, context: Context
+    ) -> books_pb2.ListAccountBooksResponse:
+        if len(request.account_ids) > MOST_ACCOUNTS:
+            sentence = f"account_ids may be at most {MOST_ACCOUNTS}."
+            raise Invalid(sentence, code="too_many", field="account_ids")
+        account_ids = [mapping.read_uuid(text, "account_ids") for text in request.account_ids]
+        found = await read_books_of(self._pool, account_ids)
+        return books_pb2.ListAccountBooksResponse(books=map(_books, found))
+
+
+def _books(found: OpenBooks) -> books_pb2.AccountBooks:
+    account = found.account
+    return books_pb2.AccountBooks(
+        account_id=str(account.account_id),
+        currency=account.currency,
+        cash=to_text(account.cash),
+        paid_in=to_text(found.paid_in),
+        version=account.version,
+        opened_at=timestamp(found.opened_at),
+        positions=[
+            books_pb2.OpenPosition(
+                symbol=position.symbol,
+                quantity=to_text(position.holding.quantity),
+                total_cost=to_text(position.holding.total_cost),
+            )
+            for position in found.positions
+        ],
+    )
