@@ -93,7 +93,7 @@ def resources(
     new_orders = NewOrders(gate=gate, submissions=submissions, pace=pace)
     changes = Changes(peers=peers, gate=gate, pace=pace, timeout_s=submissions.timeout_s)
     found = [
-        *Orders(peers=peers, gate=gate, new_orders=new_orders, changes=changes, pace=pace).resources(),
+        *Orders(peers=peers, gate=gate, new_orders=new_orders, changes=changes).resources(),
         *changes.resources(),
         *Executions(peers=peers, gate=gate).resources(),
         *Catalogue(peers=peers, gate=gate).resources(),

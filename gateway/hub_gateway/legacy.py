@@ -244,7 +244,7 @@ class Legacy:
 
     async def cancel(self, request: Request) -> Response:
         request.query()
-        caller = await self._gate.user(request, self._pace)
+        caller = await self._gate.user(request)
         wanted = order_pb2.CancelOrderRequest(order_id=order_id(request))
         with calling_as(caller.token):
             found = await self._peers.order.CancelOrder(wanted)

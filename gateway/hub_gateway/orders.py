@@ -12,7 +12,6 @@ from hub_gateway import render_orders
 from hub_gateway.changes import Changes
 from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Gate
-from hub_gateway.limits import Rule
 from hub_gateway.market_data import symbol
 from hub_gateway.new_orders import NewOrders
 from hub_gateway.operation import MOMENT, PAGES, SYMBOL, Operation, Parameter, Resource
@@ -71,14 +70,11 @@ NOT_FOUND: Final = {404: ("order_not_found",)}
 
 
 class Orders:
-    def __init__(
-        self, *, peers: Peers, gate: Gate, new_orders: NewOrders, changes: Changes, pace: Rule
-    ) -> None:
+    def __init__(self, *, peers: Peers, gate: Gate, new_orders: NewOrders, changes: Changes) -> None:
         self._order = peers.order
         self._gate = gate
         self._new_orders = new_orders
         self._changes = changes
-        self._pace = pace
 
     def resources(self) -> Sequence[Resource]:
         return [
@@ -198,7 +194,7 @@ class Orders:
 
     async def cancel(self, request: Request) -> Response:
         request.query()
-        caller = await self._gate.user(request, self._pace)
+        caller = await self._gate.user(request)
         wanted = order_pb2.CancelOrderRequest(order_id=order_id(request))
         with calling_as(caller.token):
             found = await self._order.CancelOrder(wanted)
@@ -206,7 +202,7 @@ class Orders:
 
     async def cancel_all(self, request: Request) -> Response:
         wanted = order_pb2.CancelOrdersRequest(symbol=wanted_symbol(request.query("symbol")))
-        caller = await self._gate.user(request, self._pace)
+        caller = await self._gate.user(request)
         cancelled: dict[str, order_pb2.Order] = {}
         with calling_as(caller.token):
             more = await self._cancel_rounds(wanted, cancelled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Final, cast
 
 from hub.position.v1 import position_pb2
@@ -41,6 +42,10 @@ class NewAdjustment(Body, frozen=True):
 
 _TRANSFER: Final[Schema[NewTransfer]] = Schema(NewTransfer)
 _ADJUSTMENT: Final[Schema[NewAdjustment]] = Schema(NewAdjustment)
+KEY: Final = replace(
+    IDEMPOTENCY_KEY,
+    description="Your name for the request. For ever, the same request under it gets the first answer again.",
+)
 REPLAYED: Final = {"Idempotency-Replayed": "true, where this is the first answer once more."}
 MOVING: Final[Problems] = codes.together(
     codes.NUMBERS,
@@ -78,7 +83,7 @@ class CashTransfers:
             description=f"It can be spent and withdrawn at once. {REPEATABLE}",
             body=NewTransfer,
             examples={"cash": {"amount": "250.00"}},
-            headers=(IDEMPOTENCY_KEY,),
+            headers=(KEY,),
             answers={201: Transfer},
             answer_headers=REPLAYED,
             problems=codes.together(MOVING, DEPOSITING),
@@ -93,7 +98,7 @@ class CashTransfers:
             f"payments count at once, and what open orders hold stays. {REPEATABLE}",
             body=NewTransfer,
             examples={"cash": {"amount": "250.00"}},
-            headers=(IDEMPOTENCY_KEY,),
+            headers=(KEY,),
             answers={201: Transfer},
             answer_headers=REPLAYED,
             problems=codes.together(MOVING, WITHDRAWING),
@@ -118,7 +123,7 @@ class CashTransfers:
             access=Access.ADMIN,
             body=NewAdjustment,
             examples={"goodwill": {"amount": "25", "reason": "the outage of Monday"}},
-            headers=(IDEMPOTENCY_KEY,),
+            headers=(KEY,),
             answers={201: Transfer},
             answer_headers=REPLAYED,
             problems=codes.together(MOVING, {400: ("zero", *REASON)}),

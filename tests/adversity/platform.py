@@ -220,6 +220,7 @@ async def order_process(of: Platform, life: AsyncExitStack) -> OrderProcess:
         answers=await enter(Batcher(find, limit=MOST_ITEMS, name="answers")),
         holds=await enter(Batcher(of.position.place_holds, limit=MOST_ITEMS, name="holds")),
         accepts=await enter(Batcher(take, limit=MOST_ITEMS, name="accepts")),
+        give_back=await enter(Batcher(of.position.give_back, limit=MOST_ITEMS, name="holds given back")),
         remember=timedelta(hours=24),
         clock=utc_now,
     )

@@ -242,6 +242,7 @@ async def _desk(
         answers=await enter(Batcher(find, limit=MOST_ITEMS, name="answers")),
         holds=await enter(Batcher(position.place_holds, limit=MOST_ITEMS, name="holds")),
         accepts=await enter(Batcher(take, limit=MOST_ITEMS, name="accepts")),
+        give_back=await enter(Batcher(position.give_back, limit=MOST_ITEMS, name="holds given back")),
         remember=timedelta(hours=24),
         clock=utc_now,
     )

@@ -158,13 +158,13 @@ REFUSALS = [
     ("value_too_large", Refused, "notional", buy(notional="1000000.01")),
     ("too_many_open_orders", Refused, "", replace(buy(limit_price="99"), open_orders=10_000)),
     ("too_many_open_orders", Refused, "", replace(buy(limit_price="99", replaces=OLD), open_orders=10_001)),
-    ("self_crossing", Refused, "limit_price", replace(buy(limit_price="101"), opposing_price=Decimal(101))),
-    ("self_crossing", Refused, "limit_price", replace(buy(), opposing_price=Decimal(105))),
-    ("self_crossing", Refused, "limit_price", replace(buy(notional="50"), opposing_price=Decimal(105))),
-    ("self_crossing", Refused, "limit_price", replace(buy(limit_price="90"), opposing_price=Decimal(0))),
-    ("self_crossing", Refused, "limit_price", replace(sell(limit_price="98"), opposing_price=Decimal(98))),
-    ("self_crossing", Refused, "limit_price", replace(sell(), opposing_price=Decimal("94.05"))),
-    ("self_crossing", Refused, "limit_price", replace(sell(closing=True), opposing_price=Decimal("94.05"))),
+    ("self_crossing", Refused, "symbol", replace(buy(limit_price="101"), opposing_price=Decimal(101))),
+    ("self_crossing", Refused, "symbol", replace(buy(), opposing_price=Decimal(105))),
+    ("self_crossing", Refused, "symbol", replace(buy(notional="50"), opposing_price=Decimal(105))),
+    ("self_crossing", Refused, "symbol", replace(buy(limit_price="90"), opposing_price=Decimal(0))),
+    ("self_crossing", Refused, "symbol", replace(sell(limit_price="98"), opposing_price=Decimal(98))),
+    ("self_crossing", Refused, "symbol", replace(sell(), opposing_price=Decimal("94.05"))),
+    ("self_crossing", Refused, "symbol", replace(sell(closing=True), opposing_price=Decimal("94.05"))),
 ]
 
 

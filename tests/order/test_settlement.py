@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from hub.event.v1 import event_pb2
@@ -90,3 +91,14 @@ async def test_events_of_the_queue_stamp_whatever_is_beside_them(
                 return await stamps(house) == {one: NOON, two: NOON}
 
             await eventually(all_stamped)
+
+
+@pytest.mark.parametrize("change", ["price = price + 1", "market_time = now()", "settled_at = NULL"])
+async def test_an_execution_is_never_changed_but_for_its_first_settlement(
+    house: House, user: User, change: str
+) -> None:
+    one = await executed(house, user)
+    await handle(house, settled(one))
+    with pytest.raises(asyncpg.RestrictViolationError):
+        await house.pool.execute(f"UPDATE executions SET {change}")
+    assert await stamps(house) == {one: NOON}

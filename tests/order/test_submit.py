@@ -44,6 +44,14 @@ async def test_an_order_is_accepted_with_its_hold_its_record_and_its_events(hous
     assert record[0].quote == {"epoch": "1", "seq": "1", "bid": "99", "ask": "100"}
 
 
+async def test_a_name_that_is_taken_gives_its_hold_back(house: House, user: User) -> None:
+    await house.accepted(user, client_order_id="dup")
+    held = house.books.held(user.account_id)
+    for result in await house.submit_all([submission(user, client_order_id="dup") for _ in range(5)]):
+        assert refused(result) == ("client_order_id_taken", "client_order_id")
+    assert house.books.held(user.account_id) == held
+
+
 async def test_a_hold_says_the_asset_class_for_its_fee(house: House, user: User) -> None:
     await house.accepted(user)
     [hold] = house.books.holds.values()

@@ -53,11 +53,11 @@ async def test_it_names_what_is_wrong_and_ends_with_1(
     ]
 
 
-async def test_an_order_that_does_not_exist_is_no_fault(
+async def test_an_order_that_does_not_exist_is_said_to_be_missing(
     house: House, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await verify_audit(settings(house), ["--order", str(uuid4())]) == 0
-    assert "0 orders" in capsys.readouterr().out
+    assert await verify_audit(settings(house), ["--order", str(uuid4())]) == 1
+    assert "there is no order" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ AnyDecimal = Annotated[
 OptionalDecimal = Annotated[
     msgspec.Raw,
     described(
-        "A positive decimal, at most 8 places, or null.",
+        "A positive decimal, at most 8 places, or null. A JSON number has no exponent.",
         "432.50",
         anyOf=[TEXT, NUMBER, {"type": "null"}],
     ),

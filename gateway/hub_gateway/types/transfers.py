@@ -13,7 +13,7 @@ CENTS = r"^(?=.*[1-9])[0-9]{1,12}(\.[0-9]{1,2}0*)?$"
 Cash = Annotated[
     msgspec.Raw,
     described(
-        "A positive amount in whole cents. A JSON number is read digit by digit, never as a float.",
+        "A positive amount in whole cents. A JSON number is read digit by digit and has no exponent.",
         "250.00",
         anyOf=[
             {"type": "string", "pattern": CENTS},

@@ -172,7 +172,8 @@ class QuoteCache:
         self._quotes = {each: quote for each, quote in self._quotes.items() if each in self._instruments}
         if snapshot.HasField("market_time"):
             self._advance(snapshot.market_time.ToDatetime(tzinfo=UTC))
-        self._take(read_quote(quote) for quote in snapshot.quotes)
+        # After a restart of market-data the last known quotes are those of an epoch that is over.
+        self._take((read_quote(quote) for quote in snapshot.quotes), since=0)
         self.loaded.set()
 
     def _advance(self, market_time: datetime) -> None:
@@ -180,11 +181,13 @@ class QuoteCache:
         if self._market_time is None or market_time > self._market_time:
             self._market_time = market_time
 
-    def _take(self, quotes: Iterable[Quote]) -> None:
+    def _take(self, quotes: Iterable[Quote], since: int | None = None) -> None:
+        """Those of this epoch or newer (default: of the newest that was heard of)."""
         for quote in quotes:
             known = self._quotes.get(quote.symbol)
             # Within an epoch the sequence counts; a feeder that was replaced may still be talking.
-            if quote.epoch < self._epoch or (known is not None and quote.position <= known.position):
+            oldest = self._epoch if since is None else since
+            if quote.epoch < oldest or (known is not None and quote.position <= known.position):
                 continue
             self._epoch = max(self._epoch, quote.epoch)
             self._quotes[quote.symbol] = quote

@@ -16,7 +16,7 @@ _QUANTUM: Final = Decimal(1).scaleb(-PLACES)
 # Wide enough for the product of any two storable numbers, so that nothing is rounded before it is asked for.
 _WIDE: Final = Context(prec=64, rounding=ROUND_HALF_EVEN)
 _REMEMBERED: Final = 24  # characters at most, so that nobody fills the memory
-_PLAIN: Final = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{1,30})?")
+_PLAIN: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 
 
 def parse_decimal(text: str, *, field: str, positive: bool = True, places: int = PLACES) -> Decimal:

@@ -33,4 +33,5 @@ def passes(error: Exception) -> bool:
         return state.startswith(_CLASSES) or state in _STATES
     if isinstance(error, asyncpg.InterfaceError):  # it stands for misuse as well as for a lost connection
         return "clos" in str(error) or "terminat" in str(error)
-    return isinstance(error, OSError | TimeoutError)
+    # asyncpg's own state where a server died in the middle of an answer.
+    return isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError)

@@ -13,6 +13,7 @@ _SERVER_SETTINGS = {
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
 }
+_CLIENT_FAULTS = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 async def open_session(
@@ -31,5 +32,5 @@ async def close_session(connection: Connection) -> None:
     """Never raises and never waits long: an unclean end is an end too."""
     try:
         await connection.close(timeout=1.0)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (OSError, TimeoutError, asyncpg.PostgresError, *_CLIENT_FAULTS):
         connection.terminate()

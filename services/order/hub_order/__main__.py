@@ -172,6 +172,7 @@ async def _serve(
         answers=await enter(Batcher(find, limit=MOST_ITEMS, name="answers")),
         holds=await enter(Batcher(position.place_holds, limit=MOST_ITEMS, name="holds")),
         accepts=await enter(Batcher(take, limit=MOST_ITEMS, name="accepts")),
+        give_back=await enter(Batcher(position.give_back, limit=MOST_ITEMS, name="holds given back")),
         remember=settings.idempotency_ttl,
         clock=utc_now,
     )

@@ -116,6 +116,11 @@ class Position:
         )
         return [_unconfirmed(hold) for hold in response.holds]
 
+    async def give_back(self, hold_ids: Sequence[UUID]) -> list[None]:
+        """Of orders that will never be."""
+        await self.settle_holds(confirmed=[], released=hold_ids)
+        return [None] * len(hold_ids)
+
     async def settle_holds(self, *, confirmed: Sequence[UUID], released: Sequence[UUID]) -> None:
         await self._stub.SettleHolds(
             position_pb2.SettleHoldsRequest(

@@ -17,7 +17,8 @@ from hub_runtime import DatabaseSettings
 
 NAME = "verify-audit"
 MEANING = (
-    "hold the whole history against itself, then exit: 0 nothing found, 1 something (--since DAY, --order ID)"
+    "hold the whole history against itself, then exit: 0 nothing found, 1 something, or no such order "
+    "(--since DAY, --order ID)"
 )
 
 
@@ -37,6 +38,9 @@ async def verify_audit(settings: DatabaseSettings, arguments: Sequence[str]) -> 
                     findings += 1
                     sys.stdout.write(f"{finding}\n")
                     sys.stdout.flush()
+    if options.order and not any(verification.counts.values()):
+        sys.stdout.write(f"there is no order {options.order}, and nothing was refused about one\n")
+        return 1
     sys.stdout.write(_summary(verification, findings))
     return 1 if findings else 0
 

@@ -98,6 +98,17 @@ def test_a_snapshot_fills_the_cache() -> None:
     assert cache.instrument("NONE") is None
 
 
+def test_a_snapshot_has_the_last_quotes_of_an_epoch_that_is_over() -> None:
+    cache = cache_of(snapshot(quote(5, epoch=2), epoch=3))
+    found = cache.quote("AAPL")
+    assert found is not None
+    assert found.position == (2, 5)
+    cache.apply(message(quote(6, epoch=2, bid="1")))
+    assert cache.quote("AAPL") == found
+    cache.apply(message(quote(1, epoch=3)))
+    assert cache.quote("AAPL") != found
+
+
 def test_quotes_of_lower_epochs_and_earlier_seqs_are_dropped() -> None:
     cache = cache_of(snapshot(quote(5, epoch=3), epoch=3))
     cache.apply(message(quote(99, epoch=2), quote(5, epoch=3, bid="1"), quote(4, epoch=3)))

@@ -162,6 +162,8 @@ def fill(order: Order, execution: Execution) -> Change:
             after = changed(after, route=None)
     detail = {"execution_id": str(execution.execution_id), "quantity": to_text(execution.quantity)}
     detail["price"] = to_text(execution.price)
+    detail["market_time"] = execution.quote.market_time.isoformat()
+    detail["venue_time"] = execution.venue_time.isoformat()
     if filled > after.quantity:
         detail["beyond"] = to_text(filled - after.quantity)
     actor, now = f"venue:{execution.venue}", execution.executed_at

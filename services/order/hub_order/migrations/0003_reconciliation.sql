@@ -13,3 +13,15 @@ CREATE TABLE reconciliation (
     suspects jsonb NOT NULL,
     more bigint NOT NULL
 );
+
+-- What a venue did is never changed, whoever asks; only the time of its settlement comes later, once.
+CREATE FUNCTION executions_stay() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF old.settled_at IS NOT NULL OR (to_jsonb(new) - 'settled_at') <> (to_jsonb(old) - 'settled_at') THEN
+        RAISE EXCEPTION 'executions are never changed' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN new;
+END
+$$;
+CREATE TRIGGER executions_are_kept BEFORE UPDATE ON executions
+    FOR EACH ROW EXECUTE FUNCTION executions_stay();

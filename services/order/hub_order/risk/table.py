@@ -49,7 +49,7 @@ RULES = (
     Rule("value_too_small", "quantity", Refused, account.value_too_small),
     Rule("value_too_large", "quantity", Refused, account.value_too_large),
     Rule("too_many_open_orders", "", Refused, account.too_many_open_orders),
-    Rule("self_crossing", "limit_price", Refused, account.self_crossing),
+    Rule("self_crossing", "symbol", Refused, account.self_crossing),
 )
 
 

@@ -40,6 +40,7 @@ class Desk:
     answers: Batcher[Claim, Found]
     holds: Batcher[HoldRequest, HoldAnswer]
     accepts: Batcher[Newcomer, Answer]
+    give_back: Batcher[UUID, None]
     remember: timedelta
     clock: Clock
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from hub_money import money, to_text
@@ -87,7 +88,7 @@ def _execution_faults(records: Sequence[Record], executions: Sequence[Execution]
         record_of_it = told.pop(execution_id, None)
         if record_of_it is None:
             yield f"execution {execution_id} has no record"
-        elif _says(execution) != _said(record_of_it):
+        elif _says(execution) != _said(record_of_it) or not _times_agree(execution, record_of_it):
             yield f"execution {execution_id} is not what its record says"
     yield from (f"execution {execution_id} is missing" for execution_id in told)
     for execution_id, count in times.items():
@@ -109,6 +110,13 @@ def _said(record: Record) -> tuple[object, ...]:
         *(detail.get("execution_id"), detail.get("quantity"), detail.get("price")),
         *(record.actor, record.occurred_at, record.quote),
     )
+
+
+def _times_agree(execution: Execution, record: Record) -> bool:
+    """Records of earlier releases do not say them."""
+    times = {"market_time": execution.quote.market_time, "venue_time": execution.venue_time}
+    said = ((record.detail.get(name), time) for name, time in times.items())
+    return all(text is None or datetime.fromisoformat(text) == time for text, time in said)
 
 
 def _differs(what: str, row: object, told: object) -> Iterator[str]:

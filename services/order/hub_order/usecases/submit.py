@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Final
+from uuid import UUID
+
+from hub_errors import Conflict, HubError
 from hub_identity import Principal
 from hub_order import mapping
 from hub_order.domain import OrderType, Side, TimeInForce, hold_id_of
@@ -21,6 +26,8 @@ from hub_order.usecases.desk import (
     tell_accepted,
 )
 from hub_runtime import crash_point
+
+GIVE_BACK_S: Final = 1.0
 
 
 async def submit(submission: Submission, principal: Principal, *, desk: Desk) -> Answer:
@@ -84,7 +91,18 @@ async def _take(  # noqa: PLR0917 - who asks for what, by when
         return await answer_of_the_first(claim, patience, desk)
     order = new_order(wanted, principal, facts, hold, desk=desk)
     accepting = newcomer(order, facts, idempotency_key=wanted.idempotency_key, desk=desk)
-    answer = await desk.accepts.submit(accepting, patience.left_s())
+    try:
+        answer = await desk.accepts.submit(accepting, patience.left_s())
+    except Conflict as taken:
+        if taken.code == "client_order_id_taken":
+            await _give_back(wanted.hold_id, desk)
+        raise
     if not answer.repeated:
         tell_accepted(accepting.order)
     return answer
+
+
+async def _give_back(hold_id: UUID, desk: Desk) -> None:
+    """A name is taken for ever: no order will come of this hold. What fails here the sweeper gives back."""
+    with suppress(HubError):
+        await desk.give_back.submit(hold_id, GIVE_BACK_S)
