@@ -25,6 +25,8 @@ from hub_postgres import DatabaseProbe, Pool, migrate, pooled
 from hub_rpc import Breaker, CallTable, Server, connect, peer_state
 from hub_runtime import Process, main, utc_now
 
+# Nobody waits for what is only noted: few large batches leave the machine to those who do.
+LINGER_S = 0.25
 DESCRIPTION = "tells users what they own and what it was worth, at live prices, and keeps their watchlists"
 JOBS = {
     "serve": "PortfolioService (summary, allocation, positions), history and watchlists over gRPC",
@@ -61,7 +63,9 @@ async def run(settings: PortfolioSettings, jobs: frozenset[str], process: Proces
         process.ready("broker", amqp.state)
         information["broker"] = amqp.state
         hear = partial(handle, store=Histories(pool))
-        process.spawn(consume(amqp, PORTFOLIO.queues_of("changes"), hear, family=PORTFOLIO.name), "work")
+        changes = PORTFOLIO.queues_of("changes")
+        hearing = consume(amqp, changes, hear, family=PORTFOLIO.name, linger_s=LINGER_S)
+        process.spawn(hearing, "work")
     if jobs & {"serve", "snapshot"}:
         peers = await _peers(settings, process)
         if "snapshot" in jobs:
