@@ -81,6 +81,9 @@ class Limits:
         with suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(CONNECT_TIME_S):
                 await self._redis.ping()
+        # A connection that is just being given up can take our cancellation for its own end.
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError
 
     async def take(self, rule: Rule, subject: str) -> None:
         """One request of `subject`; raises Exhausted when there were too many."""
