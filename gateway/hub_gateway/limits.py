@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from hub_errors import Exhausted, Unavailable
 from hub_runtime.log import get_logger
 from hub_runtime.metrics import counter
+from hub_runtime.tasks import heed_cancellation
 
 log = get_logger("limits")
 
@@ -81,9 +82,7 @@ class Limits:
         with suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(CONNECT_TIME_S):
                 await self._redis.ping()
-        # A connection that is just being given up can take our cancellation for its own end.
-        if (task := asyncio.current_task()) is not None and task.cancelling():
-            raise asyncio.CancelledError
+        heed_cancellation()
 
     async def take(self, rule: Rule, subject: str) -> None:
         """One request of `subject`; raises Exhausted when there were too many."""

@@ -109,7 +109,7 @@ class Platform:
         self.resting = Resting(pool)
         self.position = Position(self.wire.channel)
         self.market = Market(self.tape.cache, max_age_s=10)
-        self.exchange = Exchange(orders=self.orders, replacing=Replacing(pool), position=self.position)
+        self.exchange = Exchange(orders=self.orders, replacing=Replacing(pool))
 
     async def restart(self) -> None:
         """Order's process has died: what it knew is gone."""

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from hub_errors import Exhausted, Unavailable
 from hub_gateway.limits import Limits, Rule, WithoutRedis
@@ -160,6 +161,27 @@ async def test_a_lost_connection_is_made_again_before_anybody_asks(redis: Login)
 
 async def bool_of(found: Awaitable[set[str]]) -> bool:
     return bool(await found)
+
+
+async def test_a_watch_whose_cancellation_the_client_swallows_ends() -> None:
+    asked = asyncio.Event()
+
+    class Swallowing(Redis):
+        """Takes a cancellation for the end of its connection."""
+
+        async def ping(self, **_: object) -> bool:
+            asked.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise RedisConnectionError from None
+            return True
+
+    watch = asyncio.create_task(Limits(Swallowing()).watch())
+    await asked.wait()
+    watch.cancel()
+    _, still = await asyncio.wait({watch}, timeout=10)
+    assert not still
 
 
 async def test_a_start_without_redis_goes_on() -> None:

@@ -199,7 +199,7 @@ async def order_house(
         limits = LimitsCopy(LimitsStore(pool), Wakeup(login.url, login.password, LIMITS_CHANNEL))
         market = Market(tape.cache, max_age_s=10, extended=extended_hours)
         desk = await _desk(stack, pool, position, market, limits)
-        exchange = Exchange(orders=Orders(pool), replacing=Replacing(pool), position=position)
+        exchange = Exchange(orders=Orders(pool), replacing=Replacing(pool))
         kept = await enter(Batcher(RefusalBook(pool).add, name="refusals", **BATCH))
         service = OrderService(
             trust=keys.trust(),

@@ -19,7 +19,7 @@ from hub_errors import Unavailable
 from hub_events.envelope import pack
 from hub_events.labels import Label, label
 from hub_events.topology import TOPOLOGY, Topology, declare
-from hub_runtime import Backoff, counter, get_logger
+from hub_runtime import Backoff, cancelled, counter, get_logger, heed_cancellation
 
 CONNECT_TIMEOUT_S = 5.0
 PUBLISH_TIMEOUT_S = 5.0
@@ -158,7 +158,7 @@ class Amqp:
                     heed_cancellation()
                     await use(link)
             except asyncio.CancelledError as error:
-                if _cancelled():
+                if cancelled():
                     raise
                 log.warning("link_ended", purpose=purpose, error=repr(error))
             except Exception as error:  # noqa: BLE001 - a broker can fail in many ways, and comes back
@@ -167,18 +167,6 @@ class Amqp:
             if clock() - started > 2 * backoff.max_s:
                 backoff.reset()
             await backoff.wait()
-
-
-def _cancelled() -> bool:
-    """Whether somebody cancelled us: the client library also cancels its own waits when a connection dies."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def heed_cancellation() -> None:
-    """The client library swallows a cancellation that comes while it connects, or waits for an answer."""
-    if _cancelled():
-        raise asyncio.CancelledError
 
 
 class Publisher:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from hub_events.amqp import Link, heed_cancellation
-from hub_runtime import gauge, get_logger
+from hub_events.amqp import Link
+from hub_runtime import gauge, get_logger, heed_cancellation
 
 ASK_TIMEOUT_S = 5.0
 

@@ -30,7 +30,7 @@ from hub_runtime.settings import (
     setting,
     url,
 )
-from hub_runtime.tasks import supervised
+from hub_runtime.tasks import cancelled, heed_cancellation, supervised
 from hub_runtime.tracing import (
     Tracing,
     current_trace_id,
@@ -63,6 +63,7 @@ __all__ = [
     "TlsFiles",
     "TlsSettings",
     "Tracing",
+    "cancelled",
     "counted",
     "counter",
     "crash_point",
@@ -71,6 +72,7 @@ __all__ = [
     "describe",
     "gauge",
     "get_logger",
+    "heed_cancellation",
     "histogram",
     "is_sampled",
     "load",

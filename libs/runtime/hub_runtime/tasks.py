@@ -1,4 +1,4 @@
-"""Jobs that must go on for ever."""
+"""Jobs that must go on for ever, and end when they are told to."""
 
 from __future__ import annotations
 
@@ -10,6 +10,19 @@ from hub_runtime.backoff import Backoff
 from hub_runtime.log import get_logger
 
 log = get_logger("tasks")
+
+
+def cancelled() -> bool:
+    """Whether somebody cancelled us: client libraries also cancel their own waits when a connection dies."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def heed_cancellation() -> None:
+    """After a call of a client library: some swallow a cancellation that comes while a connection is made or
+    given up."""
+    if cancelled():
+        raise asyncio.CancelledError
 
 
 async def supervised(name: str, job: Callable[[], Awaitable[None]], backoff: Backoff | None = None) -> None:

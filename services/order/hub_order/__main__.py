@@ -176,7 +176,7 @@ async def _serve(
         remember=settings.idempotency_ttl,
         clock=utc_now,
     )
-    exchange = Exchange(orders=stores.orders, replacing=stores.replacing, position=position)
+    exchange = Exchange(orders=stores.orders, replacing=stores.replacing)
     pool = stores.orders.pool
     kept: Batcher[Refusal, None] = await enter(Batcher(RefusalBook(pool).add, name="refusals", **BATCH))
     service = OrderService(

@@ -154,25 +154,21 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
     async def GetBalance(
         self, request: position_pb2.GetBalanceRequest, context: Context
     ) -> position_pb2.GetBalanceResponse:
-        principal = current_principal(self._trust)
-        account_id = mapping.read_uuid(principal.account_id, "account_id")
-        user_id = mapping.read_uuid(principal.user_id, "user_id")
+        account_id, user_id = self._caller()
         found = await get_balance(account_id, user_id, pool=self._pool, deposit=self._deposit)
         return mapping.balance(found)
 
     async def ListPositions(
         self, request: position_pb2.ListPositionsRequest, context: Context
     ) -> position_pb2.ListPositionsResponse:
-        account_id = mapping.read_uuid(current_principal(self._trust).account_id, "account_id")
+        account_id, _ = self._caller()
         found = await self._reads.positions(account_id)
         return position_pb2.ListPositionsResponse(positions=[mapping.position(each) for each in found])
 
     async def GetBooks(
         self, request: position_pb2.GetBooksRequest, context: Context
     ) -> position_pb2.GetBooksResponse:
-        principal = current_principal(self._trust)
-        account_id = mapping.read_uuid(principal.account_id, "account_id")
-        user_id = mapping.read_uuid(principal.user_id, "user_id")
+        account_id, user_id = self._caller()
         found = await get_books(account_id, user_id, pool=self._pool, deposit=self._deposit)
         return position_pb2.GetBooksResponse(
             balance=mapping.balance(found.balance),
@@ -182,7 +178,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
     async def ListPostings(
         self, request: position_pb2.ListPostingsRequest, context: Context
     ) -> position_pb2.ListPostingsResponse:
-        account_id = mapping.read_uuid(current_principal(self._trust).account_id, "account_id")
+        account_id, _ = self._caller()
         _at_most(request.page_size, MOST_POSTINGS, "page_size")
         size = max(request.page_size, 0) or DEFAULT_POSTINGS
         page = await self._reads.postings(
@@ -235,18 +231,24 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
     async def ListCashMovements(
         self, request: position_pb2.ListCashMovementsRequest, context: Context
     ) -> position_pb2.ListCashMovementsResponse:
-        account_id = mapping.read_uuid(current_principal(self._trust).account_id, "account_id")
+        account_id, _ = self._caller()
         _at_most(request.page_size, MOST_POSTINGS, "page_size")
         size = max(request.page_size, 0) or DEFAULT_POSTINGS
         before = _movement_cursor(request.page_token)
         found = await self._reads.movements(account_id, before=before, limit=size + 1)
         return mapping.movements_page(found, size)
 
+    def _caller(self) -> tuple[UUID, UUID]:
+        """Account and user, as the verified token says."""
+        principal = current_principal(self._trust)
+        return (
+            mapping.read_uuid(principal.account_id, "account_id"),
+            mapping.read_uuid(principal.user_id, "user_id"),
+        )
+
     async def _own_account(self) -> UUID:
         """The caller's, opened on first touch."""
-        principal = current_principal(self._trust)
-        account_id = mapping.read_uuid(principal.account_id, "account_id")
-        user_id = mapping.read_uuid(principal.user_id, "user_id")
+        account_id, user_id = self._caller()
         await get_balance(account_id, user_id, pool=self._pool, deposit=self._deposit)
         return account_id
 

@@ -26,6 +26,7 @@ from hub_runtime import Clock, counted, current_traceparent, get_logger
 DEADLINE_S = 5.0
 LONGEST_DEADLINE_S = 30.0
 LOOK_AGAIN_S = 0.05
+GIVE_BACK_S = 1.0
 
 log = get_logger("submit")
 
@@ -196,6 +197,14 @@ def refused_hold(hold: HoldAnswer, facts: Facts) -> HubError:
         available=hold.available,
         most_position=facts.limits.most_position,
     )
+
+
+async def give_back(hold_id: UUID, desk: Desk) -> None:
+    """No order will come of it. What fails here the sweeper gives back."""
+    try:
+        await desk.give_back.submit(hold_id, GIVE_BACK_S)
+    except HubError as error:
+        log.warning("hold_not_given_back", code=error.code)
 
 
 async def first_answer_or(no: HubError, claim: Claim, patience: Patience, desk: Desk) -> Answer:

@@ -8,7 +8,6 @@ Of an order that a venue has, the replacement is asked for: both remember it, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -16,7 +15,6 @@ from hub_errors import Conflict, HubError, Refused
 from hub_identity import Principal
 from hub_money import to_text
 from hub_order import mapping
-from hub_order.clients import Position
 from hub_order.domain import Order, OrderType, Route, Status, changed, hold_id_of
 from hub_order.mapping import Replacement
 from hub_order.risk import Draft, refusal
@@ -27,6 +25,7 @@ from hub_order.usecases.desk import (
     Patience,
     Wanted,
     first_answer_or,
+    give_back,
     hold_request,
     new_order,
     newcomer,
@@ -48,7 +47,6 @@ class Exchange:
 
     orders: Orders
     replacing: Replacing
-    position: Position
 
 
 async def replace(
@@ -82,7 +80,7 @@ async def replace(
             return Answer(mapping.order_message(coming.order), repeated=False)
         if await exchange.orders.get(wanted.order_id, account_id) is None:
             # Else it was sent twice, and the other one's order may have this hold.
-            await _give_back([wanted.hold_id], exchange.position)
+            await give_back(wanted.hold_id, desk)
         found = await desk.answers.submit(claim, patience.left_s())
         if isinstance(found, Answer):
             return found
@@ -180,11 +178,3 @@ async def _swapped(old: Order, coming: Newcomer, principal: Principal, *, exchan
     tell_all(changes, {})
     tell_accepted(coming.order)
     return True
-
-
-async def _give_back(hold_ids: Sequence[UUID], position: Position) -> None:
-    """What fails here is given back by the sweeper."""
-    try:
-        await position.settle_holds(confirmed=[], released=hold_ids)
-    except HubError as error:
-        log.warning("hold_not_given_back", code=error.code)

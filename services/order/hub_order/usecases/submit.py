@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import Final
-from uuid import UUID
-
-from hub_errors import Conflict, HubError
+from hub_errors import Conflict
 from hub_identity import Principal
 from hub_order import mapping
 from hub_order.domain import OrderType, Side, TimeInForce, hold_id_of
@@ -19,6 +15,7 @@ from hub_order.usecases.desk import (
     Wanted,
     answer_of_the_first,
     first_answer_or,
+    give_back,
     hold_request,
     new_order,
     newcomer,
@@ -26,8 +23,6 @@ from hub_order.usecases.desk import (
     tell_accepted,
 )
 from hub_runtime import crash_point
-
-GIVE_BACK_S: Final = 1.0
 
 
 async def submit(submission: Submission, principal: Principal, *, desk: Desk) -> Answer:
@@ -95,14 +90,9 @@ async def _take(  # noqa: PLR0917 - who asks for what, by when
         answer = await desk.accepts.submit(accepting, patience.left_s())
     except Conflict as taken:
         if taken.code == "client_order_id_taken":
-            await _give_back(wanted.hold_id, desk)
+            # A name is taken for ever: no order will come of this hold.
+            await give_back(wanted.hold_id, desk)
         raise
     if not answer.repeated:
         tell_accepted(accepting.order)
     return answer
-
-
-async def _give_back(hold_id: UUID, desk: Desk) -> None:
-    """A name is taken for ever: no order will come of this hold. What fails here the sweeper gives back."""
-    with suppress(HubError):
-        await desk.give_back.submit(hold_id, GIVE_BACK_S)
