@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from tests.support.tls import Tls
 # Tests fork to start programs. gRPC would restart its threads in the child, on descriptors that are being
 # closed there, and abort it before it becomes the program. It reads this when its library starts, later.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+
+# A run in the background of a shell has interrupts ignored, and so would all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Workers that look for free ports at the same time must not find the same ones.
 if _worker := os.environ.get("PYTEST_XDIST_WORKER", ""):

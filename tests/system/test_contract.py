@@ -45,7 +45,7 @@ async def examine(stack: Stack, *options: str, token: str = "") -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(SETTINGS)),
         *("run", f"{stack.gateway_url}/openapi.json", "--generation-deterministic", "--no-color"),
-        *("--generation-codec", "latin-1", "--workers", "2", "--continue-on-failure", *header, *options),
+        *("--generation-codec", "latin-1", "--workers", "1", "--continue-on-failure", *header, *options),
         cwd=CHECKOUT,
         env={"PYTHONPATH": str(CHECKOUT), "PYTHONUTF8": "1"},
         stdout=asyncio.subprocess.PIPE,
