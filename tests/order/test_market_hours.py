@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -213,13 +214,15 @@ async def test_two_minutes_into_the_session_a_market_order_is_stale(
 class ReadMarket(Market):
     """Knows which quotes its reader is done with."""
 
-    done: tuple[str, int] = ("", 0)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.done: dict[str, int] = {}
 
     async def updates(self) -> AsyncGenerator[MarketQuote, None]:
         async with aclosing(super().updates()) as quotes:
             async for quote in quotes:
                 yield quote
-                self.done = (quote.symbol, quote.seq)
+                self.done[quote.symbol] = quote.seq
 
 
 @dataclass
@@ -249,7 +252,7 @@ class Watch:
         self.house.tape.quote("AAPL", bid, ask, **extremes)  # type: ignore[arg-type]
 
         async def read() -> bool:
-            return self.market.done == ("AAPL", self.house.tape.seq["AAPL"])
+            return self.market.done.get("AAPL") == self.house.tape.seq["AAPL"]
 
         await until(read)
 
