@@ -17,7 +17,7 @@ from hub_order.domain import Change, Order, Side, accepted, execution_id_of, fil
 from hub_order.store import blotter as blotter_store
 from hub_order.store import rows
 from hub_order.store.blotter import Blotter
-from hub_order.store.orders import INSERT_EXECUTIONS
+from hub_order.store.rows import INSERT_EXECUTIONS
 from hub_order.usecases.blotter import list_executions, list_order_events
 from hub_postgres import column_arrays
 from tests.order import build

@@ -5,7 +5,7 @@ from hub_events.consumer import Handle, consume
 from hub_events.envelope import Payload, envelope, pack
 from hub_events.failures import Poison, UnknownEvent
 from hub_events.fanout import fanout
-from hub_events.outbox import CHANNEL, OUTBOX_SQL, OutboxRow, enqueue
+from hub_events.outbox import CHANNEL, OUTBOX_SQL, TOLD, OutboxRow, enqueue, inserting_outbox, outbox_arrays
 from hub_events.relay import Relay
 from hub_events.topology import (
     ORDERS,
@@ -27,6 +27,7 @@ __all__ = [
     "PORTFOLIO",
     "POSITIONS",
     "SHARDS",
+    "TOLD",
     "TOPOLOGY",
     "Amqp",
     "Family",
@@ -44,6 +45,8 @@ __all__ = [
     "enqueue",
     "envelope",
     "fanout",
+    "inserting_outbox",
+    "outbox_arrays",
     "pack",
     "shard_of",
     "waits",

@@ -24,16 +24,24 @@ CREATE TABLE outbox (
 );
 """
 
-_ENQUEUE: Final = """
-WITH added AS (
+TOLD: Final = f"pg_notify('{CHANNEL}', '')"
+
+
+def inserting_outbox(first: int = 1, where: str = "true") -> str:
+    """For a larger statement, which selects TOLD in the end. Its parameters from `first` on are those of
+    `outbox_arrays`; `where` is about rows `new`, of which `about` is the event's aggregate."""
+    kinds = enumerate(("smallint", "text", "text", "uuid", "bytea", "text"), first)
+    parameters = ", ".join(f"${number}::{kind}[]" for number, kind in kinds)
+    return f"""
     INSERT INTO outbox (shard, exchange, routing_key, event_id, envelope)
     SELECT shard, exchange, routing_key, event_id, envelope
-    FROM unnest($1::smallint[], $2::text[], $3::text[], $4::uuid[], $5::bytea[])
-        WITH ORDINALITY AS new (shard, exchange, routing_key, event_id, envelope, position)
-    ORDER BY position
-)
-SELECT pg_notify('outbox', '')
-"""
+    FROM unnest({parameters}) WITH ORDINALITY
+         AS new (shard, exchange, routing_key, event_id, envelope, about, position)
+    WHERE {where} ORDER BY position
+    """  # noqa: S608 - constants
+
+
+_ENQUEUE: Final = f"WITH added AS ({inserting_outbox()}) SELECT {TOLD}"
 
 
 @dataclass(frozen=True)
@@ -53,11 +61,16 @@ async def enqueue(connection: Connection, rows: Sequence[OutboxRow]) -> None:
     """One statement inside the caller's transaction; the relay is woken by its commit."""
     if not rows:
         return
-    await connection.execute(
-        _ENQUEUE,
+    await connection.execute(_ENQUEUE, *outbox_arrays(rows))
+
+
+def outbox_arrays(rows: Sequence[OutboxRow]) -> list[list[object]]:
+    """What `inserting_outbox` takes."""
+    return [
         [row.shard for row in rows],
         [row.exchange for row in rows],
         [row.routing_key for row in rows],
         [Uuid(row.envelope.event_id) for row in rows],
         [row.envelope.SerializeToString() for row in rows],
-    )
+        [row.envelope.aggregate_id for row in rows],
+    ]

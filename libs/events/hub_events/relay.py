@@ -87,7 +87,8 @@ class Relay:
             log.info("relay_leads", relay=self._name)
             watching = group.create_task(watch_depths(link, self._look_s))
             while not link.lost.is_set():
-                if not await self._round(connection, link):
+                # What came while a round was under way has notified, too.
+                if await self._round(connection, link) < ROWS_PER_ROUND:
                     await self._wakeup.wait(POLL_S)
             watching.cancel()
 

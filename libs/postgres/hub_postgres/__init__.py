@@ -1,6 +1,6 @@
 """PostgreSQL: pool with deadlines, transactions, migrations, advisory locks, leadership."""
 
-from hub_postgres.arrays import Uuid, array_parameters, array_text, column_arrays
+from hub_postgres.arrays import Uuid, array_parameters, array_text, column_arrays, no_rows
 from hub_postgres.faults import database_faults
 from hub_postgres.leadership import Leadership, LeadershipLostError, leading
 from hub_postgres.locks import HeldLock, holding_lock
@@ -29,6 +29,7 @@ __all__ = [
     "leading",
     "listen",
     "migrate",
+    "no_rows",
     "pooled",
     "read_migrations",
     "transaction",

@@ -30,6 +30,11 @@ def column_arrays(rows: Iterable[Sequence[object]]) -> list[str]:
     return [array_text(column) for column in zip(*rows, strict=True)]
 
 
+def no_rows(width: int) -> list[str]:
+    """The same of so many columns without a row."""
+    return ["{}"] * width
+
+
 def array_text(values: Iterable[object]) -> str:
     """Texts, numbers, ids, times, bytes and None, as an array that has no other dimension."""
     return "{" + ",".join([(_WRITERS.get(type(value)) or _writer(value))(value) for value in values]) + "}"

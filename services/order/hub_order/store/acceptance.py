@@ -9,11 +9,19 @@ from datetime import datetime
 from uuid import UUID
 
 from hub.order.v1 import order_pb2
-from hub_events import enqueue
+from hub_events import TOLD, inserting_outbox, outbox_arrays
 from hub_order.domain import Change, Order
 from hub_order.store import rows
 from hub_order.store.outbox import outbox_rows
-from hub_postgres import Connection, Pool, acquire, array_parameters, column_arrays, transaction
+from hub_postgres import (
+    Connection,
+    Pool,
+    acquire,
+    array_parameters,
+    column_arrays,
+    no_rows,
+    transaction,
+)
 from hub_runtime import crash_point, span
 
 Key = tuple[UUID, str]
@@ -27,6 +35,22 @@ CLAIM_KEYS = f"""
             created_at = excluded.created_at, expires_at = excluded.expires_at
         WHERE idempotency_keys.expires_at <= excluded.created_at
     RETURNING order_id
+"""  # noqa: S608
+
+_CLAIM_WIDTH = 7
+_ORDERS = _CLAIM_WIDTH + 1
+_UNKEYED = _ORDERS + rows.ORDER_WIDTH
+_RECORDS = _UNKEYED + 1
+_OUTBOX = _RECORDS + rows.RECORD_WIDTH
+_OURS = f"(new.id IN (SELECT order_id FROM claimed) OR new.id = ANY (${_UNKEYED}::text::uuid[]))"  # noqa: S608
+
+# All of it in one round trip: with few orders at a time, statements are what a transaction costs.
+ACCEPT = f"""
+    WITH claimed AS ({CLAIM_KEYS}),
+    durable AS ({rows.inserting_orders(_ORDERS, _OURS)}),
+    recorded AS ({rows.inserting_records(_RECORDS, "new.order_id IN (SELECT id FROM durable)")}),
+    told AS ({inserting_outbox(_OUTBOX, "new.about::uuid IN (SELECT id FROM durable)")})
+    SELECT ARRAY(SELECT order_id FROM claimed) AS claimed, ARRAY(SELECT id FROM durable) AS durable, {TOLD}
 """  # noqa: S608
 
 GIVE_KEYS_BACK = f"""
@@ -91,20 +115,13 @@ class Acceptance:
 
     async def _accept(self, batch: Sequence[Newcomer]) -> set[UUID]:
         async with transaction(self.pool) as connection:
-            claimed = await claim_keys(connection, [item for item in batch if item.idempotency_key])
-            tried = [item for item in batch if not item.idempotency_key or item.order.order_id in claimed]
-            durable = await insert_orders(connection, tried)
-            lost = [item for item in tried if item.idempotency_key and item.order.order_id not in durable]
+            [(claimed, durable, _)] = await connection.fetch(ACCEPT, *_values(batch))
+            lost = set(claimed).difference(durable)
             if lost:
-                await connection.execute(GIVE_KEYS_BACK, *column_arrays(_key_of(item) for item in lost))
-            kept = [item for item in tried if item.order.order_id in durable]
-            if kept:
-                records = [rows.record_values(item.change) for item in kept]
-                await connection.execute(rows.INSERT_RECORDS, *column_arrays(records))
-                told = [outbox_rows(item.change, {}, message=item.message) for item in kept]
-                await enqueue(connection, [row for some in told for row in some])
+                keys = [_key_of(item) for item in batch if item.order.order_id in lost]
+                await connection.execute(GIVE_KEYS_BACK, *column_arrays(keys))
             crash_point("order.accept.before_commit")
-        return durable
+        return set(durable)
 
     async def first_answers(self, keys: Sequence[Key], *, now: datetime) -> dict[Key, FirstAnswer]:
         async with acquire(self.pool) as connection:
@@ -133,14 +150,8 @@ class Acceptance:
 async def claim_keys(connection: Connection, items: Sequence[Newcomer]) -> set[UUID]:
     if not items:
         return set()
-    values = [
-        (
-            *(item.order.account_id, item.idempotency_key, item.order.body_hash, item.order.order_id),
-            *(item.message.SerializeToString(), item.order.accepted_at, item.remember_until),
-        )
-        for item in items
-    ]
-    return {row["order_id"] for row in await connection.fetch(CLAIM_KEYS, *column_arrays(values))}
+    claims = column_arrays(_claim(item) for item in items)
+    return {row["order_id"] for row in await connection.fetch(CLAIM_KEYS, *claims)}
 
 
 async def insert_orders(connection: Connection, items: Sequence[Newcomer]) -> set[UUID]:
@@ -148,6 +159,28 @@ async def insert_orders(connection: Connection, items: Sequence[Newcomer]) -> se
         return set()
     values = [rows.order_values(item.order) for item in items]
     return {row["id"] for row in await connection.fetch(rows.INSERT_ORDERS, *column_arrays(values))}
+
+
+def _values(batch: Sequence[Newcomer]) -> list[object]:
+    """What ACCEPT takes."""
+    keyed = [_claim(item) for item in batch if item.idempotency_key]
+    unkeyed = [(item.order.order_id,) for item in batch if not item.idempotency_key]
+    told = [row for item in batch for row in outbox_rows(item.change, {}, message=item.message)]
+    return [
+        *(column_arrays(keyed) if keyed else no_rows(_CLAIM_WIDTH)),
+        *column_arrays(rows.order_values(item.order) for item in batch),
+        *(column_arrays(unkeyed) if unkeyed else no_rows(1)),
+        *column_arrays(rows.record_values(item.change) for item in batch),
+        *outbox_arrays(told),
+    ]
+
+
+def _claim(item: Newcomer) -> tuple[object, ...]:
+    order = item.order
+    return (
+        *(order.account_id, item.idempotency_key, order.body_hash, order.order_id),
+        *(item.message.SerializeToString(), order.accepted_at, item.remember_until),
+    )
 
 
 def _key_of(item: Newcomer) -> tuple[UUID, str, UUID]:

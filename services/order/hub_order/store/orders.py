@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from hub_events import enqueue
+from hub_events import TOLD, inserting_outbox, outbox_arrays
 from hub_order.audit import Record
 from hub_order.domain import Change, Execution, Filled, Order, Quote, Report, after_reports, execution_id_of
 from hub_order.mapping import Filter
 from hub_order.store import rows
 from hub_order.store.filters import count_query, page_query
 from hub_order.store.outbox import outbox_rows
-from hub_postgres import Connection, Pool, acquire, array_parameters, column_arrays, transaction
+from hub_postgres import Connection, Pool, acquire, array_parameters, column_arrays, no_rows, transaction
 from hub_runtime import crash_point
 
 RESTING_CHANNEL = "orders_resting"
@@ -80,15 +80,22 @@ LOCK = f"""
     WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
 """  # noqa: S608
 
-_EXECUTION = (
-    "uuid uuid uuid text text numeric numeric bigint bigint numeric numeric "
-    "timestamptz timestamptz timestamptz"
-)
-INSERT_EXECUTIONS = f"""
-    INSERT INTO executions (id, order_id, account_id, venue, venue_execution_id, quantity, price, quote_epoch,
-                            quote_seq, quote_bid, quote_ask, executed_at, venue_time, market_time)
-    SELECT * FROM unnest({array_parameters(_EXECUTION)})
-    ON CONFLICT DO NOTHING RETURNING id
+_UPDATES = rows.EXECUTION_WIDTH + 1
+_RECORDS = _UPDATES + rows.UPDATE_WIDTH
+_OUTBOX = _RECORDS + rows.RECORD_WIDTH
+_RESTED = _OUTBOX + 6
+
+# An order with an execution that is known already is left as it is. All of it in one round trip: with few
+# orders at a time, statements are what a transaction costs.
+WRITE = f"""
+    WITH made AS ({rows.INSERT_EXECUTIONS}),
+    repeated AS (SELECT order_id FROM unnest($1::text::uuid[], $2::text::uuid[]) AS new (id, order_id)
+                 WHERE id NOT IN (SELECT id FROM made)),
+    changed AS ({rows.updating_orders(_UPDATES, "new.id NOT IN (SELECT order_id FROM repeated)")}),
+    recorded AS ({rows.inserting_records(_RECORDS, "new.order_id NOT IN (SELECT order_id FROM repeated)")}),
+    told AS ({inserting_outbox(_OUTBOX, "new.about::uuid NOT IN (SELECT order_id FROM repeated)")})
+    SELECT ARRAY(SELECT order_id FROM repeated), (SELECT count(*) FROM changed), {TOLD},
+           CASE WHEN ${_RESTED} THEN pg_notify('{RESTING_CHANNEL}', '') END
 """  # noqa: S608
 
 
@@ -268,28 +275,22 @@ async def write(
     connection: Connection, decided: Sequence[tuple[Order, Sequence[Change]]], traces: Mapping[UUID, str]
 ) -> list[Change]:
     """Of locked rows: executions, orders, records, outbox. What was written."""
-    new = await _insert_executions(connection, [change for _, changes in decided for change in changes])
-    kept = [(order, list(changes)) for order, changes in decided if changes and _all_new(changes, new)]
-    if not kept:
+    decided = [(order, some) for order, some in decided if some]
+    if not decided:
         return []
-    updates = [rows.update_values(order, changes[-1].order) for order, changes in kept]
-    if await connection.execute(rows.UPDATE_ORDERS, *column_arrays(updates)) != f"UPDATE {len(updates)}":
+    changes = [change for _, some in decided for change in some]
+    executions = [
+        rows.execution_values(change.execution) for change in changes if change.execution is not None
+    ]
+    [(repeated, changed, *_)] = await connection.fetch(
+        WRITE,
+        *(column_arrays(executions) if executions else no_rows(rows.EXECUTION_WIDTH)),
+        *column_arrays(rows.update_values(order, some[-1].order) for order, some in decided),
+        *column_arrays(rows.record_values(change) for change in changes),
+        *outbox_arrays([row for change in changes for row in outbox_rows(change, traces)]),
+        any(change.order.rested for change in changes),
+    )
+    left = set(repeated)
+    if changed != sum(order.order_id not in left for order, _ in decided):
         raise RuntimeError("a locked order changed its version")
-    changes = [change for _, some in kept for change in some]
-    records = [rows.record_values(change) for change in changes]
-    await connection.execute(rows.INSERT_RECORDS, *column_arrays(records))
-    await enqueue(connection, [row for change in changes for row in outbox_rows(change, traces)])
-    if any(change.order.rested for change in changes):
-        await connection.execute(f"NOTIFY {RESTING_CHANNEL}")
-    return changes
-
-
-async def _insert_executions(connection: Connection, changes: Sequence[Change]) -> set[UUID]:
-    values = [rows.execution_values(change.execution) for change in changes if change.execution is not None]
-    if not values:
-        return set()
-    return {row["id"] for row in await connection.fetch(INSERT_EXECUTIONS, *column_arrays(values))}
-
-
-def _all_new(changes: Sequence[Change], new: set[UUID]) -> bool:
-    return all(change.execution is None or change.execution.execution_id in new for change in changes)
+    return [change for change in changes if change.order.order_id not in left]

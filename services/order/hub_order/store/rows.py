@@ -90,25 +90,57 @@ _TYPES = {str(each): each for each in OrderType}
 _TIMES_IN_FORCE = {str(each): each for each in TimeInForce}
 _STATUSES = {str(each): each for each in Status}
 
-INSERT_ORDERS = f"""
-    INSERT INTO orders ({ORDER}) SELECT * FROM unnest({_unnest(_COLUMNS, _COLUMNS)})
-    ON CONFLICT DO NOTHING RETURNING id
-"""  # noqa: S608 - constant columns
-
-UPDATE_ORDERS = f"""
-    UPDATE orders SET {", ".join(f"{name} = new.{name}" for name in _CHANGING)}
-    FROM unnest($1::text::uuid[], $2::text::bigint[], {_unnest(_CHANGING, _COLUMNS, 3)})
-         AS new (id, read_version, {", ".join(_CHANGING)})
-    WHERE orders.id = new.id AND orders.version = new.read_version
-"""  # noqa: S608
-
+_EXECUTION = (
+    "uuid uuid uuid text text numeric numeric bigint bigint numeric numeric "
+    "timestamptz timestamptz timestamptz"
+)
+_EXECUTION_COLUMNS = (
+    "id, order_id, account_id, venue, venue_execution_id, quantity, price, quote_epoch, quote_seq, "
+    "quote_bid, quote_ask, executed_at, venue_time, market_time"
+)
 _RECORD = "uuid bigint uuid text text text text timestamptz jsonb jsonb bytea bytea"
+_RECORD_COLUMNS = (
+    "order_id, version, account_id, kind, status, reason, actor, occurred_at, detail, quote, prev_hash, hash"
+)
+ORDER_WIDTH, UPDATE_WIDTH = len(_COLUMNS), len(_CHANGING) + 2
+EXECUTION_WIDTH, RECORD_WIDTH = len(_EXECUTION.split()), len(_RECORD.split())
 
-INSERT_RECORDS = f"""
-    INSERT INTO order_events (order_id, version, account_id, kind, status, reason, actor, occurred_at, detail,
-                              quote, prev_hash, hash)
-    SELECT * FROM unnest({array_parameters(_RECORD)})
-"""  # noqa: S608
+# Each statement's parameters begin at `first`; `where` is about its `new` rows.
+
+
+def inserting_orders(first: int = 1, where: str = "true") -> str:
+    return f"""
+    INSERT INTO orders ({ORDER}) SELECT * FROM unnest({_unnest(_COLUMNS, _COLUMNS, first)}) AS new ({ORDER})
+    WHERE {where} ON CONFLICT DO NOTHING RETURNING id
+    """  # noqa: S608 - constant columns, as below
+
+
+def updating_orders(first: int = 1, where: str = "true") -> str:
+    return f"""
+    UPDATE orders SET {", ".join(f"{name} = new.{name}" for name in _CHANGING)}
+    FROM unnest({array_parameters("uuid bigint", first)}, {_unnest(_CHANGING, _COLUMNS, first + 2)})
+         AS new (id, read_version, {", ".join(_CHANGING)})
+    WHERE orders.id = new.id AND orders.version = new.read_version AND {where} RETURNING orders.id
+    """  # noqa: S608
+
+
+def inserting_records(first: int = 1, where: str = "true") -> str:
+    return f"""
+    INSERT INTO order_events ({_RECORD_COLUMNS})
+    SELECT * FROM unnest({array_parameters(_RECORD, first)}) AS new ({_RECORD_COLUMNS}) WHERE {where}
+    """  # noqa: S608
+
+
+def inserting_executions(first: int = 1) -> str:
+    return f"""
+    INSERT INTO executions ({_EXECUTION_COLUMNS}) SELECT * FROM unnest({array_parameters(_EXECUTION, first)})
+    ON CONFLICT DO NOTHING RETURNING id
+    """  # noqa: S608
+
+
+INSERT_ORDERS = inserting_orders()
+INSERT_RECORDS = inserting_records()
+INSERT_EXECUTIONS = inserting_executions()
 
 
 def order_values(order: Order) -> tuple[Any, ...]:
