@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from hub_errors import Refused
+from hub_position.domain.actions import fold
 from hub_position.domain.cash import MovementKind
 from hub_position.domain.placing import HoldAnswer, HoldRequest
-from hub_position.domain.position import fold
 from hub_position.domain.trade import Side, Trade
 from hub_position.usecases import Ended, Executed, Replaced, reprice_holds
 from hub_runtime import CrashPointError
