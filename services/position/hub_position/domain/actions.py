@@ -50,6 +50,16 @@ class ActionEffect:
     cash: Decimal = ZERO
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far an action is: `open_holds` keep a split from beginning, `left` counts to a limit."""
+
+    open_holds: int = 0
+    accounts: int = 0
+    left: int = 0
+    done: bool = False
+
+
 NOTHING = ActionEffect()
 
 

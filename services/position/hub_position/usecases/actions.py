@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from hub_errors import Conflict
-from hub_position.domain.actions import ActionType, CorporateAction
+from hub_position.domain.actions import ActionType, CorporateAction, Progress
 from hub_position.domain.batch import Batch
 from hub_position.domain.histories import Histories
 from hub_position.domain.position import Position, PositionKey
@@ -20,16 +19,6 @@ from hub_runtime import crash_point, uuid7
 
 ACCOUNTS_AT_ONCE: Final = 50
 MOST_COUNTED: Final = 1000
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far an action is: `open_holds` keep a split from beginning, `left` counts to a limit."""
-
-    open_holds: int = 0
-    accounts: int = 0
-    left: int = 0
-    done: bool = False
 
 
 async def apply_action(action: CorporateAction, *, pool: Pool, now: datetime) -> Progress:
