@@ -167,7 +167,8 @@ async def test_a_dividend_is_settled_cash_and_income(world: World, owner: Owner,
     await apply_to_all(world, action)
     await apply_to_all(world, action)
     assert await world.cash(owner) == (DEPOSIT + Decimal("0.99999999"), Decimal(-300))
-    query = "SELECT kind, ledger_account, amount, symbol FROM postings WHERE account_id = $1 AND kind = 'dividend'"
+    query = """SELECT kind, ledger_account, amount, symbol FROM postings
+               WHERE account_id = $1 AND kind = 'dividend'"""
     rows = [tuple(row) for row in await world.pool.fetch(query, owner.account_id)]
     income = Decimal("0.99999999")
     assert sorted(rows) == [
@@ -185,9 +186,7 @@ async def test_who_owes_shares_owes_their_dividend(world: World, owner: Owner, s
     await sound(world, owner)
 
 
-async def test_what_was_sold_beyond_the_holding_is_split_too(
-    world: World, owner: Owner, symbol: str
-) -> None:
+async def test_what_was_sold_beyond_the_holding_is_split_too(world: World, owner: Owner, symbol: str) -> None:
     await traded(world, owner, bought(owner, symbol, "2", "100", minute=1))
     await traded(world, owner, sold(owner, symbol, "5", "100", minute=2))
     await apply_to_all(world, split(symbol, "3", minute=10))
