@@ -218,8 +218,8 @@ async def test_a_dividend_with_a_late_trade_is_made_good_by_one_transaction(
     await traded(world, owner, sold(owner, symbol, "3", "130", minute=20))
     await traded(world, owner, late)
     query = "SELECT ledger_account, amount FROM postings WHERE trade_id = $1 AND kind = 'adjustment'"
-    adjusted = dict(await world.pool.fetch(query, late.trade.trade_id))
-    assert adjusted == {
+    rows = await world.pool.fetch(query, late.trade.trade_id)
+    assert {row["ledger_account"]: row["amount"] for row in rows} == {
         "cash_settled": Decimal("2.5"),
         "dividends": Decimal("-2.5"),
         "securities": Decimal(-20),
