@@ -153,7 +153,9 @@ async def _trades_on(announcing: Announcing, calendar: Calendar, day: date) -> b
 
 def _ratio(ratio: str, amount: str) -> Decimal:
     if amount:
-        raise Invalid("A split has no amount.", code="unexpected", field="amount")
+        raise Invalid("A split has no amount.", code="amount_not_allowed", field="amount")
+    if not ratio:
+        raise Invalid("A split has a ratio.", code="ratio_required", field="ratio")
     found = parse_decimal(ratio, field="ratio")
     if found == 1 or not LEAST_RATIO <= found <= MOST_RATIO:
         sentence = f"A ratio is from {to_text(LEAST_RATIO)} to {to_text(MOST_RATIO)}, and not 1."
@@ -163,7 +165,9 @@ def _ratio(ratio: str, amount: str) -> Decimal:
 
 def _amount(amount: str, ratio: str, board: Board, symbol: str) -> Decimal:
     if ratio:
-        raise Invalid("A dividend has no ratio.", code="unexpected", field="ratio")
+        raise Invalid("A dividend has no ratio.", code="ratio_not_allowed", field="ratio")
+    if not amount:
+        raise Invalid("A dividend has an amount.", code="amount_required", field="amount")
     found = parse_decimal(amount, field="amount")
     quote = board.quotes.get(symbol)
     if quote is not None and found >= quote.last:
