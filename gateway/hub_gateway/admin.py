@@ -143,9 +143,10 @@ class Admin:
             handler=self.resume,
             summary="Let trading go on",
             tag="admin",
+            description="While a split is being applied it is 409: that halt ends by itself.",
             access=Access.ADMIN,
             answers={200: Instrument},
-            problems={404: ("unknown_symbol",)},
+            problems={404: ("unknown_symbol",), 409: ("corporate_action_halt",)},
         )
 
     def _create_calendar(self) -> Operation:

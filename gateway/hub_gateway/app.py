@@ -12,6 +12,7 @@ from hub_gateway import legacy_socket
 from hub_gateway.activities import ActivityFile
 from hub_gateway.admin import Admin
 from hub_gateway.admin_accounts import AdminAccounts
+from hub_gateway.admin_actions import AdminActions
 from hub_gateway.admin_books import AdminBooks
 from hub_gateway.auth import Auth
 from hub_gateway.bars import History
@@ -109,6 +110,7 @@ def resources(
         *sockets.resources(),
         *Legacy(peers=peers, gate=gate, submissions=submissions, pace=pace, visits=visits).resources(),
         *Admin(peers=peers, gate=gate).resources(),
+        *AdminActions(peers=peers, gate=gate).resources(),
         *AdminAccounts(peers=peers, gate=gate).resources(),
         *AdminBooks(peers=peers, gate=gate).resources(),
         *platform.resources(),

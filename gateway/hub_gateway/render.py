@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import cast
+from typing import Final, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -11,7 +12,7 @@ from hub.auth.v1 import auth_pb2
 from hub.market_data.v1 import market_data_pb2
 from hub.position.v1 import position_pb2
 from hub_gateway.types.auth import Login, Role, Tokens, User
-from hub_gateway.types.bars import Bar, CorporateAction
+from hub_gateway.types.bars import ActionStatus, Bar, CorporateAction
 from hub_gateway.types.calendars import Clock, Session
 from hub_gateway.types.market_data import AssetClass, Instrument, InstrumentDetails, Quote
 from hub_gateway.types.portfolio import Balance, Posting
@@ -173,6 +174,13 @@ def bar(message: market_data_pb2.Bar) -> Bar:
     )
 
 
+_ACTION_STATUSES: Final[Mapping[int, ActionStatus]] = {
+    market_data_pb2.CORPORATE_ACTION_STATUS_ANNOUNCED: "ANNOUNCED",
+    market_data_pb2.CORPORATE_ACTION_STATUS_EFFECTIVE: "EFFECTIVE",
+    market_data_pb2.CORPORATE_ACTION_STATUS_APPLIED: "APPLIED",
+}
+
+
 def corporate_action(message: market_data_pb2.CorporateAction) -> CorporateAction:
     split = message.type == market_data_pb2.CORPORATE_ACTION_TYPE_SPLIT
     return CorporateAction(
@@ -182,4 +190,5 @@ def corporate_action(message: market_data_pb2.CorporateAction) -> CorporateActio
         ratio=message.ratio or None,
         amount=message.amount or None,
         currency=message.currency or None,
+        status=_ACTION_STATUSES.get(message.status, "HISTORY"),
     )

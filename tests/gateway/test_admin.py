@@ -33,6 +33,7 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("DELETE", f"{A}/market-data/cache?symbols=AAPL,MSFT", None),
     ("POST", f"{A}/market-data/cache/warm", {"symbols": ["AAPL"]}),
     ("POST", f"{A}/market-data/clock", {"market_time": "2026-11-28T12:00:00Z"}),
+    ("POST", f"{A}/instruments/AAPL/actions", {"type": "SPLIT", "ex_date": "2026-11-30", "ratio": 4}),
     ("PUT", f"{A}/users/roles", {"email": "ada@example.com", "roles": ["support"]}),
     ("GET", f"{A}/status", None),
 ]
@@ -46,6 +47,13 @@ async def peers(tls: Tls) -> AsyncIterator[Peers]:
         )
         for name in ("tick_size", "lot_size", "min_quantity", "max_quantity"):
             setattr(halted, name, "1")
+        action = market_data_pb2.CorporateAction(
+            symbol="AAPL",
+            type=market_data_pb2.CORPORATE_ACTION_TYPE_SPLIT,
+            ex_date="2026-11-30",
+            ratio="4",
+            status=market_data_pb2.CORPORATE_ACTION_STATUS_ANNOUNCED,
+        )
         clock = admin_pb2.MoveMarketTimeResponse()
         clock.market_time.FromDatetime(datetime(2026, 11, 28, 12, tzinfo=UTC))
         user_id = "01a20e32-4061-7c52-9d0f-2f6a0f4f3b11"
@@ -58,6 +66,7 @@ async def peers(tls: Tls) -> AsyncIterator[Peers]:
             "InvalidateCache": admin_pb2.InvalidateCacheResponse(count=2),
             "WarmCache": admin_pb2.WarmCacheResponse(count=1),
             "MoveMarketTime": clock,
+            "AddCorporateAction": admin_pb2.AddCorporateActionResponse(action=action),
             "SetUserRoles": auth_pb2.SetUserRolesResponse(user=user),
         }
         yield made
@@ -87,6 +96,8 @@ async def test_administrators_get_through(gateway: Gateway, peers: Peers) -> Non
     assert (hours.opens, hours.closes) == ("09:30", "13:00")
     moved = peers.asked["MoveMarketTime"][0].market_time.ToDatetime(tzinfo=UTC)
     assert moved == datetime(2026, 11, 28, 12, tzinfo=UTC)
+    [added] = peers.asked["AddCorporateAction"]
+    assert (added.ratio, added.amount) == ("4", "")
 
 
 async def test_without_the_role_or_a_token_nothing_is_asked(gateway: Gateway, peers: Peers) -> None:
@@ -107,6 +118,14 @@ async def test_without_the_role_or_a_token_nothing_is_asked(gateway: Gateway, pe
         ("DELETE", f"{A}/market-data/cache?symbols=", None, "invalid_symbol", "symbols"),
         ("POST", f"{A}/market-data/cache/warm", {"symbols": []}, "invalid_length", "symbols"),
         ("POST", f"{A}/market-data/clock", {"market_time": "noon"}, "invalid_value", "market_time"),
+        ("POST", f"{A}/instruments/AAPL/actions", {"type": "MERGER"}, "invalid_value", "type"),
+        (
+            "POST",
+            f"{A}/instruments/AAPL/actions",
+            {"type": "SPLIT", "ex_date": "2026-11-30", "ratio": "0.000000001"},
+            "too_precise",
+            "ratio",
+        ),
         ("PUT", f"{A}/users/roles", {"email": "a@b.com", "roles": ["root"]}, "invalid_value", "roles[0]"),
     ],
 )

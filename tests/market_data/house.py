@@ -11,12 +11,18 @@ from typing import Any
 from grpc import aio
 from redis.asyncio import Redis
 
-from hub.market_data.v1 import market_data_admin_pb2_grpc, market_data_pb2_grpc
+from hub.market_data.v1 import (
+    corporate_actions_pb2_grpc,
+    market_data_admin_pb2_grpc,
+    market_data_pb2_grpc,
+)
 from hub_market_data.board import Board
 from hub_market_data.cache import TIMEOUT_S, Cache
 from hub_market_data.rpc import CALL_TABLE, MarketDataAdminRpc, MarketDataRpc
-from hub_market_data.store import CHANNEL, Admin, Bars, Catalogue, DailyStatistics, Feeding
+from hub_market_data.rpc_actions import CorporateActionRpc
+from hub_market_data.store import CHANNEL, Actions, Admin, Bars, Catalogue, DailyStatistics, Feeding
 from hub_market_data.usecases.administering import Market
+from hub_market_data.usecases.announcing import Announcing
 from hub_market_data.usecases.keeping import keep, refresh
 from hub_market_data.usecases.looking_up import Lookups, Reading, lookups
 from hub_postgres import Pool, connect_pool, listen
@@ -108,7 +114,9 @@ def market_data_rpc(board: Board, pool: Pool, **more: Any) -> MarketDataRpc:
 
 def _server(market: Market, batches: Lookups, pool: Pool, tls: Tls, signer: Signer) -> Server:
     readers = market_data_rpc(market.board, pool, lookups=batches, market_hours=market.market_hours)
-    administrators = MarketDataAdminRpc(market=market, trust=signer.trust())
+    announcing = Announcing(board=market.board, actions=Actions(pool), clock=market.clock)
+    administrators = MarketDataAdminRpc(market=market, announcing=announcing, trust=signer.trust())
+    actions = CorporateActionRpc(announcing)
     return Server(
         Address("127.0.0.1", 0),
         tls.files("market-data"),
@@ -116,6 +124,7 @@ def _server(market: Market, batches: Lookups, pool: Pool, tls: Tls, signer: Sign
         [
             partial(market_data_pb2_grpc.add_MarketDataServiceServicer_to_server, readers),
             partial(market_data_admin_pb2_grpc.add_MarketDataAdminServiceServicer_to_server, administrators),
+            partial(corporate_actions_pb2_grpc.add_CorporateActionServiceServicer_to_server, actions),
         ],
         drain_s=0,
     )

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub_portfolio.domain.mark import Mark
+from hub_portfolio.domain import history
+from hub_portfolio.domain.history import OpenBooks, Owned
+from hub_portfolio.domain.mark import Mark, Split
 from hub_portfolio.domain.valuation import Books, Cash, Holding, Summary, summarise, value
 
 NOW = datetime(2026, 1, 5, 15, tzinfo=UTC)
@@ -184,3 +189,53 @@ def test_categories_add_up_to_the_whole(
     assert sum(len(category.positions) for category in found.categories) == len(rows)
     weights = sum((category.weight or Decimal(0) for category in found.categories), Decimal(0))
     assert found.sums.market_value == 0 or abs(weights - 100) <= Decimal("0.02")
+
+
+SPLIT_AT = datetime(2026, 3, 3, 14, 30, tzinfo=UTC)
+OLD = Mark(
+    price=Decimal(400), previous_close=Decimal(396), quoted_at=SPLIT_AT - timedelta(hours=17), fresh=True
+)
+    price=Decimal(400), previous_close=Decimal(396), quoted_at=SPLIT_AT - timedelta(hours=17), fresh=True
+)
+NEW = Mark(price=Decimal("100.5"), previous_close=Decimal(100), quoted_at=SPLIT_AT, fresh=True)
+
+
+@pytest.mark.parametrize(
+    ("mark", "quantity", "split", "worth", "change"),
+    [
+        (OLD, "10", None, "4000", "40"),
+        (OLD, "40", Split(SPLIT_AT, Decimal(4)), "4000", "40"),
+        (NEW, "40", Split(SPLIT_AT, Decimal(4)), "4020", "20"),
+    ],
+    ids=["before the split", "split, not yet quoted", "quoted in new shares"],
+)
+def test_a_split_is_neither_a_loss_nor_a_gain(
+    mark: Mark, quantity: str, split: Split | None, worth: str, change: str
+) -> None:
+    """The quantity and the price come from two places: each says which shares it is of."""
+    [valued] = value([replace(holding("AAPL", quantity, "1000"), split=split)], {"AAPL": mark})
+    assert (valued.market_value, valued.day_change) == (Decimal(worth), Decimal(change))
+    owned = Owned("AAPL", Decimal(quantity), Decimal(1000), split)
+    books = OpenBooks(UUID(int=1), Decimal(500), Decimal(1500), 1, SPLIT_AT, [owned])
+    assert books.equity({"AAPL": mark}) == Decimal(worth) + 500
+
+
+def test_a_dividend_is_a_return_and_no_deposit() -> None:
+    """It comes into cash while the price falls by it; nothing was paid in."""
+    owned = [Owned("AAPL", Decimal(10), Decimal(1000))]
+    day, paid_in = SPLIT_AT.date(), Decimal(1000)
+    before = history.valued(
+        OpenBooks(UUID(int=1), Decimal(0), paid_in, 1, SPLIT_AT, owned),
+        {"AAPL": Mark(price=Decimal(100))},
+        before=None,
+        at=SPLIT_AT,
+        day=day,
+    )
+    after = history.valued(
+        OpenBooks(UUID(int=1), Decimal(20), paid_in, 2, SPLIT_AT, owned),
+        {"AAPL": Mark(price=Decimal(99))},
+        before=before,
+        at=SPLIT_AT + timedelta(days=1),
+        day=day,
+    )
+    assert (before.growth, after.growth) == (Decimal(1), Decimal("1.01"))

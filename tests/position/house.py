@@ -11,12 +11,18 @@ from typing import Any
 
 from grpc import aio
 
-from hub.position.v1 import books_pb2_grpc, position_pb2_grpc, reconciliation_pb2_grpc
+from hub.position.v1 import (
+    books_pb2_grpc,
+    corporate_actions_pb2_grpc,
+    position_pb2_grpc,
+    reconciliation_pb2_grpc,
+)
 from hub_batching import Batcher
 from hub_position.__main__ import CALL_TABLE
 from hub_position.domain.fees import FeeSchedule
 from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.rpc import PositionRpc
+from hub_position.rpc_actions import CorporateActionRpc
 from hub_position.rpc_books import BooksRpc
 from hub_position.rpc_reconciliation import ReconciliationRpc
 from hub_position.usecases import place_holds_of_calls
@@ -73,6 +79,10 @@ async def position_house(world: World, tls: Tls) -> AsyncIterator[House]:
             partial(
                 reconciliation_pb2_grpc.add_ReconciliationServiceServicer_to_server,
                 ReconciliationRpc(world.pool),
+            ),
+            partial(
+                corporate_actions_pb2_grpc.add_CorporateActionServiceServicer_to_server,
+                CorporateActionRpc(world.pool, utc_now),
             ),
         ]
         address = Address("127.0.0.1", 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -17,13 +17,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from hub_errors import Refused
+from hub_position.domain.actions import CorporateAction, Folded, fold_with
 from hub_position.domain.cash import MovementKind
 from hub_position.domain.placing import HoldAnswer, HoldRequest
-from hub_position.domain.position import fold
 from hub_position.domain.trade import Side, Trade
 from hub_position.usecases import Ended, Executed, Replaced, reprice_holds
 from hub_runtime import CrashPointError
 from hub_runtime.crash_points import armed
+from tests.position.acting import (
+    apply_to_all,
+    differences,
+    dividend,
+    effects_of,
+    new_symbol,
+    split,
+)
 from tests.position.world import DEPOSIT, SETTLES_ON, Owner, World, ending, execution, hold_of, replacing
 
 Act = Callable[[], Awaitable[Any]]
@@ -41,6 +49,8 @@ prices = st.sampled_from(["100", "33.33", "250.01", "0.0123"])
 shares_of_price = st.sampled_from(["1", "0.97", "0.5"])
 parts = st.sampled_from(["1", "1", "0.5", "0.25"])
 cash = st.sampled_from(["0.01", "12.34", "999.99", "15000"])
+ratios = st.sampled_from(["4", "2", "0.33333333", "0.1"])
+amounts = st.sampled_from(["0.25", "0.01", "1.33333333"])
 
 
 def deaths(what: str) -> st.SearchStrategy[str]:
@@ -92,6 +102,9 @@ class Life:
     """What each account has once all has arrived."""
     trades: dict[UUID, Trade] = field(default_factory=dict)
     moved: set[UUID] = field(default_factory=set)
+    symbols: dict[str, str] = field(default_factory=lambda: {name: new_symbol() for name in ("AAPL", "MSFT")})
+    """What is traded here, and nowhere else."""
+    actions: list[CorporateAction] = field(default_factory=list)
     minute: int = 0
 
     async def dying(self, death: str, act: Act) -> Any:
@@ -107,6 +120,20 @@ class Life:
             assert answer.quantity is not None
             self.orders.append(Order(replace(hold, quantity=answer.quantity, percentage=None)))
         return answer
+
+    async def act(self, action: CorporateAction) -> None:
+        """A split waits for holds; this one does not."""
+        if (await apply_to_all(self.world, action)).open_holds:
+            return
+        if action not in self.actions:
+            self.actions.append(action)
+        # What comes late may take back what was paid, or sell shares that became fewer.
+        self.flagged |= {owner.account_id for owner in self.owners}
+
+    def folded(self, owner: Owner, symbol: str, trades: Iterable[Trade]) -> Folded:
+        actions = [action for action in self.actions if action.symbol == symbol]
+        own = [t for t in trades if (t.account_id, t.symbol) == (owner.account_id, symbol)]
+        return fold_with(own, actions)
 
     def execute(self, order: Order, quantity: Decimal, price: Decimal, day: int) -> None:
         """A venue filled a part of it, at its price or better."""
@@ -146,14 +173,18 @@ class Life:
         await self.check_folds()
 
     async def check_folds(self) -> None:
-        """Positions are what their booked trades come to, in the order in which they were executed."""
+        """Positions are what their booked trades and the actions come to, in the market's order."""
         query = "SELECT trade_id FROM trades WHERE account_id = $1 AND symbol = $2"
         for owner in self.owners:
             for position in await self.world.reads.positions(owner.account_id):
                 async with self.world.pool.acquire() as connection:
                     rows = await connection.fetch(query, owner.account_id, position.symbol)
-                holding, _ = fold([self.trades[row["trade_id"]] for row in rows])
-                assert position.holding == holding
+                trades = [self.trades[row["trade_id"]] for row in rows]
+                folded = self.folded(owner, position.symbol, trades)
+                assert position.holding == folded.holding
+                written = await effects_of(self.world, owner) if folded.effects else {}
+                for action_id, effect in folded.effects.items():
+                    assert written.get(action_id, {"cash": ZERO})["cash"] == effect.cash
 
     async def end_all(self, chance: random.Random) -> None:
         """Every order ends, all that is on its way arrives, every trade settles: nothing is held any more."""
@@ -165,11 +196,14 @@ class Life:
         await self.deliver(list(self.on_the_way), keep=False)
         await self.world.settle_trades(SETTLES_ON + timedelta(days=DAYS))
         await self.check()
+        assert await differences(self.world, *self.owners) == []
         for owner in self.owners:
             account = (await self.world.balance(owner)).account
             assert not account.held
             assert not account.unsettled
-            assert account.cash == self.cash[owner.account_id]
+            earned = [self.folded(owner, symbol, self.trades.values()) for symbol in self.symbols.values()]
+            dividends = sum((folded.dividends for folded in earned), ZERO)
+            assert account.cash == self.cash[owner.account_id] + dividends
             held = [position.held for position in await self.world.reads.positions(owner.account_id)]
             assert not any(held)
 
@@ -229,7 +263,8 @@ class Books(RuleBasedStateMachine):
     @rule(number=numbers, request=requests(), death=deaths("holds"))
     def hold(self, number: int, request: HoldRequest, death: str) -> None:
         owner = self.owner(number)
-        made = replace(request, account_id=owner.account_id, user_id=owner.user_id)
+        symbol = self.life.symbols[request.symbol]
+        made = replace(request, account_id=owner.account_id, user_id=owner.user_id, symbol=symbol)
         self.do(partial(self.life.place, made), death)
 
     @rule(
@@ -346,3 +381,19 @@ class Books(RuleBasedStateMachine):
     @rule(day=st.integers(0, DAYS), death=deaths("settle"))
     def settle(self, day: int, death: str) -> None:
         self.do(partial(self.world.settle_trades, SETTLES_ON + timedelta(days=day)), death)
+
+    @rule(
+        name=symbols,
+        number=st.tuples(st.just("split"), ratios) | st.tuples(st.just("dividend"), amounts),
+        minute=st.integers(-5, 60) | st.integers(-5, DAYS * 24 * 60),
+        which=st.sampled_from(["new", "new", "again", "none"]),
+        death=deaths("action"),
+    )
+    def act(self, name: str, number: tuple[str, str], minute: int, which: str, death: str) -> None:
+        """One that is over, or of a day to come, as far as trades go; perhaps one that was applied before."""
+        make = split if number[0] == "split" else dividend
+        action = make(self.life.symbols[name], number[1], minute=minute)
+        if which == "again" and self.life.actions:
+            action = self.life.actions[minute % len(self.life.actions)]
+        if which != "none":
+            self.do(partial(self.life.act, action), death)

@@ -13,9 +13,9 @@ from uuid import UUID, uuid4
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from hub_position.domain.actions import fold
 from hub_position.domain.batch import Ending
 from hub_position.domain.placing import HoldRequest
-from hub_position.domain.position import fold
 from hub_position.domain.trade import Side, Trade
 from hub_position.usecases import Ended, Executed
 from tests.position.world import SETTLES_ON, START, Owner, World, hold_of, terms

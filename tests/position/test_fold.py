@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub_position.domain.position import Holding, PositionStatus, apply, fold
+from hub_position.domain.actions import fold
+from hub_position.domain.position import Holding, PositionStatus, apply
 from hub_position.domain.trade import Side, Trade, next_weekday, share
 
 START = datetime(2026, 1, 5, 15, tzinfo=UTC)

@@ -37,18 +37,19 @@ DEPOSIT = Decimal(100_000)
 START = datetime(2026, 1, 5, 15, tzinfo=UTC)
 SETTLES_ON = date(2026, 1, 6)
 
-BOOKS = ("accounts", "positions", "holds", "trades", "postings")
+BOOKS = ("accounts", "positions", "holds", "trades", "postings", "action_effects")
 
 BALANCED = """
     SELECT a.cash_settled + a.cash_unsettled + coalesce(p.cost, 0)
-               - (l.paid_in + coalesce(p.realised, 0) - coalesce(p.fees, 0)) AS equation,
+               - (l.paid_in + coalesce(p.realised, 0) - coalesce(p.fees, 0) + l.dividends) AS equation,
            l.everything, l.lopsided,
            a.cash_settled - l.settled AS settled, a.cash_unsettled - l.unsettled AS unsettled,
            coalesce(p.cost, 0) - l.securities AS securities, coalesce(p.realised, 0) + l.realised AS realised,
            coalesce(p.fees, 0) - l.fees AS fees,
            a.held - coalesce(h.cash, 0) AS held_cash,
            coalesce(p.held, 0) - coalesce(h.shares, 0) AS held_shares,
-           coalesce(t.realised, 0) - coalesce(p.realised, 0) AS trades_realised
+           coalesce(t.realised, 0) - coalesce(e.removed, 0) - coalesce(p.realised, 0) AS trades_realised,
+           l.dividends - coalesce(e.cash, 0) AS dividends
     FROM accounts a
     LEFT JOIN (SELECT account_id, sum(total_cost) AS cost, sum(realised_pnl) AS realised, sum(fees) AS fees,
                       sum(held) AS held
@@ -57,6 +58,8 @@ BALANCED = """
                       sum(remaining) FILTER (WHERE side = 'SELL') AS shares
                FROM holds WHERE closed_at IS NULL GROUP BY 1) h USING (account_id)
     LEFT JOIN (SELECT account_id, sum(realised_gross) AS realised FROM trades GROUP BY 1) t USING (account_id)
+    LEFT JOIN (SELECT account_id, sum(cash) AS cash, sum(cost_removed) AS removed
+               FROM action_effects GROUP BY 1) e USING (account_id)
     CROSS JOIN LATERAL (
         SELECT sum(amount) AS everything,
                -coalesce(sum(amount) FILTER (WHERE ledger_account = 'external'), 0) AS paid_in,
@@ -65,6 +68,7 @@ BALANCED = """
                coalesce(sum(amount) FILTER (WHERE ledger_account = 'securities'), 0) AS securities,
                coalesce(sum(amount) FILTER (WHERE ledger_account = 'realised_pnl'), 0) AS realised,
                coalesce(sum(amount) FILTER (WHERE ledger_account = 'fees'), 0) AS fees,
+               -coalesce(sum(amount) FILTER (WHERE ledger_account = 'dividends'), 0) AS dividends,
                (SELECT count(*) FROM (SELECT 1 FROM postings WHERE account_id = a.account_id
                                       GROUP BY transaction_id HAVING sum(amount) <> 0) x) AS lopsided
         FROM postings WHERE account_id = a.account_id) l

@@ -31,6 +31,9 @@ class Bars(Answer, frozen=True):
     next_page_token: PageToken | None
 
 
+ActionStatus = Literal["HISTORY", "ANNOUNCED", "EFFECTIVE", "APPLIED"]
+
+
 class CorporateAction(Answer, frozen=True):
     """A split or a dividend."""
 
@@ -40,6 +43,14 @@ class CorporateAction(Answer, frozen=True):
     ratio: Annotated[Decimal | None, described("New shares for each old one.", "2")]
     amount: Annotated[Decimal | None, described("Cash per share.", "2.65")]
     currency: str | None
+    status: Annotated[
+        ActionStatus,
+        described(
+            "ANNOUNCED: its day is still to come. EFFECTIVE: it is being applied to positions. APPLIED: it "
+            "was. HISTORY: it was before anybody held anything here; only prices know of it.",
+            "ANNOUNCED",
+        ),
+    ]
 
 
 class CorporateActions(Answer, frozen=True):

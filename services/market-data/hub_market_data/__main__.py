@@ -8,7 +8,11 @@ from functools import partial
 
 from redis.asyncio import Redis
 
-from hub.market_data.v1 import market_data_admin_pb2_grpc, market_data_pb2_grpc
+from hub.market_data.v1 import (
+    corporate_actions_pb2_grpc,
+    market_data_admin_pb2_grpc,
+    market_data_pb2_grpc,
+)
 from hub_identity import Trust
 from hub_market_data.board import Board
 from hub_market_data.cache import TIMEOUT_S, Cache
@@ -16,9 +20,11 @@ from hub_market_data.clients import FeederClient
 from hub_market_data.feed import Feed
 from hub_market_data.replay import Replay
 from hub_market_data.rpc import CALL_TABLE, MarketDataAdminRpc, MarketDataRpc
+from hub_market_data.rpc_actions import CorporateActionRpc
 from hub_market_data.settings import MarketDataSettings
 from hub_market_data.store import (
     CHANNEL,
+    Actions,
     Admin,
     Bars,
     Catalogue,
@@ -28,6 +34,7 @@ from hub_market_data.store import (
     Seeding,
 )
 from hub_market_data.usecases.administering import Market
+from hub_market_data.usecases.announcing import Announcing
 from hub_market_data.usecases.bars import forget_minutes, playable
 from hub_market_data.usecases.keeping import keep, refresh
 from hub_market_data.usecases.looking_up import Reading, lookups
@@ -120,10 +127,13 @@ async def _services(market: Market, pool: Pool, trust: Trust, process: Process) 
         clock=market.clock,
         market_hours=market.market_hours,
     )
-    admin = MarketDataAdminRpc(market=market, trust=trust)
+    announcing = Announcing(board=market.board, actions=Actions(pool), clock=market.clock)
+    admin = MarketDataAdminRpc(market=market, announcing=announcing, trust=trust)
+    actions = CorporateActionRpc(announcing)
     return [
         partial(market_data_pb2_grpc.add_MarketDataServiceServicer_to_server, market_data),
         partial(market_data_admin_pb2_grpc.add_MarketDataAdminServiceServicer_to_server, admin),
+        partial(corporate_actions_pb2_grpc.add_CorporateActionServiceServicer_to_server, actions),
     ]
 
 

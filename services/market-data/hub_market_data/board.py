@@ -14,6 +14,7 @@ from datetime import date, datetime
 
 from hub_market_data.domain.calendars import Calendar, Hours, Session, extended
 from hub_market_data.domain.instruments import Instrument
+from hub_market_data.domain.splits import Splits
 from hub_market_data.domain.ticks import Quote, conflated
 
 
@@ -81,7 +82,8 @@ class Board:
 
     def __init__(self, *, outdated: asyncio.Event | None = None, extended_hours: Hours | None = None) -> None:
         self.outdated = outdated or asyncio.Event()
-        self._extended_hours = extended_hours
+        self.extended_hours = extended_hours
+        self.splits = Splits()
         self._extended: Sequence[Session] = ()
         # When the first of the known sessions ends that had not ended when they were read.
         self._current_until: datetime | None = None
@@ -111,6 +113,7 @@ class Board:
         *,
         calendars: Iterable[Calendar] = (),
         settlement_days: Mapping[str, Sequence[date]] | None = None,
+        splits: Splits | None = None,
     ) -> None:
         """What is traded, when, and when trades settle."""
         before = self._told
@@ -119,8 +122,9 @@ class Board:
         self.calendars = {each.calendar: each for each in calendars}
         self.sessions = tuple(sessions)
         self.settlement_days = settlement_days or {}
-        self._extended = extended(self.sessions, self.calendars.values(), self._extended_hours)
-        ends = (each.closes_at for each in self.sessions)
+        self._extended = extended(self.sessions, self.calendars.values(), self.extended_hours)
+        self.splits = splits or Splits()
+        ends = [*(each.closes_at for each in self.sessions), *self.splits.coming()]
         self._current_until = min((end for end in ends if not self._is_over(end)), default=None)
         if self._told != before:
             self._start_over()
@@ -143,7 +147,7 @@ class Board:
         """Whether a price of that moment counts: its market is open, if only in extended hours, or there is
         none to show yet."""
         instrument = self.instruments.get(symbol)
-        if instrument is None:
+        if instrument is None or self.splits.holds_back(symbol, at):
             return False
         if symbol not in self.quotes or self.session(instrument.calendar, at) is not None:
             return True
@@ -165,6 +169,9 @@ class Board:
             if quote.symbol not in self.instruments or (known and known.position >= quote.position):
                 continue
             self.quotes[quote.symbol] = quote
+            if known and self.splits.halts(quote.symbol, quote.market_time, known.market_time):
+                # The first one of new shares.
+                self.outdated.set()
             for subscription in self._subscriptions:
                 subscription.offer(quote)
 

@@ -14,7 +14,13 @@ from hub.market_data.v1 import market_data_pb2 as pb
 from hub_identity import Trust, current_principal
 from hub_market_data.board import Board
 from hub_market_data.domain.instruments import Search
-from hub_market_data.mapping.bars import action_to_proto, bar_to_proto, read_adjustment, read_timeframe
+from hub_market_data.mapping.bars import (
+    action_to_proto,
+    bar_to_proto,
+    read_action_type,
+    read_adjustment,
+    read_timeframe,
+)
 from hub_market_data.mapping.catalogue import (
     clock_to_proto,
     instrument_to_proto,
@@ -27,6 +33,7 @@ from hub_market_data.mapping.times import read_moment, timestamp
 from hub_market_data.store import Bars, Catalogue
 from hub_market_data.usecases import administering, asking
 from hub_market_data.usecases.administering import Market
+from hub_market_data.usecases.announcing import Announcing, add_action
 from hub_market_data.usecases.bars import list_bars, list_corporate_actions
 from hub_market_data.usecases.looking_up import Lookups, get_instrument
 from hub_rpc import CallTable
@@ -42,6 +49,7 @@ CALL_TABLE: Final[CallTable] = {
         "*": frozenset({"gateway"}),
     },
     "hub.market_data.v1.MarketDataAdminService": {"*": frozenset({"gateway"})},
+    "hub.market_data.v1.CorporateActionService": {"*": frozenset({"order"})},
 }
 Context = aio.ServicerContext[Any, Any]
 
@@ -137,8 +145,9 @@ class MarketDataRpc(market_data_pb2_grpc.MarketDataServiceServicer):
 class MarketDataAdminRpc(market_data_admin_pb2_grpc.MarketDataAdminServiceServicer):
     """Each call is checked for the role before anything else is looked at."""
 
-    def __init__(self, *, market: Market, trust: Trust) -> None:
+    def __init__(self, *, market: Market, announcing: Announcing, trust: Trust) -> None:
         self._market = market
+        self._announcing = announcing
         self._trust = trust
 
     def _actor(self) -> UUID:
@@ -197,3 +206,17 @@ class MarketDataAdminRpc(market_data_admin_pb2_grpc.MarketDataAdminServiceServic
         wanted = read_moment(request.market_time, "market_time")
         moved = await administering.move_market_time(self._market, actor, wanted)
         return admin_pb.MoveMarketTimeResponse(market_time=timestamp(moved))
+
+    async def AddCorporateAction(
+        self, request: admin_pb.AddCorporateActionRequest, context: Context
+    ) -> admin_pb.AddCorporateActionResponse:
+        added = await add_action(
+            self._announcing,
+            self._actor(),
+            symbol=request.symbol,
+            type_=read_action_type(request.type),
+            ex_date=request.ex_date,
+            ratio=request.ratio,
+            amount=request.amount,
+        )
+        return admin_pb.AddCorporateActionResponse(action=action_to_proto(added))

@@ -9,7 +9,7 @@ from typing import Final
 
 from hub_errors import Unavailable
 from hub_market_data.board import Board
-from hub_market_data.domain.ticks import Quote, quoted
+from hub_market_data.domain.ticks import Quote, Tick, quoted
 from hub_market_data.feed import Feed
 from hub_market_data.rolling import Roller
 from hub_market_data.store import Bars, Feeding, FeedState
@@ -81,7 +81,7 @@ class Feeder:
             market_time = ticks[0].market_time if ticks else None
             taken = [tick for tick in ticks if self._board.takes(tick.symbol, tick.market_time)]
             quotes = []
-            for tick in taken:
+            for tick in map(self._in_new_shares, taken):
                 seq = self._seqs[tick.symbol] = self._seqs.get(tick.symbol, 0) + 1
                 quotes.append(quoted(tick, epoch=epoch, seq=seq, received_at=received_at))
             self._board.publish(quotes, market_time)
@@ -89,6 +89,13 @@ class Feeder:
             self._playing = True
             ticks_total.inc(len(taken))
         raise FeederReplacedError("the feed has come to its end")
+
+    def _in_new_shares(self, tick: Tick) -> Tick:
+        board = self._board
+        instrument = board.instruments[tick.symbol]
+        calendar = board.calendars.get(instrument.calendar)
+        zone = "UTC" if calendar is None else calendar.timezone
+        return board.splits.restated(tick, self._kind, tick_size=instrument.tick_size, timezone=zone)
 
     def _roll(self, quotes: Sequence[Quote], roller: Roller) -> None:
         """What is shown before a market has opened for the first time is of no trading day."""

@@ -14,10 +14,12 @@ from hub_events import CHANNEL, ORDERS, TOPOLOGY, Amqp, Publisher, Relay, consum
 from hub_identity import Trust
 from hub_market_client import QuoteCache
 from hub_order import reconcile, verify
+from hub_order.actor import Actor
 from hub_order.audit import Refusal
 from hub_order.auditor import Auditor
 from hub_order.books import Books
 from hub_order.clients import Market, Position
+from hub_order.corporate_actions import ActionBooks, DueActions
 from hub_order.handover import hand_over
 from hub_order.reconciler import Reconciler
 from hub_order.rpc import MOST_ITEMS, OrderService
@@ -45,6 +47,7 @@ from hub_order.sweeper import Sweeper
 from hub_order.trigger import Trigger
 from hub_order.usecases.accept import accept
 from hub_order.usecases.answers import Claim, Found, earlier
+from hub_order.usecases.corporate_actions import CorporateActions
 from hub_order.usecases.desk import Desk
 from hub_order.usecases.execute import Floor
 from hub_order.usecases.limits import LimitsCopy
@@ -65,6 +68,7 @@ JOBS = {
     "relay": "moves the outbox to the broker (one of many instances does)",
     "sweep": "releases holds without an order, fails market orders without a price",
     "audit": "anchors each day of the history once it is over (one of many instances does)",
+    "actions": "carries splits and dividends out when their day comes (one of many instances does)",
     "reconcile": "holds orders against the books of positions (one of many instances does)",
 }
 CALL_TABLE: CallTable = {
@@ -117,7 +121,7 @@ async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -
         _audit(settings, process, pool)
     if "reconcile" in jobs:
         await _reconcile(settings, process, pool)
-    if jobs & {"serve", "work", "trigger", "sweep"}:
+    if jobs & {"serve", "work", "trigger", "sweep", "actions"}:
         await _with_market(settings, jobs, process, stores, amqp, information)
     await process.drained()
 
@@ -134,6 +138,8 @@ async def _with_market(  # noqa: PLR0917 - what is left of `run`
     market = await _follow_market(settings, process)
     if "trigger" in jobs:
         _trigger(settings, process, stores, amqp, market)
+    if "actions" in jobs:
+        await _actions(settings, process, stores, market)
     if not jobs & {"serve", "work", "sweep"}:
         return
     breaker = Breaker("position")
@@ -268,6 +274,16 @@ def _audit(settings: OrderSettings, process: Process, pool: Pool) -> None:
             await auditor.lead(lock)
 
     process.spawn(supervised("audit", look), "audit")
+
+
+async def _actions(settings: OrderSettings, process: Process, stores: Stores, market: Market) -> None:
+    # Breakers of their own: who waits for the rows of many accounts says nothing about holds.
+    channel = partial(_channel, settings, process)
+    books = await channel(settings.position_target, "position", Breaker("actions"))
+    due = await channel(settings.market_data_target, "market-data", Breaker("due actions"))
+    actions = CorporateActions(stores.orders, market, DueActions(due), ActionBooks(books))
+    actor = Actor(actions, settings.database_url, settings.database_password, settings.actions_interval_s)
+    process.spawn(supervised("actions", actor.run), "actions")
 
 
 async def _reconcile(settings: OrderSettings, process: Process, pool: Pool) -> None:

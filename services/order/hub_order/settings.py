@@ -70,6 +70,9 @@ class OrderSettings(
     reconcile_interval_s: float = setting(
         "pause between two questions after orders that a venue has had for long", default=10.0
     )
+    actions_interval_s: float = setting(
+        "pause between two looks for splits and dividends whose day has come", default=2.0
+    )
     books_interval_s: float = setting(
         "pause between two passes that hold orders against the books", default=60.0
     )

@@ -152,6 +152,7 @@ class LivePrices:
             price_at=quote.received_at,
             fresh=self._cache.fresh(quote, self._fresh_for_s),
             previous_close=quote.previous_close if quote.previous_close > 0 else None,
+            quoted_at=quote.market_time,
         )
 
     def unknown(self, symbols: Iterable[str]) -> list[str]:

@@ -16,7 +16,7 @@ from hub_errors import Invalid
 from hub_money import to_text
 from hub_portfolio.domain.benchmark import Bar
 from hub_portfolio.domain.history import OpenBooks, Owned, Period, Told
-from hub_portfolio.domain.mark import Mark
+from hub_portfolio.domain.mark import Mark, Split
 from hub_portfolio.domain.valuation import Books, Cash, Category, Holding, Summary, Valued
 from hub_portfolio.domain.watchlist import Watchlist
 
@@ -55,6 +55,7 @@ def read_holding(message: position_pb2.Position) -> Holding:
         realised_pnl=Decimal(message.realised_pnl),
         fees=Decimal(message.fees),
         status=message.status,
+        split=_split(message),
     )
 
 
@@ -66,9 +67,16 @@ def read_open_books(message: books_pb2.AccountBooks) -> OpenBooks:
         version=message.version,
         opened_at=message.opened_at.ToDatetime(tzinfo=UTC),
         positions=[
-            Owned(each.symbol, Decimal(each.quantity), Decimal(each.total_cost)) for each in message.positions
+            Owned(each.symbol, Decimal(each.quantity), Decimal(each.total_cost), _split(each))
+            for each in message.positions
         ],
     )
+
+
+def _split(message: position_pb2.Position | books_pb2.OpenPosition) -> Split | None:
+    if not message.split_ratio:
+        return None
+    return Split(message.split_at.ToDatetime(tzinfo=UTC), Decimal(message.split_ratio))
 
 
 def read_bar(message: market_data_pb2.Bar) -> Bar:

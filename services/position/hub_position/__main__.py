@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from hub.position.v1 import books_pb2_grpc, position_pb2_grpc, reconciliation_pb2_grpc
+from hub.position.v1 import (
+    books_pb2_grpc,
+    corporate_actions_pb2_grpc,
+    position_pb2_grpc,
+    reconciliation_pb2_grpc,
+)
 from hub_batching import Batcher
 from hub_events import CHANNEL, POSITIONS, TOPOLOGY, Amqp, Relay, consume
 from hub_identity import Trust
@@ -13,6 +18,7 @@ from hub_market_client import QuoteCache
 from hub_position.clients import Market
 from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.rpc import PositionRpc
+from hub_position.rpc_actions import CorporateActionRpc
 from hub_position.rpc_books import BooksRpc
 from hub_position.rpc_reconciliation import ReconciliationRpc
 from hub_position.settings import PositionSettings
@@ -50,6 +56,7 @@ CALL_TABLE: CallTable = {
     },
     "hub.position.v1.BooksService": {"ListAccountBooks": frozenset({"portfolio"})},
     "hub.position.v1.ReconciliationService": {"*": frozenset({"order"})},
+    "hub.position.v1.CorporateActionService": {"*": frozenset({"order"})},
 }
 
 
@@ -130,6 +137,10 @@ async def _serve(
             partial(books_pb2_grpc.add_BooksServiceServicer_to_server, BooksRpc(pool)),
             partial(
                 reconciliation_pb2_grpc.add_ReconciliationServiceServicer_to_server, ReconciliationRpc(pool)
+            ),
+            partial(
+                corporate_actions_pb2_grpc.add_CorporateActionServiceServicer_to_server,
+                CorporateActionRpc(pool, utc_now),
             ),
         ],
         reflection=settings.environment == "local",

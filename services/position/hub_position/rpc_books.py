@@ -48,6 +48,8 @@ def _books(found: OpenBooks) -> books_pb2.AccountBooks:
                 symbol=position.symbol,
                 quantity=to_text(position.holding.quantity),
                 total_cost=to_text(position.holding.total_cost),
+                split_at=None if position.split_at is None else timestamp(position.split_at),
+                split_ratio="" if position.split_ratio is None else to_text(position.split_ratio),
             )
             for position in found.positions
         ],

@@ -9,10 +9,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import Enum
 from typing import Final
+from uuid import UUID, uuid5
 
 from hub_market_data.domain.bars import Bar
 from hub_money import money
@@ -20,6 +21,7 @@ from hub_money import money
 # A product of hundreds of factors is still exact to far more than is stored.
 _WIDE: Final = Context(prec=50, rounding=ROUND_HALF_EVEN)
 _ONE: Final = Decimal(1)
+_NAMESPACE: Final = UUID("0f3c5e58-8f0e-5f4e-9d5e-6f6a1d1f7c21")
 
 
 class ActionType(Enum):
@@ -48,6 +50,23 @@ class CorporateAction:
     ratio: Decimal | None = None
     amount: Decimal | None = None
     currency: str | None = None
+    added: bool = False
+    """By an administrator: what is not was before anybody held anything."""
+    effective_at: datetime | None = None
+    applied_at: datetime | None = None
+
+    @property
+    def key(self) -> tuple[str, date, ActionType]:
+        """There is one of a type and day."""
+        return self.symbol, self.ex_date, self.type
+
+    @property
+    def terms(self) -> tuple[Decimal | None, Decimal | None, str | None]:
+        return self.ratio, self.amount, self.currency
+
+    @property
+    def action_id(self) -> UUID:
+        return uuid5(_NAMESPACE, f"{self.symbol}/{self.ex_date.isoformat()}/{self.type.value}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,7 +51,26 @@ def action_to_proto(action: CorporateAction) -> pb.CorporateAction:
         ratio=to_text(action.ratio) if action.ratio is not None else "",
         amount=to_text(action.amount) if action.amount is not None else "",
         currency=action.currency or "",
+        status=_status(action),
     )
+
+
+def read_action_type(number: pb.CorporateActionType.ValueType) -> ActionType:
+    """Raises Invalid for one that is not said or has no name."""
+    for action_type, known in _ACTION_TYPES.items():
+        if known == number:
+            return action_type
+    raise Invalid("An action is a split or a dividend.", code="invalid_action_type", field="type")
+
+
+def _status(action: CorporateAction) -> pb.CorporateActionStatus.ValueType:
+    if not action.added:
+        return pb.CORPORATE_ACTION_STATUS_HISTORY
+    if action.applied_at is not None:
+        return pb.CORPORATE_ACTION_STATUS_APPLIED
+    if action.effective_at is not None:
+        return pb.CORPORATE_ACTION_STATUS_EFFECTIVE
+    return pb.CORPORATE_ACTION_STATUS_ANNOUNCED
 
 
 def read_timeframe(number: pb.Timeframe.ValueType) -> Timeframe:

@@ -76,7 +76,7 @@ class Admin:
             row = await connection.fetchrow(_HALT, symbol, bool(reason), reason)
             if row is None:
                 return None
-            await _record(connection, act)
+            await record(connection, act)
         return instrument_of(row)
 
     async def create_calendar(self, calendar: Calendar, *, act: Act) -> bool:
@@ -88,7 +88,7 @@ class Admin:
                 if await connection.fetchval(_HAS_SESSIONS, calendar.calendar):
                     return False
                 await connection.execute(_MOVE_CALENDAR, calendar.calendar, calendar.timezone)
-            await _record(connection, act)
+            await record(connection, act)
         return True
 
     async def calendar(self, name: str) -> Calendar | None:
@@ -111,7 +111,7 @@ class Admin:
             )
             await connection.execute(_NEW_SESSIONS, calendar.calendar, *session_columns(sessions))
             await connection.execute(_ADMINISTERED, calendar.calendar, days)
-            await _record(connection, act)
+            await record(connection, act)
             now = await sessions_between(connection, calendar.calendar, first, last)
         return [each for each in now if each.day in set(days)]
 
@@ -120,13 +120,13 @@ class Admin:
         async with transaction(self._pool) as connection:
             if await connection.fetchval(_MOVE_TIME, market_time) is None:
                 return False
-            await _record(connection, act)
+            await record(connection, act)
         return True
 
     async def record(self, act: Act) -> None:
         """An act that changes nothing in the database."""
         async with transaction(self._pool) as connection:
-            await _record(connection, act)
+            await record(connection, act)
 
 
 async def _locked(connection: Connection, name: str) -> Calendar | None:
@@ -134,6 +134,6 @@ async def _locked(connection: Connection, name: str) -> Calendar | None:
     return None if row is None else Calendar(**row)
 
 
-async def _record(connection: Connection, act: Act) -> None:
+async def record(connection: Connection, act: Act) -> None:
     await connection.execute(_EVENT, uuid7(), act.actor, act.act, json.dumps(act.detail))
     await connection.execute(_NOTIFY)

@@ -31,7 +31,7 @@ _DAYS: Final = """
      LIMIT $4
 """
 _ACTIONS: Final = """
-    SELECT symbol, ex_date, type, ratio, amount, currency
+    SELECT symbol, ex_date, type, ratio, amount, currency, added, effective_at, applied_at
       FROM corporate_actions
      WHERE symbol = $1 AND (ex_date, type) > ($2, $3)
      ORDER BY ex_date, type

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 import asyncpg
@@ -58,6 +59,24 @@ _SESSIONS_BETWEEN: Final = """
 """
 
 
+# Those that are over count too, for feeds whose prices know nothing of them.
+_SPLITS: Final = """
+    SELECT symbol, ex_date, ratio, effective_at, applied_at IS NOT NULL AS applied
+      FROM corporate_actions
+     WHERE added AND type = 'SPLIT'
+     ORDER BY symbol, ex_date
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddedSplit:
+    symbol: str
+    ex_date: date
+    ratio: Decimal
+    effective_at: datetime | None
+    applied: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
     """Everything about a moment: of the sessions the running one, the next, and those of the day before."""
@@ -66,6 +85,7 @@ class Loaded:
     calendars: Sequence[Calendar]
     sessions: Sequence[Session]
     settlement_days: Mapping[str, Sequence[date]]
+    splits: Sequence[AddedSplit]
 
 
 class Catalogue:
@@ -80,6 +100,7 @@ class Catalogue:
             since = market_time - SESSIONS_BACK
             sessions = await connection.fetch(_SESSIONS, market_time, 1 + SESSIONS_AHEAD, since)
             days = await connection.fetch(_SETTLEMENT_DAYS, today - SETTLEMENT_BACK, today + SETTLEMENT_AHEAD)
+            splits = await connection.fetch(_SPLITS)
         settlement: dict[str, list[date]] = {}
         for calendar, day in days:
             settlement.setdefault(calendar, []).append(day)
@@ -88,6 +109,7 @@ class Catalogue:
             calendars=[Calendar(**row) for row in calendars],
             sessions=[Session(**row) for row in sessions],
             settlement_days={calendar: tuple(each) for calendar, each in settlement.items()},
+            splits=[AddedSplit(**row) for row in splits],
         )
 
     async def sessions(self, calendar: str, first_day: date, last_day: date) -> Sequence[Session]:

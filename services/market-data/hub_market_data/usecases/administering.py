@@ -33,9 +33,10 @@ from hub_market_data.domain.instruments import (
     some_symbols,
     unknown_symbol,
 )
+from hub_market_data.domain.splits import HALT_REASON
 from hub_market_data.store import Act, Admin
 from hub_market_data.usecases.asking import require_loaded, unknown_calendar
-from hub_market_data.usecases.keeping import in_force
+from hub_market_data.usecases.keeping import halted_by_split, in_force
 from hub_market_data.usecases.looking_up import Reading
 from hub_runtime import Clock, get_logger
 
@@ -75,6 +76,14 @@ async def halt(market: Market, actor: UUID, symbol: str, text: str) -> Instrumen
 
 
 async def resume(market: Market, actor: UUID, symbol: str) -> Instrument:
+    """Raises Conflict while a split is applied to positions: that halt ends by itself."""
+    known = market.board.instruments.get(symbol)
+    if known is not None and known.halt_reason == HALT_REASON:
+        raise Conflict(
+            "A split is being applied; trading goes on by itself when that is done.",
+            code="corporate_action_halt",
+            field="symbol",
+        )
     return await _set_halt(market, symbol, "", _act(actor, "resume", symbol=symbol))
 
 
@@ -142,6 +151,8 @@ async def move_market_time(market: Market, actor: UUID, market_time: datetime) -
     """Persisted at once; the feeder goes on from there within a second or so, and followers with it."""
     if market.production:
         raise Refused("The market's clock is not moved in production.", code="not_in_production")
+    # So that its feeder has heard of every split before the clock reaches its day.
+    await _look(market)
     now = market.board.market_time or market.clock()
     if market_time > now + FARTHEST:
         raise Invalid("That is more than a year ahead.", code="market_time_too_far", field="market_time")
@@ -176,7 +187,9 @@ async def _set_halt(market: Market, symbol: str, reason: str, act: Act) -> Instr
     text = f"{act.act} {symbol} {reason}".strip()
     log.info(act.act, symbol=symbol, reason=reason, highlight=True, text=text)
     await _look(market)
-    return in_force(instrument, market.market_hours)
+    shown = in_force(instrument, market.market_hours)
+    board = market.board
+    return halted_by_split(shown, board.splits, board, board.market_time or market.clock())
 
 
 def _act(actor: UUID, act: str, **detail: Any) -> Act:

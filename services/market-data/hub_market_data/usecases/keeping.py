@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from hub_market_data.board import Board
-from hub_market_data.domain.calendars import ALWAYS_OPEN, always_open_sessions
+from hub_market_data.domain.calendars import ALWAYS_OPEN, Hours, always_open_sessions
 from hub_market_data.domain.instruments import Instrument
-from hub_market_data.store import Catalogue, Feeding
+from hub_market_data.domain.splits import HALT_REASON, Split, Splits, begins_at
+from hub_market_data.store import AddedSplit, Catalogue, Feeding, Loaded
 from hub_postgres import Wakeup
 from hub_runtime import Clock
 
@@ -33,11 +35,14 @@ async def refresh(board: Board, *, catalogue: Catalogue, clock: Clock, market_ho
     async with board.reading:
         now = board.market_time or clock()
         loaded = await catalogue.load(now)
+        instruments = [in_force(instrument, market_hours) for instrument in loaded.instruments]
+        splits = Splits(_split(each, instruments, loaded, board.extended_hours) for each in loaded.splits)
         board.catalogue(
-            [in_force(instrument, market_hours) for instrument in loaded.instruments],
+            [halted_by_split(instrument, splits, board, now) for instrument in instruments],
             (*always_open_sessions(now), *loaded.sessions),
             calendars=loaded.calendars,
             settlement_days=loaded.settlement_days,
+            splits=splits,
         )
 
 
@@ -52,3 +57,22 @@ async def restore(board: Board, *, feeding: Feeding) -> None:
 def in_force(instrument: Instrument, market_hours: str) -> Instrument:
     """With the calendar it trades by: its own, unless every market is to be open always."""
     return replace(instrument, calendar=ALWAYS_OPEN) if market_hours == ALWAYS_OPEN else instrument
+
+
+def halted_by_split(instrument: Instrument, splits: Splits, board: Board, now: datetime) -> Instrument:
+    """A halt of its own: who lifts another one does not lift it."""
+    quote = board.quotes.get(instrument.symbol)
+    if not splits.halts(instrument.symbol, now, None if quote is None else quote.market_time):
+        return instrument
+    return replace(instrument, halted=True, halt_reason=HALT_REASON)
+
+
+def _split(
+    added: AddedSplit, instruments: Sequence[Instrument], loaded: Loaded, hours: Hours | None
+) -> Split:
+    effective_at = added.effective_at
+    names = [each.calendar for each in instruments if each.symbol == added.symbol]
+    calendar = next((each for each in loaded.calendars if each.calendar in names), None)
+    if effective_at is None and calendar is not None:
+        effective_at = begins_at(calendar, added.ex_date, loaded.sessions, hours)
+    return Split(symbol=added.symbol, ratio=added.ratio, effective_at=effective_at, applied=added.applied)

@@ -45,6 +45,7 @@ from hub_order.domain.steps import (
 )
 from hub_order.domain.values import (
     AT_ONCE,
+    CORPORATE_ACTIONS,
     LIMITED,
     OPEN,
     RESTING,
@@ -60,6 +61,7 @@ from hub_order.domain.values import (
 
 __all__ = [
     "AT_ONCE",
+    "CORPORATE_ACTIONS",
     "HUNDRED",
     "LIMITED",
     "OPEN",

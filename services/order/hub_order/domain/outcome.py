@@ -10,7 +10,7 @@ from uuid import UUID
 from hub_order.domain import steps
 from hub_order.domain.order import ZERO, Change, Execution, Order, Quote, execution_id_of
 from hub_order.domain.reports import Ended, Filled, Rejected, Replaced, ReplaceRefused, Report, Returned
-from hub_order.domain.values import Reason, Status
+from hub_order.domain.values import Reason, Status, end_reason
 
 
 def after_reports(
@@ -164,7 +164,8 @@ def _never(order: Order, successor: Order | None, *, venue: str, now: datetime) 
         return []
     if _unwanted(order, successor):
         actor = successor.ending_actor or order.ending_actor
-        return [steps.close(successor, Status.CANCELLED, actor=actor, now=now)]
+        why = end_reason(Status.CANCELLED, actor)
+        return [steps.close(successor, Status.CANCELLED, reason=why, actor=actor, now=now)]
     reason = Reason.NOT_REPLACED
     return [steps.close(successor, Status.FAILED, reason=reason, actor=f"venue:{venue}", now=now)]
 
@@ -185,9 +186,8 @@ def _released(order: Order, successor: Order | None, *, now: datetime) -> list[C
     if successor is not None and order.successor == successor.order_id:
         return _succeeded(order, successor, now=now)
     if order.ending:
-        reason = Reason.SESSION_ENDED if order.ending == Status.EXPIRED else ""
-        actor = order.ending_actor
-        return [steps.close(order, Status(order.ending), reason=reason, actor=actor, now=now)]
+        status, actor = Status(order.ending), order.ending_actor
+        return [steps.close(order, status, reason=end_reason(status, actor), actor=actor, now=now)]
     if order.at_once:
         return unfilled(order, quote=None, now=now)
     return [steps.returned(order, now=now)]
@@ -201,4 +201,5 @@ def _succeeded(order: Order, successor: Order, *, now: datetime) -> list[Change]
     actor = order.ending_actor
     if successor.route is not None:
         return [replaced, steps.ask_end(successor, Status.CANCELLED, actor=actor, now=now)]
-    return [replaced, steps.close(successor, Status.CANCELLED, actor=actor, now=now)]
+    why = end_reason(Status.CANCELLED, actor)
+    return [replaced, steps.close(successor, Status.CANCELLED, reason=why, actor=actor, now=now)]

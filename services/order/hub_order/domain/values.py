@@ -74,5 +74,16 @@ class Reason(StrEnum):
     CORPORATE_ACTION = "CORPORATE_ACTION"
 
 
+# Who ends orders because their shares are no longer what they were.
+CORPORATE_ACTIONS = "corporate_actions"
+
+
+def end_reason(status: Status, actor: str) -> str:
+    """Why an order ended whose end was asked of its venue."""
+    if status is Status.EXPIRED:
+        return Reason.SESSION_ENDED
+    return Reason.CORPORATE_ACTION if actor == CORPORATE_ACTIONS else ""
+
+
 class IllegalTransitionError(Exception):
     """A state that may not follow; asking for one is a defect of the caller."""

@@ -4,6 +4,7 @@ from hub_order.store.acceptance import Acceptance, FirstAnswer, Newcomer
 from hub_order.store.anchors import Anchors
 from hub_order.store.blotter import Blotter
 from hub_order.store.limits import LIMITS_CHANNEL, ChangedLimits, LimitsStore
+from hub_order.store.open_orders import OpenOrders
 from hub_order.store.orders import RESTING_CHANNEL, Decide, Orders
 from hub_order.store.own_orders import Opposition, OwnOrders, Question
 from hub_order.store.reconciling import Reconciling
@@ -25,6 +26,7 @@ __all__ = [
     "FirstAnswer",
     "LimitsStore",
     "Newcomer",
+    "OpenOrders",
     "Opposition",
     "Orders",
     "OwnOrders",

@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from hub_money import money
-from hub_portfolio.domain.mark import EXACT_DIGITS, Mark, percent
+from hub_portfolio.domain.mark import EXACT_DIGITS, Mark, Split, percent
 
 ZERO: Final = Decimal(0)
 ONE: Final = Decimal(1)
@@ -48,6 +48,7 @@ class Owned:
     symbol: str
     quantity: Decimal
     total_cost: Decimal
+    split: Split | None = None
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def step_of(at: datetime, every: timedelta) -> datetime:
 
 
 def _worth(owned: Owned, mark: Mark | None) -> Decimal:
-    price = None if mark is None else mark.price
+    price = None if mark is None else mark.in_shares_of(owned.split).price
     return owned.total_cost if price is None else money(owned.quantity * price)
 
 

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, localcontext
+
+from hub_money import money
 
 CENTI = Decimal("0.01")
 # Product of two stored numbers, divided by a third: only the last step rounds.
 EXACT_DIGITS = 60
+
+
+@dataclass(frozen=True)
+class Split:
+    """The last one that a quantity knows of."""
+
+    effective_at: datetime
+    ratio: Decimal
+
+    def new(self, old: Decimal | None) -> Decimal | None:
+        """A price in new shares."""
+        if old is None:
+            return None
+        with localcontext(prec=EXACT_DIGITS):
+            return money(old / self.ratio)
 
 
 @dataclass(frozen=True)
@@ -21,6 +38,14 @@ class Mark:
     price_at: datetime | None = None
     fresh: bool = False
     previous_close: Decimal | None = None
+    quoted_at: datetime | None = None
+    """In the market's own time."""
+
+    def in_shares_of(self, split: Split | None) -> Mark:
+        """For shares that a split has made: a price from before it is for old ones."""
+        if split is None or self.quoted_at is None or self.quoted_at >= split.effective_at:
+            return self
+        return replace(self, price=split.new(self.price), previous_close=split.new(self.previous_close))
 
     @property
     def stale(self) -> bool:

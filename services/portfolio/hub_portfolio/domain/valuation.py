@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 
 from hub_money import money
-from hub_portfolio.domain.mark import EXACT_DIGITS, Mark, percent
+from hub_portfolio.domain.mark import EXACT_DIGITS, Mark, Split, percent
 
 ZERO = Decimal(0)
 
@@ -30,6 +30,7 @@ class Holding:
     realised_pnl: Decimal
     fees: Decimal
     status: str
+    split: Split | None = None
 
     @property
     def is_closed(self) -> bool:
@@ -156,7 +157,9 @@ class Summary:
 
 def value(holdings: Sequence[Holding], marks: Mapping[str, Mark]) -> list[Valued]:
     """Each holding at its price, with its share of the value of all that have one."""
-    valued = [Valued(holding, marks.get(holding.symbol, Mark())) for holding in holdings]
+    valued = [
+        Valued(holding, marks.get(holding.symbol, Mark()).in_shares_of(holding.split)) for holding in holdings
+    ]
     whole = _sum(each.market_value for each in valued)
     return [Valued(each.holding, each.mark, _weight(each.market_value, whole)) for each in valued]
 

@@ -10,8 +10,10 @@ from uuid import UUID
 
 from hub_position.domain import ledger
 from hub_position.domain.account import BOOKS, OVER_FILL, Account, StateChange, restricted
+from hub_position.domain.actions import NOTHING, ActionEffect, CorporateAction, act, last_split
 from hub_position.domain.cash import ADJUSTED, Movement, MovementKind, Settled
 from hub_position.domain.changed import changed
+from hub_position.domain.histories import Histories
 from hub_position.domain.hold import Drawn, Hold, Terms, made_late
 from hub_position.domain.position import (
     Booked,
@@ -22,7 +24,6 @@ from hub_position.domain.position import (
     PositionKey,
     apply,
     change_kind,
-    fold,
 )
 from hub_position.domain.trade import Side, Trade
 
@@ -77,16 +78,15 @@ class Batch:
         accounts: Mapping[UUID, Account],
         positions: Mapping[PositionKey, Position],
         holds: Mapping[UUID, Hold],
-        histories: Mapping[PositionKey, Sequence[Booked]],
+        histories: Histories | None = None,
         new_id: Callable[[], UUID],
         now: datetime,
     ) -> None:
-        """`histories` has every trade of each position that a late trade is about to be booked to."""
+        """`histories` has every fact of each position that a late fact is about to be booked to."""
         self.accounts = dict(accounts)
         self.positions = dict(positions)
         self.holds = dict(holds)
         self.entries: list[Entry] = []
-        self.restated: dict[UUID, Booked] = {}
         self.postings: list[ledger.Posting] = []
         self.changes: list[PositionChange] = []
         self.changed_accounts: set[UUID] = set()
@@ -95,7 +95,10 @@ class Batch:
         self.made_holds: list[UUID] = []
         self.narrowed_holds: set[UUID] = set()
         self.states: list[StateChange] = []
-        self._histories = {key: list(history) for key, history in histories.items()}
+        self.kinds: dict[PositionKey, ChangeKind] = {}
+        self.silent: set[PositionKey] = set()
+        """Positions to which an action did nothing, but which know of it now."""
+        self.histories = histories or Histories({}, {}, {})
         self._new_id = new_id
         self._now = now
 
@@ -106,7 +109,7 @@ class Batch:
         if hold is not None and hold.fee_rate is not None:
             trade = trade.charged(hold.fee_rate)
         key = (trade.account_id, trade.symbol)
-        before = self.positions.get(key) or self._new_position(trade)
+        before = self._ready(key, trade)
         after, effect = self._folded(key, before, trade)
         position = before.after(trade, after, self._now)
         self.positions[key] = position
@@ -198,39 +201,84 @@ class Batch:
         traded = {change.position.position_id for change in self.changes}
         for key in sorted(self.changed_positions):
             position = self.positions[key]
-            if position.position_id not in traded:
+            if position.position_id not in traded and key not in self.silent:
                 position = changed(position, updated_at=self._now, version=position.version + 1)
                 self.positions[key] = position
-                self.changes.append(PositionChange(ChangeKind.UPDATED, position, None))
+                kind = self.kinds.get(key, ChangeKind.UPDATED)
+                self.changes.append(PositionChange(kind, position, None))
         for account_id in self.changed_accounts:
             account = self.accounts[account_id]
             self.accounts[account_id] = changed(account, version=account.version + 1)
 
+    def _ready(self, key: PositionKey, trade: Trade) -> Position:
+        """The position as it is before the trade; a new one has no part in what was before it."""
+        if key in self.positions:
+            self.catch_up(key)
+            return self.positions[key]
+        self.histories.begin(key)
+        return _told(self._new_position(trade), self.histories.actions(key))
+
     def _folded(self, key: PositionKey, before: Position, trade: Trade) -> tuple[Holding, Effect]:
-        if not before.is_late(trade):
+        if not self.histories.is_late(before, key, trade):
             after, effect = apply(before.holding, trade)
-            if key in self._histories:
-                self._histories[key].append(Booked(trade, effect))
+            self.histories.add(key, Booked(trade, effect))
             return after, effect
-        history = self._histories[key]
-        after, refolded = fold([*(booked.trade for booked in history), trade])
-        effect = self._restate(history, refolded, trade)
-        self._histories[key] = refolded
-        self.postings += ledger.of_refold(trade, effect, before=before.holding, after=after)
+        refold, effect = self.histories.insert(key, trade)
+        after, more = refold.folded.holding, refold.more_dividends
+        self.postings += ledger.of_refold(trade, effect, before=before.holding, after=after, dividends=more)
+        self._pay(trade.account_id, more)
         return after, effect
 
-    def _restate(self, history: Sequence[Booked], refolded: Sequence[Booked], late: Trade) -> Effect:
-        """Notes every trade whose effect is another one now, and answers the late trade's own."""
-        written = {booked.trade.trade_id: booked.effect for booked in history}
-        own = None
-        for booked in refolded:
-            if booked.trade.trade_id == late.trade_id:
-                own = booked.effect
-            elif written[booked.trade.trade_id] != booked.effect:
-                self.restated[booked.trade.trade_id] = booked
-        if own is None:
-            raise AssertionError("the late trade is not in its own fold")
-        return own
+    def catch_up(self, key: PositionKey) -> None:
+        """Folds in what corporate actions are known of the instrument and not to the position, once."""
+        before, actions = self.positions[key], self.histories.actions(key)
+        if before.actions == len(actions):
+            return
+        if self.histories.known(key):
+            after, done = self._refolded(key, before, actions)
+        else:
+            # The one that takes effect last, after all trades.
+            after, effect = act(before.holding, actions[-1])
+            self.histories.note(key, actions[-1], effect)
+            done = {actions[-1].action_id: effect}
+        for action in actions:
+            if (effect := done.get(action.action_id, NOTHING)) != NOTHING:
+                self.postings += ledger.of_action(action, effect, before.account_id)
+                self._pay(before.account_id, effect.cash)
+        position = _told(changed(before, holding=after), actions)
+        self.positions[key] = position
+        self.changed_positions.add(key)
+        if any(effect.quantity_after != effect.quantity_before for effect in done.values()):
+            self.kinds[key] = ChangeKind.SPLIT
+        elif any(effect.cash for effect in done.values()):
+            self.kinds.setdefault(key, ChangeKind.DIVIDEND)
+        elif after == before.holding:
+            self.silent.add(key)
+
+    def _refolded(
+        self, key: PositionKey, before: Position, actions: Sequence[CorporateAction]
+    ) -> tuple[Holding, dict[UUID, ActionEffect]]:
+        """The holding with all actions, and what those did that are new to it. What they change in the facts
+        after them is a transaction of its own."""
+        refold = self.histories.catch_up(key)
+        after, effects = refold.folded.holding, refold.folded.effects
+        new = [action for action in actions if action.action_id not in refold.before]
+        new = [action for action in new if effects[action.action_id] != NOTHING]
+        done = {action.action_id: effects[action.action_id] for action in new}
+        if new:
+            more = refold.more_dividends - sum((effect.cash for effect in done.values()), ZERO)
+            cost = -sum((effect.cost_removed for effect in done.values()), ZERO)
+            self.postings += ledger.of_late_action(
+                new[0], before.account_id, cost, before=before.holding, after=after, dividends=more
+            )
+            self._pay(before.account_id, more)
+        return after, done
+
+    def _pay(self, account_id: UUID, cash: Decimal) -> None:
+        if cash:
+            account = self.accounts[account_id]
+            self.accounts[account_id] = changed(account, settled=account.settled + cash)
+            self.changed_accounts.add(account_id)
 
     def _new_position(self, trade: Trade) -> Position:
         return Position(
@@ -264,5 +312,14 @@ class Batch:
             self.changed_accounts.add(hold.account_id)
         else:
             key = (hold.account_id, hold.symbol)
+            self.silent.discard(key)
             self.positions[key] = changed(self.positions[key], held=self.positions[key].held + more)
             self.changed_positions.add(key)
+
+
+def _told(position: Position, actions: Sequence[CorporateAction]) -> Position:
+    """It knows of all these."""
+    split = last_split(actions)
+    if split is not None:
+        position = changed(position, split_at=split.effective_at, split_ratio=split.number)
+    return changed(position, actions=len(actions))

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID, uuid5
 
+from hub_position.domain.actions import ActionEffect, CorporateAction
 from hub_position.domain.cash import Movement, Settled
 from hub_position.domain.position import Effect, Holding
 from hub_position.domain.trade import Trade
@@ -23,6 +24,8 @@ class Kind(StrEnum):
     TRADE = "trade"
     SETTLEMENT = "settlement"
     ADJUSTMENT = "adjustment"
+    DIVIDEND = "dividend"
+    SPLIT = "split"
 
 
 class LedgerAccount(StrEnum):
@@ -32,6 +35,7 @@ class LedgerAccount(StrEnum):
     SECURITIES = "securities"
     REALISED_PNL = "realised_pnl"
     FEES = "fees"
+    DIVIDENDS = "dividends"
 
 
 @dataclass(frozen=True)
@@ -118,13 +122,69 @@ def of_trade(trade: Trade, effect: Effect) -> list[Posting]:
     return _postings(trade, trade.trade_id, Kind.TRADE, lines)
 
 
-def of_refold(late: Trade, effect: Effect, *, before: Holding, after: Holding) -> list[Posting]:
-    """What a late trade changed in those after it: the new fold less the old one and less its own part."""
-    lines = {
-        LedgerAccount.SECURITIES: after.total_cost - before.total_cost - effect.cost,
-        LedgerAccount.REALISED_PNL: before.realised_pnl - after.realised_pnl + effect.realised,
-    }
+def of_refold(
+    late: Trade, effect: Effect, *, before: Holding, after: Holding, dividends: Decimal
+) -> list[Posting]:
+    """What a late trade changed in the facts after it: the new fold less the old one and less its own part.
+    `dividends` is what they are more."""
+    lines = _difference(effect.cost, effect.realised, before=before, after=after, dividends=dividends)
     return _postings(late, uuid5(NAMESPACE, f"refold:{late.trade_id}"), Kind.ADJUSTMENT, lines)
+
+
+def of_action(action: CorporateAction, effect: ActionEffect, account_id: UUID) -> list[Posting]:
+    """A dividend's income is negative, as a profit is. A split moves money only where nothing is left."""
+    lines = {
+        LedgerAccount.CASH_SETTLED: effect.cash,
+        LedgerAccount.DIVIDENDS: -effect.cash,
+        LedgerAccount.SECURITIES: -effect.cost_removed,
+        LedgerAccount.REALISED_PNL: effect.cost_removed,
+    }
+    kind = Kind(action.type.value.lower())
+    return _of_action(action, account_id, f"action:{action.action_id}:{account_id}", kind, lines)
+
+
+def of_late_action(
+    late: CorporateAction,
+    account_id: UUID,
+    cost: Decimal,
+    *,
+    before: Holding,
+    after: Holding,
+    dividends: Decimal,
+) -> list[Posting]:
+    """What actions that came late changed in the facts after them, beside what they did themselves: of the
+    cost, and of other dividends. The first of them gives the name."""
+    lines = _difference(cost, cost, before=before, after=after, dividends=dividends)
+    name = f"refold:{late.action_id}:{account_id}"
+    return _of_action(late, account_id, name, Kind.ADJUSTMENT, lines)
+
+
+def _difference(
+    cost: Decimal, realised: Decimal, *, before: Holding, after: Holding, dividends: Decimal
+) -> dict[LedgerAccount, Decimal]:
+    return {
+        LedgerAccount.SECURITIES: after.total_cost - before.total_cost - cost,
+        LedgerAccount.REALISED_PNL: before.realised_pnl - after.realised_pnl + realised,
+        LedgerAccount.CASH_SETTLED: dividends,
+        LedgerAccount.DIVIDENDS: -dividends,
+    }
+
+
+def _of_action(
+    action: CorporateAction, account_id: UUID, name: str, kind: Kind, lines: dict[LedgerAccount, Decimal]
+) -> list[Posting]:
+    return [
+        Posting(
+            transaction_id=uuid5(NAMESPACE, name),
+            account_id=account_id,
+            kind=kind,
+            ledger_account=line,
+            amount=amount,
+            symbol=action.symbol,
+        )
+        for line, amount in lines.items()
+        if amount
+    ]
 
 
 def _postings(

@@ -1,8 +1,8 @@
-"""A position is the fold of its trades in (executed_at, id) order: quantity, total cost, realised profit."""
+"""A position is the fold of its trades in (executed_at, id) order, with corporate actions between them (see
+`actions`): quantity, total cost, realised profit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -29,6 +29,8 @@ class ChangeKind(StrEnum):
     CLOSED = "closed"
     REOPENED = "reopened"
     VALIDATION_FAILED = "validation_failed"
+    SPLIT = "split"
+    DIVIDEND = "dividend"
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ class Position:
     held: Decimal = ZERO
     last: Key | None = None
     version: int = 0
+    actions: int = 0
+    """How many corporate actions of its instrument are folded in, whatever they did."""
+    split_at: datetime | None = None
+    split_ratio: Decimal | None = None
 
     @property
     def sellable(self) -> Decimal:
@@ -138,15 +144,6 @@ def _status(before: Holding, side: Side, quantity: Decimal) -> PositionStatus:
         return PositionStatus.PARTIAL
     opens = before.quantity == 0 or before.quantity < 0 < quantity
     return PositionStatus.ACTIVE if opens else before.status
-
-
-def fold(trades: Sequence[Trade]) -> tuple[Holding, list[Booked]]:
-    """The holding that these trades come to, whatever order they are given in."""
-    holding, booked = Holding(), []
-    for trade in sorted(trades, key=lambda trade: trade.key):
-        holding, effect = apply(holding, trade)
-        booked.append(Booked(trade, effect))
-    return holding, booked
 
 
 def change_kind(before: Position, after: Holding) -> ChangeKind:

@@ -12,6 +12,7 @@ from hub_position.mapping.accounts import (
     read_status,
     read_trading_state,
 )
+from hub_position.mapping.actions import action_progress, read_action
 from hub_position.mapping.events import (
     changed_account,
     changed_position,
@@ -26,6 +27,7 @@ from hub_position.mapping.values import read_time, read_uuid
 
 __all__ = [
     "account_state",
+    "action_progress",
     "balance",
     "booked_trade",
     "changed_account",
@@ -37,6 +39,7 @@ __all__ = [
     "movement",
     "movements_page",
     "position",
+    "read_action",
     "read_cash",
     "read_ending",
     "read_hold_price",

@@ -82,6 +82,8 @@ def position(found: Position) -> position_pb2.Position:
         opened_at=timestamp(found.opened_at),
         updated_at=timestamp(found.updated_at),
         version=found.version,
+        split_at=None if found.split_at is None else timestamp(found.split_at),
+        split_ratio="" if found.split_ratio is None else to_text(found.split_ratio),
     )
 
 

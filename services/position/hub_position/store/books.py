@@ -9,12 +9,14 @@ from uuid import UUID
 from hub_errors import Unavailable
 from hub_events import OutboxRow, enqueue
 from hub_position.domain.account import Account, AccountState, StateChange
+from hub_position.domain.actions import ActionEffect, CorporateAction
 from hub_position.domain.batch import Entry
 from hub_position.domain.hold import Drawn, Hold
 from hub_position.domain.ledger import Posting
 from hub_position.domain.placing import NewHold
 from hub_position.domain.position import Booked, Position, PositionKey
 from hub_position.store import columns, rows
+from hub_position.store.actions import ACTION, ACTION_COLUMNS, BARRIER, WRITE_EFFECTS, by_symbol
 from hub_position.store.columns import insert, rows_of
 from hub_postgres import Connection, array_parameters, column_arrays
 
@@ -28,6 +30,12 @@ OPEN_ACCOUNTS = """
 
 LOCK_ACCOUNTS = f"""
     SELECT {rows.ACCOUNT} FROM accounts WHERE account_id = ANY ($1::uuid[]) ORDER BY account_id FOR UPDATE
+"""
+
+# For who books trades: see store.actions.
+LOCK_ACCOUNTS_TO_BOOK = f"""
+    SELECT {rows.ACCOUNT} FROM (SELECT pg_advisory_xact_lock_shared({BARRIER})) AS barrier, accounts
+    WHERE account_id = ANY ($1::uuid[]) ORDER BY account_id FOR UPDATE OF accounts
 """
 
 LOCK_ACCOUNTS_OF_HOLDS = f"""
@@ -94,7 +102,13 @@ REPRICE_HOLDS = f"""
     FROM unnest($4::uuid[], $5::numeric[]) AS more (id, amount) WHERE account_id = id
 """
 
-KNOWN_TRADES = "SELECT trade_id FROM trades WHERE trade_id = ANY ($1::uuid[])"
+# In one statement, because every booking asks both.
+KNOWN_FACTS = f"""
+    SELECT trade_id, {", ".join(f"NULL::{kind} AS {name}" for name, kind in ACTION_COLUMNS.items())}
+    FROM trades WHERE trade_id = ANY ($1::uuid[])
+    UNION ALL
+    SELECT NULL, {ACTION} FROM corporate_actions WHERE symbol = ANY ($2::text[])
+"""
 
 DRAWN = """
     SELECT hold_id, count(*) AS count, sum(quantity) AS quantity, sum(gross) AS value FROM trades
@@ -125,7 +139,8 @@ WRITE_POSITIONS = f"""
         quantity = excluded.quantity, held = excluded.held, total_cost = excluded.total_cost,
         realised_pnl = excluded.realised_pnl, fees = excluded.fees, status = excluded.status,
         last_executed_at = excluded.last_executed_at, last_trade_id = excluded.last_trade_id,
-        version = excluded.version, opened_at = excluded.opened_at, updated_at = excluded.updated_at
+        version = excluded.version, opened_at = excluded.opened_at, updated_at = excluded.updated_at,
+        actions = excluded.actions, split_at = excluded.split_at, split_ratio = excluded.split_ratio
 """
 
 NARROW_HOLDS = f"""
@@ -163,8 +178,12 @@ class Books:
         opened = await self._connection.fetch(OPEN_ACCOUNTS, list(users), list(users.values()), deposit)
         return [row["account_id"] for row in opened]
 
-    async def lock_accounts(self, account_ids: Collection[UUID]) -> dict[UUID, Account]:
-        found = await self._connection.fetch(LOCK_ACCOUNTS, list(account_ids))
+    async def lock_accounts(
+        self, account_ids: Collection[UUID], *, to_book: bool = False
+    ) -> dict[UUID, Account]:
+        """Whoever means to book trades says so: no corporate action becomes known meanwhile."""
+        statement = LOCK_ACCOUNTS_TO_BOOK if to_book else LOCK_ACCOUNTS
+        found = await self._connection.fetch(statement, list(account_ids))
         return {row["account_id"]: rows.account(row) for row in found}
 
     async def lock_accounts_of_holds(self, hold_ids: Collection[UUID]) -> dict[UUID, Account]:
@@ -222,8 +241,13 @@ class Books:
         done = await self._connection.execute(CONFIRM_HOLDS, list(hold_ids))
         return int(done.rsplit(" ", 1)[1])
 
-    async def known_trades(self, trade_ids: Collection[UUID]) -> set[UUID]:
-        return {row["trade_id"] for row in await self._connection.fetch(KNOWN_TRADES, list(trade_ids))}
+    async def known_facts(
+        self, trade_ids: Collection[UUID], symbols: Collection[str]
+    ) -> tuple[set[UUID], dict[str, list[CorporateAction]]]:
+        """Which of the trades are booked, and the corporate actions of these instruments."""
+        found = await self._connection.fetch(KNOWN_FACTS, list(trade_ids), list(symbols))
+        booked = {row["trade_id"] for row in found if row["trade_id"] is not None}
+        return booked, by_symbol([row for row in found if row["trade_id"] is None])
 
     async def drawn(self, hold_ids: Collection[UUID], position_ids: Collection[UUID]) -> dict[UUID, Drawn]:
         """What is booked on these holds, whether they are there or not."""
@@ -276,6 +300,12 @@ class Books:
             await self._connection.execute(
                 RESTATE_TRADES, *column_arrays([columns.effect(each) for each in booked])
             )
+
+    async def write_effects(self, effects: Sequence[tuple[UUID, Position, ActionEffect]]) -> None:
+        """By action and position."""
+        if effects:
+            table = column_arrays([columns.action_effect(*each) for each in effects])
+            await self._connection.execute(WRITE_EFFECTS, *table)
 
     async def post(self, postings: Sequence[Posting]) -> None:
         """Whole transactions only: the database refuses what does not add up."""

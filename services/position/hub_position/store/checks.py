@@ -28,7 +28,7 @@ CASH = f"""
     ) AS sides GROUP BY kind, account_id HAVING sum(expected) <> sum(found)
 """
 
-# Positions by their trades, shares held by the open holds.
+# Positions by their trades and corporate actions, shares held by the open holds.
 POSITIONS = f"""
     SELECT kind, account_id, symbol AS id, sum(expected) AS expected, sum(found) AS found FROM (
         SELECT kind, account_id, symbol, 0 AS expected, found FROM {_wanted} JOIN positions USING (account_id)
@@ -43,6 +43,12 @@ POSITIONS = f"""
             ('position_cost', CASE side WHEN 'BUY' THEN gross ELSE 0 END - cost_removed),
             ('position_realised', realised_gross), ('position_fees', fee)) AS fact (kind, expected)
         UNION ALL
+        SELECT kind, positions.account_id, positions.symbol, expected, 0
+        FROM {_wanted} JOIN positions USING (account_id) JOIN action_effects USING (position_id)
+        CROSS JOIN LATERAL (VALUES ('position_quantity', quantity_after - quantity_before),
+                                   ('position_cost', -cost_removed),
+                                   ('position_realised', -cost_removed)) AS fact (kind, expected)
+        UNION ALL
         SELECT 'position_held', account_id, symbol, remaining, 0 FROM {_wanted} JOIN holds USING (account_id)
         WHERE closed_at IS NULL AND side = 'SELL'
     ) AS sides GROUP BY kind, account_id, symbol HAVING sum(expected) <> sum(found)
@@ -55,11 +61,15 @@ LEDGER = f"""
         CROSS JOIN LATERAL (VALUES ('ledger_securities', total_cost), ('ledger_realised', realised_pnl),
                                    ('ledger_fees', fees)) AS written (kind, expected)
         UNION ALL
+        SELECT 'ledger_dividends', positions.account_id, positions.symbol, cash, 0
+        FROM {_wanted} JOIN positions USING (account_id) JOIN action_effects USING (position_id)
+        UNION ALL
         SELECT CASE ledger_account WHEN 'securities' THEN 'ledger_securities' WHEN 'fees' THEN 'ledger_fees'
-                                   ELSE 'ledger_realised' END,
-               account_id, symbol, 0, CASE ledger_account WHEN 'realised_pnl' THEN -amount ELSE amount END
+                                   WHEN 'dividends' THEN 'ledger_dividends' ELSE 'ledger_realised' END,
+               account_id, symbol, 0,
+               CASE WHEN ledger_account IN ('realised_pnl', 'dividends') THEN -amount ELSE amount END
         FROM {_wanted} JOIN postings USING (account_id)
-        WHERE ledger_account IN ('securities', 'realised_pnl', 'fees')
+        WHERE ledger_account IN ('securities', 'realised_pnl', 'fees', 'dividends')
     ) AS sides GROUP BY kind, account_id, symbol HAVING sum(expected) <> sum(found)
 """
 
@@ -89,23 +99,42 @@ TRADES = f"""
 
 # Each step of the fold by the steps before it: with the sums above that is the fold as a whole, and it names
 # the step. What is rounded once may be half of the last place away; products are exact, quotients are not.
-EFFECTS = f"""
-    WITH steps AS (
-        SELECT trades.*, sum(bought - sold) OVER before_it AS held_before,
-               sum(cost) OVER before_it AS cost_before
+# A trade comes after the actions that took effect by the market time of its quote; `stretch` counts them.
+_steps = f"""
+    known AS (
+        SELECT position_id, positions.account_id, corporate_actions.*,
+               row_number() OVER (PARTITION BY position_id
+                                  ORDER BY effective_at, type = 'DIVIDEND', action_id) AS stretch
+        FROM {_wanted} JOIN positions USING (account_id) JOIN corporate_actions USING (symbol)
+    ), facts AS (
+        SELECT trades.position_id, trades.account_id, stretch, 1 AS place, executed_at, trade_id AS id, side,
+               CASE side WHEN 'BUY' THEN trades.quantity ELSE -trades.quantity END AS more,
+               CASE side WHEN 'BUY' THEN gross ELSE 0 END - trades.cost_removed AS cost
         FROM {_wanted} JOIN positions USING (account_id) JOIN trades USING (position_id)
-        CROSS JOIN LATERAL (SELECT CASE side WHEN 'BUY' THEN trades.quantity ELSE 0 END AS bought,
-                                   CASE side WHEN 'SELL' THEN trades.quantity ELSE 0 END AS sold,
-                                   CASE side WHEN 'BUY' THEN gross ELSE 0 END - cost_removed AS cost) AS fact
-        WINDOW before_it AS (PARTITION BY position_id ORDER BY executed_at, trade_id
+        CROSS JOIN LATERAL (SELECT count(*) AS stretch FROM corporate_actions
+                            WHERE corporate_actions.symbol = trades.symbol
+                              AND effective_at <= trades.market_time) AS before_it
+        UNION ALL
+        SELECT position_id, known.account_id, stretch, 0, effective_at, action_id, type,
+               coalesce(quantity_after - quantity_before, 0), -coalesce(cost_removed, 0)
+        FROM known LEFT JOIN action_effects USING (position_id, action_id)
+    ), steps AS (
+        SELECT facts.*, sum(more) OVER before_it AS held_before, sum(cost) OVER before_it AS cost_before
+        FROM facts
+        WINDOW before_it AS (PARTITION BY position_id ORDER BY stretch, place, executed_at, id
                              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-    ), removals AS (
-        SELECT steps.*,
+    )
+"""
+
+EFFECTS = f"""
+    WITH {_steps}, removals AS (
+        SELECT trades.*,
                CASE side WHEN 'BUY' THEN gross ELSE coalesce(cost_before, 0) END AS amount,
                CASE side WHEN 'BUY' THEN quantity ELSE coalesce(held_before, 0) END AS whole,
                least(quantity, greatest(
                    CASE side WHEN 'BUY' THEN -held_before ELSE held_before END, 0)) AS part
-        FROM steps
+        FROM (SELECT id, held_before, cost_before FROM steps WHERE place = 1) AS steps
+        JOIN trades ON trade_id = id
     )
     SELECT kind, account_id, trade_id::text AS id, expected, found
     FROM removals CROSS JOIN LATERAL (VALUES
@@ -121,4 +150,29 @@ EFFECTS = f"""
     ) AS step (kind, expected, found, wrong) WHERE wrong
 """
 
-ALL = (CASH, POSITIONS, LEDGER, TRANSACTIONS, TRADES, EFFECTS)
+# What each action did by what was held then; one that is not applied to everybody yet may have done nothing.
+ACTIONS = f"""
+    WITH {_steps}, done AS (
+        SELECT known.account_id, known.action_id, type, number, coalesce(held_before, 0) AS held,
+               coalesce(cost_before, 0) AS cost, coalesce(quantity_before, 0) AS quantity_before,
+               coalesce(quantity_after, 0) AS quantity_after, coalesce(cost_removed, 0) AS cost_removed,
+               coalesce(cash, 0) AS cash
+        FROM steps JOIN known ON known.position_id = steps.position_id AND known.action_id = id
+        LEFT JOIN action_effects ON action_effects.position_id = known.position_id
+              AND action_effects.action_id = known.action_id
+        WHERE place = 0 AND (known.applied_at IS NOT NULL OR action_effects.action_id IS NOT NULL)
+    )
+    SELECT kind, account_id, action_id::text AS id, expected, found
+    FROM done CROSS JOIN LATERAL (VALUES
+        ('action_held', held, quantity_before, quantity_before <> held),
+        ('action_split', CASE type WHEN 'SPLIT' THEN round(held * number, 8) ELSE held END, quantity_after,
+         CASE type WHEN 'SPLIT' THEN abs(quantity_after - held * number) * 2 > 1e-8
+              ELSE quantity_after <> held END),
+        ('action_cost', CASE WHEN quantity_after = 0 THEN cost ELSE 0 END, cost_removed,
+         cost_removed <> CASE WHEN quantity_after = 0 THEN cost ELSE 0 END),
+        ('action_cash', CASE type WHEN 'DIVIDEND' THEN round(held * number, 8) ELSE 0 END, cash,
+         CASE type WHEN 'DIVIDEND' THEN abs(cash - held * number) * 2 > 1e-8 ELSE cash <> 0 END)
+    ) AS step (kind, expected, found, wrong) WHERE wrong
+"""
+
+ALL = (CASH, POSITIONS, LEDGER, TRANSACTIONS, TRADES, EFFECTS, ACTIONS)

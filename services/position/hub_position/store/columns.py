@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from uuid import UUID
 
 from hub_position.domain.account import Account, StateChange
+from hub_position.domain.actions import ActionEffect
 from hub_position.domain.batch import Entry
 from hub_position.domain.hold import Hold
 from hub_position.domain.ledger import Posting
@@ -172,6 +174,9 @@ POSITIONS = {
     "version": "bigint",
     "opened_at": "timestamptz",
     "updated_at": "timestamptz",
+    "actions": "bigint",
+    "split_at": "timestamptz",
+    "split_ratio": "numeric",
 }
 
 
@@ -192,6 +197,9 @@ def position(value: Position) -> Row:
         value.version,
         value.opened_at,
         value.updated_at,
+        value.actions,
+        value.split_at,
+        value.split_ratio,
     )
 
 
@@ -270,4 +278,29 @@ def posting(value: Posting) -> Row:
         value.symbol,
         value.trade_id,
         value.settles_on,
+    )
+
+
+ACTION_EFFECTS = {
+    "action_id": "uuid",
+    "account_id": "uuid",
+    "position_id": "uuid",
+    "symbol": "text",
+    "quantity_before": "numeric",
+    "quantity_after": "numeric",
+    "cost_removed": "numeric",
+    "cash": "numeric",
+}
+
+
+def action_effect(action_id: UUID, position: Position, effect: ActionEffect) -> Row:
+    return (
+        action_id,
+        position.account_id,
+        position.position_id,
+        position.symbol,
+        effect.quantity_before,
+        effect.quantity_after,
+        effect.cost_removed,
+        effect.cash,
     )

@@ -1,6 +1,7 @@
 """What the service does, one function per verb. Each writing one is one transaction."""
 
 from hub_position.usecases.accounts import get_account, get_balance, open_accounts, set_account_state
+from hub_position.usecases.actions import apply_action
 from hub_position.usecases.booking import Ended, Executed, Facts, Replaced, book
 from hub_position.usecases.books import get_books
 from hub_position.usecases.cash import Moved, move_cash
@@ -13,6 +14,7 @@ __all__ = [
     "Facts",
     "Moved",
     "Replaced",
+    "apply_action",
     "book",
     "get_account",
     "get_balance",

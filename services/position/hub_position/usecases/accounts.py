@@ -69,9 +69,7 @@ async def set_account_state(
         )
         if (wanted, reason, actor) == (before, found.reason, found.actor):
             return found
-        batch = Batch(
-            accounts={account_id: before}, positions={}, holds={}, histories={}, new_id=uuid7, now=now
-        )
+        batch = Batch(accounts={account_id: before}, positions={}, holds={}, new_id=uuid7, now=now)
         batch.set_state(wanted, reason=reason, actor=actor)
         await write(batch, books=books, causes={})
     return AccountState(batch.accounts[account_id], reason, actor, now)

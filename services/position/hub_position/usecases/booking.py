@@ -10,14 +10,16 @@ from uuid import UUID
 
 from hub_errors import Unavailable
 from hub_position.domain.account import Account
+from hub_position.domain.actions import folds_anew
 from hub_position.domain.batch import Batch, Ending, Entry, Replacement
 from hub_position.domain.hold import Drawn, Hold, Terms
 from hub_position.domain.position import Position, PositionKey
 from hub_position.domain.trade import Trade
-from hub_position.store import Books
+from hub_position.store import Actions, Books
 from hub_position.usecases.accounts import open_accounts
+from hub_position.usecases.actions import read_histories
 from hub_position.usecases.writing import write
-from hub_postgres import Pool, transaction
+from hub_postgres import Connection, Pool, transaction
 from hub_runtime import counter, crash_point, uuid7
 
 RESTRICTED = counter("hub_position_restricted_accounts_total", "Accounts restricted because of an over-fill")
@@ -73,10 +75,10 @@ async def book(facts: Facts, *, pool: Pool, deposit: Decimal, now: datetime) -> 
     for _ in range(2):
         async with transaction(pool) as connection:
             books = Books(connection)
-            accounts = await books.lock_accounts(wanted)
+            accounts = await books.lock_accounts(wanted, to_book=True)
             missing = users.keys() - accounts.keys()
             if not missing:
-                batch = await _book(facts, books=books, accounts=accounts, now=now)
+                batch = await _book(facts, connection, accounts=accounts, now=now)
                 await write(batch, books=books, causes=facts.causes)
                 crash_point("position.book.before_commit")
         if not missing:
@@ -87,14 +89,18 @@ async def book(facts: Facts, *, pool: Pool, deposit: Decimal, now: datetime) -> 
     raise Unavailable("The account could not be opened.", code="account_not_opened")
 
 
-async def _book(facts: Facts, *, books: Books, accounts: dict[UUID, Account], now: datetime) -> Batch:
+async def _book(
+    facts: Facts, connection: Connection, *, accounts: dict[UUID, Account], now: datetime
+) -> Batch:
+    books = Books(connection)
     trades = {item.trade.trade_id: item.trade for item in facts.executed}
     endings = [item.ending for item in facts.ended if item.ending.account_id in accounts]
     replacements = [item.replacement for item in facts.replaced]
     terms = _terms(endings, replacements)
     about: list[Trade | Terms] = [*trades.values(), *terms.values()]
     positions = await books.lock_positions({(each.account_id, each.symbol) for each in about})
-    known = await books.known_trades(trades) if trades else set()
+    symbols = {trade.symbol for trade in trades.values()}
+    known, actions = await books.known_facts(trades, symbols) if trades else (set(), {})
     new = sorted(
         (trade for trade in trades.values() if trade.trade_id not in known), key=lambda trade: trade.key
     )
@@ -102,13 +108,14 @@ async def _book(facts: Facts, *, books: Books, accounts: dict[UUID, Account], no
     late = {
         position.position_id
         for trade in new
-        if (position := positions.get((trade.account_id, trade.symbol))) and position.is_late(trade)
+        if (position := positions.get((trade.account_id, trade.symbol)))
+        and folds_anew(position, trade, actions.get(trade.symbol, ()))
     }
     batch = Batch(
         accounts=accounts,
         positions=positions,
         holds=holds,
-        histories=await books.histories(late) if late else {},
+        histories=await read_histories(late, actions, books=books, actions=Actions(connection)),
         new_id=uuid7,
         now=now,
     )

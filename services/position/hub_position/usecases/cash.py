@@ -38,7 +38,7 @@ async def move_cash(movement: Movement, *, pool: Pool, now: datetime) -> Moved:
         if refusal is not None:
             raise refusal
         accounts = {movement.account_id: balance.account}
-        batch = Batch(accounts=accounts, positions={}, holds={}, histories={}, new_id=uuid7, now=now)
+        batch = Batch(accounts=accounts, positions={}, holds={}, new_id=uuid7, now=now)
         batch.move(movement)
         await cash.insert(movement)
         await write(batch, books=Books(connection), causes={})

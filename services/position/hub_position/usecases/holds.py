@@ -111,9 +111,7 @@ async def settle_holds(
         )
         marked = await books.confirm_holds(confirmed)
         holds = {hold.hold_id: hold for hold in await books.holds(released)}
-        batch = Batch(
-            accounts=accounts, positions=positions, holds=holds, histories={}, new_id=uuid7, now=now
-        )
+        batch = Batch(accounts=accounts, positions=positions, holds=holds, new_id=uuid7, now=now)
         for hold in holds.values():
             batch.release(hold)
         await write(batch, books=books, causes={})

@@ -25,7 +25,7 @@ async def settle_trades(until: date, *, pool: Pool, now: datetime) -> int:
             return 0
         accounts = await books.lock_accounts(set(due.values()))
         settled = await cash.settle(due, now)
-        batch = Batch(accounts=accounts, positions={}, holds={}, histories={}, new_id=uuid7, now=now)
+        batch = Batch(accounts=accounts, positions={}, holds={}, new_id=uuid7, now=now)
         for each in settled:
             batch.settle(each)
         await write(batch, books=books, causes={})

@@ -16,7 +16,13 @@ async def write(batch: Batch, *, books: Books, causes: Mapping[UUID, str]) -> No
     accounts = [batch.accounts[account_id] for account_id in sorted(batch.changed_accounts)]
     await books.write_positions([batch.positions[key] for key in sorted(batch.changed_positions)])
     await books.insert_trades(batch.entries)
-    await books.restate_trades(list(batch.restated.values()))
+    await books.restate_trades(list(batch.histories.restated.values()))
+    await books.write_effects(
+        [
+            (action_id, batch.positions[key], effect)
+            for (action_id, key), effect in sorted(batch.histories.acted.items(), key=lambda item: item[0])
+        ]
+    )
     await books.post(batch.postings)
     await books.make_holds([batch.holds[hold_id] for hold_id in batch.made_holds])
     await books.write_holds([batch.holds[hold_id] for hold_id in sorted(batch.changed_holds)])

@@ -431,7 +431,7 @@ class PositionChanged(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     TRADE_ID_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """created, updated, closed, reopened or validation_failed."""
+    """created, updated, closed, reopened, validation_failed, split or dividend."""
     position_id: _builtins.str
     """The position."""
     symbol: _builtins.str

@@ -399,3 +399,65 @@ class MoveMarketTimeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MoveMarketTimeResponse: _TypeAlias = MoveMarketTimeResponse  # noqa: Y015
+
+@_typing.final
+class AddCorporateActionRequest(_message.Message):
+    """A split or a dividend to come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    EX_DATE_FIELD_NUMBER: _builtins.int
+    RATIO_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """The instrument."""
+    type: _market_data_pb2.CorporateActionType.ValueType
+    """What it is."""
+    ex_date: _builtins.str
+    """The first trading day without it, an ISO date: later than the running one, by at most a year."""
+    ratio: _builtins.str
+    """Of a split alone: new shares for each old one, a decimal string, from 0.001 to 1000 and not 1."""
+    amount: _builtins.str
+    """Of a dividend alone: cash per share in the instrument's currency, a decimal string, less than its price."""
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        type: _market_data_pb2.CorporateActionType.ValueType = ...,
+        ex_date: _builtins.str = ...,
+        ratio: _builtins.str = ...,
+        amount: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "ex_date", b"ex_date", "ratio", b"ratio", "symbol", b"symbol", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddCorporateActionRequest: _TypeAlias = AddCorporateActionRequest  # noqa: Y015
+
+@_typing.final
+class AddCorporateActionResponse(_message.Message):
+    """It is known from now on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def action(self) -> _market_data_pb2.CorporateAction:
+        """The action."""
+
+    def __init__(
+        self,
+        *,
+        action: _market_data_pb2.CorporateAction | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddCorporateActionResponse: _TypeAlias = AddCorporateActionResponse  # noqa: Y015

@@ -70,6 +70,11 @@ class MarketDataAdminServiceStub:
                 request_serializer=hub_dot_market__data_dot_v1_dot_market__data__admin__pb2.MoveMarketTimeRequest.SerializeToString,
                 response_deserializer=hub_dot_market__data_dot_v1_dot_market__data__admin__pb2.MoveMarketTimeResponse.FromString,
                 _registered_method=True)
+        self.AddCorporateAction = channel.unary_unary(
+                '/hub.market_data.v1.MarketDataAdminService/AddCorporateAction',
+                request_serializer=hub_dot_market__data_dot_v1_dot_market__data__admin__pb2.AddCorporateActionRequest.SerializeToString,
+                response_deserializer=hub_dot_market__data_dot_v1_dot_market__data__admin__pb2.AddCorporateActionResponse.FromString,
+                _registered_method=True)
 
 
 class MarketDataAdminServiceServicer:
@@ -125,6 +130,13 @@ class MarketDataAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddCorporateAction(self, request, context):
+        """Adds a split or a dividend of a trading day that is still to come. The same once more is the same answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MarketDataAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -162,6 +174,11 @@ def add_MarketDataAdminServiceServicer_to_server(servicer, server):
                     servicer.MoveMarketTime,
                     request_deserializer=hub_dot_market__data_dot_v1_dot_market__data__admin__pb2.MoveMarketTimeRequest.FromString,
                     response_serializer=hub_dot_market__data_dot_v1_dot_market__data__admin__pb2.MoveMarketTimeResponse.SerializeToString,
+            ),
+            'AddCorporateAction': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddCorporateAction,
+                    request_deserializer=hub_dot_market__data_dot_v1_dot_market__data__admin__pb2.AddCorporateActionRequest.FromString,
+                    response_serializer=hub_dot_market__data_dot_v1_dot_market__data__admin__pb2.AddCorporateActionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -354,6 +371,33 @@ class MarketDataAdminService:
             '/hub.market_data.v1.MarketDataAdminService/MoveMarketTime',
             hub_dot_market__data_dot_v1_dot_market__data__admin__pb2.MoveMarketTimeRequest.SerializeToString,
             hub_dot_market__data_dot_v1_dot_market__data__admin__pb2.MoveMarketTimeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddCorporateAction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.market_data.v1.MarketDataAdminService/AddCorporateAction',
+            hub_dot_market__data_dot_v1_dot_market__data__admin__pb2.AddCorporateActionRequest.SerializeToString,
+            hub_dot_market__data_dot_v1_dot_market__data__admin__pb2.AddCorporateActionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -30,6 +30,8 @@ class MarketDataAdminServiceStub:
     """Reads some symbols into the cache."""
     MoveMarketTime: _aio.UnaryUnaryMultiCallable[_market_data_admin_pb2.MoveMarketTimeRequest, _market_data_admin_pb2.MoveMarketTimeResponse]
     """Moves the market's own clock forward. Refused in production."""
+    AddCorporateAction: _aio.UnaryUnaryMultiCallable[_market_data_admin_pb2.AddCorporateActionRequest, _market_data_admin_pb2.AddCorporateActionResponse]
+    """Adds a split or a dividend of a trading day that is still to come. The same once more is the same answer."""
 
 class MarketDataAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owned by the market-data service."""
@@ -89,5 +91,13 @@ class MarketDataAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_market_data_admin_pb2.MoveMarketTimeRequest, _abc.Awaitable[_market_data_admin_pb2.MoveMarketTimeResponse]],
     ) -> _abc.Awaitable[_market_data_admin_pb2.MoveMarketTimeResponse]:
         """Moves the market's own clock forward. Refused in production."""
+
+    @_abc_1.abstractmethod
+    def AddCorporateAction(
+        self,
+        request: _market_data_admin_pb2.AddCorporateActionRequest,
+        context: _aio.ServicerContext[_market_data_admin_pb2.AddCorporateActionRequest, _abc.Awaitable[_market_data_admin_pb2.AddCorporateActionResponse]],
+    ) -> _abc.Awaitable[_market_data_admin_pb2.AddCorporateActionResponse]:
+        """Adds a split or a dividend of a trading day that is still to come. The same once more is the same answer."""
 
 def add_MarketDataAdminServiceServicer_to_server(servicer: MarketDataAdminServiceServicer, server: _aio.Server) -> None: ...

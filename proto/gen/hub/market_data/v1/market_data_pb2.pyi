@@ -160,6 +160,38 @@ CORPORATE_ACTION_TYPE_DIVIDEND: CorporateActionType.ValueType  # 2
 """`amount` in cash for each share."""
 Global___CorporateActionType: _TypeAlias = CorporateActionType  # noqa: Y015
 
+class _CorporateActionStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CorporateActionStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CorporateActionStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CORPORATE_ACTION_STATUS_UNSPECIFIED: _CorporateActionStatus.ValueType  # 0
+    """Not said."""
+    CORPORATE_ACTION_STATUS_HISTORY: _CorporateActionStatus.ValueType  # 1
+    """It was before anybody held anything here: prices know of it, positions do not."""
+    CORPORATE_ACTION_STATUS_ANNOUNCED: _CorporateActionStatus.ValueType  # 2
+    """Its day is still to come."""
+    CORPORATE_ACTION_STATUS_EFFECTIVE: _CorporateActionStatus.ValueType  # 3
+    """Its day has come, and it is being applied to positions. Of a split: the instrument is halted meanwhile."""
+    CORPORATE_ACTION_STATUS_APPLIED: _CorporateActionStatus.ValueType  # 4
+    """It was applied to all positions."""
+
+class CorporateActionStatus(_CorporateActionStatus, metaclass=_CorporateActionStatusEnumTypeWrapper):
+    """Where a corporate action stands."""
+
+CORPORATE_ACTION_STATUS_UNSPECIFIED: CorporateActionStatus.ValueType  # 0
+"""Not said."""
+CORPORATE_ACTION_STATUS_HISTORY: CorporateActionStatus.ValueType  # 1
+"""It was before anybody held anything here: prices know of it, positions do not."""
+CORPORATE_ACTION_STATUS_ANNOUNCED: CorporateActionStatus.ValueType  # 2
+"""Its day is still to come."""
+CORPORATE_ACTION_STATUS_EFFECTIVE: CorporateActionStatus.ValueType  # 3
+"""Its day has come, and it is being applied to positions. Of a split: the instrument is halted meanwhile."""
+CORPORATE_ACTION_STATUS_APPLIED: CorporateActionStatus.ValueType  # 4
+"""It was applied to all positions."""
+Global___CorporateActionStatus: _TypeAlias = CorporateActionStatus  # noqa: Y015
+
 @_typing.final
 class Instrument(_message.Message):
     """Something that can be traded."""
@@ -830,6 +862,7 @@ class CorporateAction(_message.Message):
     RATIO_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """The instrument."""
     type: Global___CorporateActionType.ValueType
@@ -842,6 +875,8 @@ class CorporateAction(_message.Message):
     """Of a dividend: cash per share, a decimal string."""
     currency: _builtins.str
     """ISO 4217, of a dividend."""
+    status: Global___CorporateActionStatus.ValueType
+    """Where it stands."""
     def __init__(
         self,
         *,
@@ -851,10 +886,11 @@ class CorporateAction(_message.Message):
         ratio: _builtins.str = ...,
         amount: _builtins.str = ...,
         currency: _builtins.str = ...,
+        status: Global___CorporateActionStatus.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency", b"currency", "ex_date", b"ex_date", "ratio", b"ratio", "symbol", b"symbol", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency", b"currency", "ex_date", b"ex_date", "ratio", b"ratio", "status", b"status", "symbol", b"symbol", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhub/position/v1/books.proto\x12\x0fhub.position.v1\x1a\x1fgoogle/protobuf/timestamp.proto\".\n\x17ListAccountBooksRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\t\"\xc5\x01\n\x0c\x41\x63\x63ountBooks\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x0c\n\x04\x63\x61sh\x18\x03 \x01(\t\x12\x0f\n\x07paid_in\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12-\n\topened_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\tpositions\x18\x07 \x03(\x0b\x32\x1d.hub.position.v1.OpenPosition\"D\n\x0cOpenPosition\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\t\x12\x12\n\ntotal_cost\x18\x03 \x01(\t\"H\n\x18ListAccountBooksResponse\x12,\n\x05\x62ooks\x18\x01 \x03(\x0b\x32\x1d.hub.position.v1.AccountBooks2w\n\x0c\x42ooksService\x12g\n\x10ListAccountBooks\x12(.hub.position.v1.ListAccountBooksRequest\x1a).hub.position.v1.ListAccountBooksResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhub/position/v1/books.proto\x12\x0fhub.position.v1\x1a\x1fgoogle/protobuf/timestamp.proto\".\n\x17ListAccountBooksRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\t\"\xc5\x01\n\x0c\x41\x63\x63ountBooks\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x0c\n\x04\x63\x61sh\x18\x03 \x01(\t\x12\x0f\n\x07paid_in\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12-\n\topened_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\tpositions\x18\x07 \x03(\x0b\x32\x1d.hub.position.v1.OpenPosition\"\x87\x01\n\x0cOpenPosition\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\t\x12\x12\n\ntotal_cost\x18\x03 \x01(\t\x12,\n\x08split_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bsplit_ratio\x18\x05 \x01(\t\"H\n\x18ListAccountBooksResponse\x12,\n\x05\x62ooks\x18\x01 \x03(\x0b\x32\x1d.hub.position.v1.AccountBooks2w\n\x0c\x42ooksService\x12g\n\x10ListAccountBooks\x12(.hub.position.v1.ListAccountBooksRequest\x1a).hub.position.v1.ListAccountBooksResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,10 +36,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTACCOUNTBOOKSREQUEST']._serialized_end=127
   _globals['_ACCOUNTBOOKS']._serialized_start=130
   _globals['_ACCOUNTBOOKS']._serialized_end=327
-  _globals['_OPENPOSITION']._serialized_start=329
-  _globals['_OPENPOSITION']._serialized_end=397
-  _globals['_LISTACCOUNTBOOKSRESPONSE']._serialized_start=399
-  _globals['_LISTACCOUNTBOOKSRESPONSE']._serialized_end=471
-  _globals['_BOOKSSERVICE']._serialized_start=473
-  _globals['_BOOKSSERVICE']._serialized_end=592
+  _globals['_OPENPOSITION']._serialized_start=330
+  _globals['_OPENPOSITION']._serialized_end=465
+  _globals['_LISTACCOUNTBOOKSRESPONSE']._serialized_start=467
+  _globals['_LISTACCOUNTBOOKSRESPONSE']._serialized_end=539
+  _globals['_BOOKSSERVICE']._serialized_start=541
+  _globals['_BOOKSSERVICE']._serialized_end=660
 # @@protoc_insertion_point(module_scope)

@@ -104,22 +104,34 @@ class OpenPosition(_message.Message):
     SYMBOL_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     TOTAL_COST_FIELD_NUMBER: _builtins.int
+    SPLIT_AT_FIELD_NUMBER: _builtins.int
+    SPLIT_RATIO_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """The instrument."""
     quantity: _builtins.str
     """Shares held."""
     total_cost: _builtins.str
     """What the shares cost in all."""
+    split_ratio: _builtins.str
+    """What each old share became then, a decimal string; empty when there was none."""
+    @_builtins.property
+    def split_at(self) -> _timestamp_pb2.Timestamp:
+        """When the last split took effect that its quantity knows of, in the market's time; a quote from before is for old
+        shares.
+        """
+
     def __init__(
         self,
         *,
         symbol: _builtins.str = ...,
         quantity: _builtins.str = ...,
         total_cost: _builtins.str = ...,
+        split_at: _timestamp_pb2.Timestamp | None = ...,
+        split_ratio: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["split_at", b"split_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "symbol", b"symbol", "total_cost", b"total_cost"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "split_at", b"split_at", "split_ratio", b"split_ratio", "symbol", b"symbol", "total_cost", b"total_cost"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

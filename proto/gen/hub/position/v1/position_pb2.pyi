@@ -480,6 +480,8 @@ class Position(_message.Message):
     OPENED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    SPLIT_AT_FIELD_NUMBER: _builtins.int
+    SPLIT_RATIO_FIELD_NUMBER: _builtins.int
     position_id: _builtins.str
     """UUIDv7."""
     symbol: _builtins.str
@@ -500,6 +502,8 @@ class Position(_message.Message):
     """ACTIVE, PARTIAL or CLOSED."""
     version: _builtins.int
     """Counts every change."""
+    split_ratio: _builtins.str
+    """What each old share became then, a decimal string; empty when there was none."""
     @_builtins.property
     def opened_at(self) -> _timestamp_pb2.Timestamp:
         """When it was first opened."""
@@ -507,6 +511,12 @@ class Position(_message.Message):
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
+
+    @_builtins.property
+    def split_at(self) -> _timestamp_pb2.Timestamp:
+        """When the last split took effect that its quantity knows of, in the market's time; a quote from before is for old
+        shares.
+        """
 
     def __init__(
         self,
@@ -523,10 +533,12 @@ class Position(_message.Message):
         opened_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
+        split_at: _timestamp_pb2.Timestamp | None = ...,
+        split_ratio: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["opened_at", b"opened_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["opened_at", b"opened_at", "split_at", b"split_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "fees", b"fees", "held", b"held", "opened_at", b"opened_at", "position_id", b"position_id", "quantity", b"quantity", "realised_pnl", b"realised_pnl", "status", b"status", "symbol", b"symbol", "total_cost", b"total_cost", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "fees", b"fees", "held", b"held", "opened_at", b"opened_at", "position_id", b"position_id", "quantity", b"quantity", "realised_pnl", b"realised_pnl", "split_at", b"split_at", "split_ratio", b"split_ratio", "status", b"status", "symbol", b"symbol", "total_cost", b"total_cost", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

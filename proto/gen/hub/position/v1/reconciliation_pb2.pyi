@@ -66,12 +66,13 @@ class BookDifference(_message.Message):
     kind: _builtins.str
     """What it is about: position_quantity, position_cost, position_realised, position_fees, position_held, cash_settled,
     cash_unsettled, cash_held, ledger_securities, ledger_realised, ledger_fees, ledger_transaction, trade_cash,
-    trade_settlement, trade_gross, trade_net, trade_cost, trade_realised. There may be more.
+    trade_settlement, trade_gross, trade_net, trade_cost, trade_realised, ledger_dividends, action_held, action_split,
+    action_cost, action_cash. There may be more.
     """
     account_id: _builtins.str
     """Whose."""
     id: _builtins.str
-    """Which: a symbol, a trade or a ledger transaction; of the account's own cash empty."""
+    """Which: a symbol, a trade, a ledger transaction or a corporate action; of the account's own cash empty."""
     expected: _builtins.str
     """What follows from the facts, a decimal string."""
     found: _builtins.str
