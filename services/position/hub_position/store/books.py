@@ -10,13 +10,13 @@ from hub_errors import Unavailable
 from hub_events import OutboxRow, enqueue
 from hub_position.domain.account import Account, AccountState, StateChange
 from hub_position.domain.actions import ActionEffect, CorporateAction
-from hub_position.domain.batch import Entry
 from hub_position.domain.hold import Drawn, Hold
 from hub_position.domain.ledger import Posting
 from hub_position.domain.placing import NewHold
 from hub_position.domain.position import Booked, Position, PositionKey
 from hub_position.store import columns, rows
 from hub_position.store.actions import ACTION, ACTION_COLUMNS, BARRIER, WRITE_EFFECTS, by_symbol
+from hub_position.store.changes import Changes, write_changes
 from hub_position.store.columns import insert, rows_of
 from hub_postgres import Connection, array_parameters, column_arrays
 
@@ -119,12 +119,6 @@ HISTORY = f"""
     SELECT {rows.TRADE} FROM trades WHERE position_id = ANY ($1::uuid[]) ORDER BY executed_at, trade_id
 """
 
-WRITE_ACCOUNTS = f"""
-    UPDATE accounts SET cash_settled = new.cash_settled, cash_unsettled = new.cash_unsettled, held = new.held,
-        version = new.version, updated_at = now()
-    FROM {rows_of(columns.ACCOUNTS)} WHERE accounts.account_id = new.account_id
-"""
-
 WRITE_STATES = f"""
     WITH written AS (
         UPDATE accounts SET status = new.to_status, trading_state = new.to_trading_state,
@@ -133,32 +127,12 @@ WRITE_STATES = f"""
     {insert("account_state_log", columns.STATES)}
 """
 
-WRITE_POSITIONS = f"""
-    {insert("positions", columns.POSITIONS)}
-    ON CONFLICT (account_id, symbol) DO UPDATE SET
-        quantity = excluded.quantity, held = excluded.held, total_cost = excluded.total_cost,
-        realised_pnl = excluded.realised_pnl, fees = excluded.fees, status = excluded.status,
-        last_executed_at = excluded.last_executed_at, last_trade_id = excluded.last_trade_id,
-        version = excluded.version, opened_at = excluded.opened_at, updated_at = excluded.updated_at,
-        actions = excluded.actions, split_at = excluded.split_at, split_ratio = excluded.split_ratio
-"""
-
 NARROW_HOLDS = f"""
     UPDATE holds SET quantity = new.quantity
     FROM {rows_of(columns.QUANTITIES)} WHERE holds.hold_id = new.hold_id
 """
 
-WRITE_HOLDS = f"""
-    UPDATE holds SET remaining = new.remaining, booked_quantity = new.booked_quantity,
-        booked_count = new.booked_count, final_quantity = new.final_quantity, final_count = new.final_count,
-        confirmed = new.confirmed, covered = new.covered,
-        closed_at = CASE WHEN new.closed THEN coalesce(closed_at, now()) END
-    FROM {rows_of(columns.HOLDS)} WHERE holds.hold_id = new.hold_id
-"""
-
 CONFIRM_HOLDS = "UPDATE holds SET confirmed = true WHERE hold_id = ANY ($1::uuid[]) AND NOT confirmed"
-
-INSERT_TRADES = f"{insert('trades', columns.TRADES)} ON CONFLICT DO NOTHING RETURNING trade_id"
 
 RESTATE_TRADES = f"""
     UPDATE trades SET cost_removed = new.cost_removed, realised_gross = new.realised_gross,
@@ -224,7 +198,7 @@ class Books:
         return {row["hold_id"] for row in await self._connection.fetch(PLACE_HOLDS, *table)}
 
     async def make_holds(self, holds: Sequence[Hold]) -> None:
-        """Rows that `write_holds` fills."""
+        """Rows that `write` fills."""
         if not holds:
             return
         table = column_arrays([columns.made_hold(hold) for hold in holds])
@@ -260,26 +234,10 @@ class Books:
             histories.setdefault((row["account_id"], row["symbol"]), []).append(rows.booked(row))
         return histories
 
-    async def write_accounts(self, accounts: Sequence[Account]) -> None:
-        if accounts:
-            table = column_arrays([columns.account(account) for account in accounts])
-            await self._connection.execute(WRITE_ACCOUNTS, *table)
-
     async def write_states(self, changes: Sequence[StateChange]) -> None:
         if changes:
             table = column_arrays([columns.state(change) for change in changes])
             await self._connection.execute(WRITE_STATES, *table)
-
-    async def write_positions(self, positions: Sequence[Position]) -> None:
-        if positions:
-            table = column_arrays([columns.position(position) for position in positions])
-            await self._connection.execute(WRITE_POSITIONS, *table)
-
-    async def write_holds(self, holds: Sequence[Hold]) -> None:
-        if holds:
-            await self._connection.execute(
-                WRITE_HOLDS, *column_arrays([columns.hold(hold) for hold in holds])
-            )
 
     async def narrow_holds(self, holds: Sequence[Hold]) -> None:
         """They are for less than they were placed for."""
@@ -287,11 +245,8 @@ class Books:
             table = column_arrays([columns.quantity(hold) for hold in holds])
             await self._connection.execute(NARROW_HOLDS, *table)
 
-    async def insert_trades(self, entries: Sequence[Entry]) -> None:
-        if not entries:
-            return
-        table = column_arrays([columns.trade(entry) for entry in entries])
-        if len(await self._connection.fetch(INSERT_TRADES, *table)) != len(entries):
+    async def write(self, changes: Changes) -> None:
+        if await write_changes(self._connection, changes) != len(changes.entries):
             # Somebody else booked one under another account's lock: everything is undone and tried again.
             raise Unavailable("A trade was booked meanwhile.", code="booked_meanwhile")
 

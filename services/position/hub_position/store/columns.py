@@ -18,14 +18,14 @@ Columns = Mapping[str, str]
 Row = tuple[object, ...]
 
 
-def rows_of(columns: Columns, name: str = "new") -> str:
-    """A FROM item with these columns, whose parameters are one array per column."""
-    return f"unnest({array_parameters(columns.values())}) AS {name} ({', '.join(columns)})"
+def rows_of(columns: Columns, name: str = "new", first: int = 1) -> str:
+    """A FROM item with these columns, whose parameters, from `first` on, are one array per column."""
+    return f"unnest({array_parameters(columns.values(), first)}) AS {name} ({', '.join(columns)})"
 
 
-def insert(table: str, columns: Columns) -> str:
-    names = ", ".join(columns)
-    return f"INSERT INTO {table} ({names}) SELECT {names} FROM {rows_of(columns)}"  # noqa: S608 - constants
+def insert(table: str, columns: Columns, first: int = 1) -> str:
+    names, source = ", ".join(columns), rows_of(columns, first=first)
+    return f"INSERT INTO {table} ({names}) SELECT {names} FROM {source}"  # noqa: S608 - constants
 
 
 NEW_HOLDS = {
