@@ -47,6 +47,7 @@ class House:
         self.lookups = lookups
         self.stub = market_data_pb2_grpc.MarketDataServiceStub(channel)
         self.admin = market_data_admin_pb2_grpc.MarketDataAdminServiceStub(channel)
+        self.actions = corporate_actions_pb2_grpc.CorporateActionServiceStub(channel)
         self.administrator = signer.user(roles=["user", "admin"])
 
     @contextmanager
