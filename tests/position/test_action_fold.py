@@ -150,6 +150,17 @@ def test_in_whatever_order_facts_arrive_the_books_are_the_same(
     assert ledger.account.cash + holding.total_cost == holding.realised_pnl + folded.dividends
 
 
+def test_a_late_split_that_leaves_nothing_takes_its_cost_once() -> None:
+    ledger = Ledger()
+    ledger.book(trade(Side.BUY, "0.00000003", "5000", minute=1))
+    ledger.book(trade(Side.BUY, "2", "5", minute=5))
+    ledger.book(action(ActionType.SPLIT, "0.001", 3))
+    holding = ledger.positions[KEY].holding
+    assert (holding.quantity, holding.total_cost) == (Decimal(2), Decimal(10))
+    assert ledger.totals[LedgerAccount.SECURITIES] == 10
+    assert ledger.totals[LedgerAccount.REALISED_PNL] == Decimal("0.00015")
+
+
 @given(trades, actions)
 def test_a_split_keeps_cost_and_a_dividend_keeps_shares(
     sold_and_bought: list[Trade], acted: list[CorporateAction]
