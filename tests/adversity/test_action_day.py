@@ -109,7 +109,7 @@ async def street(
             bars=bars,
             clock=utc_now,
         )
-        channel = await enter(connect(house.target, tls.files("order"), "market-data"))
+        channel = await enter(connect(f"127.0.0.1:{house.port}", tls.files("order"), "market-data"))
         tape = Tape()
         tape.cache = QuoteCache()  # written by nobody but market-data
         await enter(running(feeder.run(login.url, login.password), tape.cache.follow(channel)))

@@ -41,13 +41,13 @@ class House:
     """`stub` and `admin` call it as the gateway would."""
 
     def __init__(
-        self, *, market: Market, lookups: Lookups, channel: aio.Channel, target: str, signer: Signer
+        self, *, market: Market, lookups: Lookups, channel: aio.Channel, port: int, signer: Signer
     ) -> None:
         self.market = market
+        self.port = port
         self.board = market.board
         self.cache = market.cache
         self.lookups = lookups
-        self.target = target
         self.stub = market_data_pb2_grpc.MarketDataServiceStub(channel)
         self.admin = market_data_admin_pb2_grpc.MarketDataAdminServiceStub(channel)
         self.actions = corporate_actions_pb2_grpc.CorporateActionServiceStub(channel)
@@ -102,8 +102,9 @@ class House:
                     _server(market, batches, pool, tls, signer) as server,
                     connect(f"127.0.0.1:{server.port}", tls.files(caller), "market-data") as channel,
                 ):
-                    target = f"127.0.0.1:{server.port}"
-                    yield cls(market=market, lookups=batches, channel=channel, target=target, signer=signer)
+                    yield cls(
+                        market=market, lookups=batches, channel=channel, port=server.port, signer=signer
+                    )
 
 
 def market_data_rpc(board: Board, pool: Pool, **more: Any) -> MarketDataRpc:
