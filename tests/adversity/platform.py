@@ -261,8 +261,9 @@ async def platform(
     deposit: Decimal = Decimal(100_000),
     limits: Limits = build.LIMITS,
     venue: Venue | None = None,
+    tape: Tape | None = None,
 ) -> AsyncIterator[Platform]:
-    tape, trust = Tape(), keys.trust()
+    tape, trust = tape or Tape(), keys.trust()
     async with position_process(position_pool, trust=trust, tape=tape, deposit=deposit) as books:
         made = Platform(
             *(order_pool, books, tape, keys, trust, Wire(books.rpc), limits, deposit),

@@ -42,7 +42,7 @@ class Wire:
     ) -> Callable[[Any], Awaitable[Any]]:
         name = path.rpartition("/")[2]
 
-        async def call(request: Any) -> Any:
+        async def call(request: Any, **_: object) -> Any:
             loss, self.loss = self.loss, Loss.NOTHING
             if loss is Loss.REQUEST:
                 raise Unavailable("lost on its way", code="unavailable")

@@ -40,13 +40,17 @@ TABLE_OF_READERS = {READERS: CALL_TABLE[READERS]}
 class House:
     """`stub` and `admin` call it as the gateway would."""
 
-    def __init__(self, *, market: Market, lookups: Lookups, channel: aio.Channel, signer: Signer) -> None:
+    def __init__(
+        self, *, market: Market, lookups: Lookups, channel: aio.Channel, port: int, signer: Signer
+    ) -> None:
         self.market = market
+        self.port = port
         self.board = market.board
         self.cache = market.cache
         self.lookups = lookups
         self.stub = market_data_pb2_grpc.MarketDataServiceStub(channel)
         self.admin = market_data_admin_pb2_grpc.MarketDataAdminServiceStub(channel)
+        self.actions = corporate_actions_pb2_grpc.CorporateActionServiceStub(channel)
         self.administrator = signer.user(roles=["user", "admin"])
 
     @contextmanager
@@ -98,7 +102,9 @@ class House:
                     _server(market, batches, pool, tls, signer) as server,
                     connect(f"127.0.0.1:{server.port}", tls.files(caller), "market-data") as channel,
                 ):
-                    yield cls(market=market, lookups=batches, channel=channel, signer=signer)
+                    yield cls(
+                        market=market, lookups=batches, channel=channel, port=server.port, signer=signer
+                    )
 
 
 def market_data_rpc(board: Board, pool: Pool, **more: Any) -> MarketDataRpc:

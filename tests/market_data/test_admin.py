@@ -46,6 +46,14 @@ EVERY_CALL: dict[str, Call] = {
     "hours": lambda house: house.admin.SetTradingHours(hours()),
     "invalidate": lambda house: house.admin.InvalidateCache(pb.InvalidateCacheRequest(symbols=["IBM"])),
     "warm": lambda house: house.admin.WarmCache(pb.WarmCacheRequest(symbols=["IBM"])),
+    "action": lambda house: house.admin.AddCorporateAction(
+        pb.AddCorporateActionRequest(
+            symbol="IBM",
+            type=market_data_pb2.CORPORATE_ACTION_TYPE_SPLIT,
+            ex_date=(utc_now() + timedelta(days=5)).date().isoformat(),
+            ratio="2",
+        )
+    ),
     "clock": lambda house: house.admin.MoveMarketTime(pb.MoveMarketTimeRequest(market_time=in_an_hour())),
 }
 
@@ -89,6 +97,7 @@ async def test_every_act_is_recorded_with_who_did_it(house: House, pool: Pool) -
         "set_trading_hours",
         "invalidate_cache",
         "warm_cache",
+        "add_corporate_action",
         "move_market_time",
     ]
     actors = await pool.fetch("SELECT DISTINCT actor FROM admin_events")

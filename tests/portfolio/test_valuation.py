@@ -195,8 +195,6 @@ SPLIT_AT = datetime(2026, 3, 3, 14, 30, tzinfo=UTC)
 OLD = Mark(
     price=Decimal(400), previous_close=Decimal(396), quoted_at=SPLIT_AT - timedelta(hours=17), fresh=True
 )
-    price=Decimal(400), previous_close=Decimal(396), quoted_at=SPLIT_AT - timedelta(hours=17), fresh=True
-)
 NEW = Mark(price=Decimal("100.5"), previous_close=Decimal(100), quoted_at=SPLIT_AT, fresh=True)
 
 

@@ -18,6 +18,7 @@ from hub_errors import Denied, Invalid
 from hub_position.domain.cash import MovementKind
 from hub_position.domain.trade import Side
 from hub_position.mapping.values import timestamp
+from tests.position.acting import apply_to_all, bought, dividend, new_symbol, sold, split, traded
 from tests.position.house import House, position_house
 from tests.position.world import START, Owner, World, ending, execution, hold_of, replacing
 from tests.support.servers import Database
@@ -79,6 +80,80 @@ async def found(stub: Any, *owners: Owner) -> set[tuple[str, str]]:
     answer = await stub.CheckBooks(reconciliation_pb2.CheckBooksRequest(account_ids=ids))
     assert set(answer.account_ids) == set(ids)
     return {(each.kind, each.id) for each in answer.differences}
+
+
+@pytest.fixture
+async def acted(world: World) -> tuple[Owner, str, dict[str, UUID]]:
+    """Bought 10, split by 4 and paid a dividend for; the actions by their type."""
+    owner, symbol = await world.owner(), new_symbol()
+    await traded(world, owner, bought(owner, symbol, "10", "100", minute=1))
+    actions = split(symbol, "4", minute=10), dividend(symbol, "0.5", minute=20)
+    for action in actions:
+        await apply_to_all(world, action)
+    await traded(world, owner, sold(owner, symbol, "7", "26", minute=30))
+    return owner, symbol, {action.type.value: action.action_id for action in actions}
+
+
+ACTION_DAMAGES = {
+    "a split that was not applied to the position": (
+        "UPDATE positions SET quantity = quantity - 30 WHERE account_id = $1",
+        {("position_quantity", "symbol")},
+    ),
+    "a split by another ratio": (
+        """WITH wrong AS (UPDATE positions SET quantity = quantity - 20 WHERE account_id = $1)
+           UPDATE action_effects SET quantity_after = 20
+           WHERE account_id = $1 AND quantity_after > quantity_before""",
+        {
+            ("action_split", "SPLIT"),
+            ("action_held", "DIVIDEND"),
+            ("action_cash", "DIVIDEND"),
+            ("action_split", "DIVIDEND"),
+            ("trade_cost", "trade"),
+        },
+    ),
+    "a split that was forgotten": (
+        "DELETE FROM action_effects WHERE account_id = $1 AND quantity_after > quantity_before",
+        {
+            ("position_quantity", "symbol"),
+            ("action_held", "SPLIT"),
+            ("action_cost", "SPLIT"),
+            ("action_split", "SPLIT"),
+            ("action_held", "DIVIDEND"),
+            ("action_cash", "DIVIDEND"),
+            ("action_split", "DIVIDEND"),
+            ("trade_cost", "trade"),
+        },
+    ),
+    "a dividend that was posted twice": (
+        """WITH paid AS (UPDATE accounts SET cash_settled = cash_settled + 20 WHERE account_id = $1)
+           INSERT INTO postings (transaction_id, account_id, kind, ledger_account, amount, symbol)
+           SELECT $1, account_id, kind, ledger_account, amount, symbol FROM postings
+           WHERE account_id = $1 AND kind = 'dividend'""",
+        {("ledger_dividends", "symbol")},
+    ),
+    "a dividend that was not paid": (
+        """WITH paid AS (UPDATE accounts SET cash_settled = cash_settled - 20 WHERE account_id = $1)
+           DELETE FROM postings WHERE account_id = $1 AND kind = 'dividend'""",
+        {("ledger_dividends", "symbol")},
+    ),
+    "a dividend of another amount": (
+        "UPDATE action_effects SET cash = 19.99 WHERE account_id = $1 AND cash > 0",
+        {("action_cash", "DIVIDEND"), ("ledger_dividends", "symbol")},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ACTION_DAMAGES)
+async def test_what_an_action_did_wrongly_is_named(
+    stub: Any, world: World, acted: tuple[Owner, str, dict[str, UUID]], damage: Damage, what: str
+) -> None:
+    owner, symbol, actions = acted
+    assert await found(stub, owner) == set()
+    statement, expected = ACTION_DAMAGES[what]
+    await damage(statement, owner.account_id)
+    trade = await trade_of(world, owner, 30)
+    names = {"symbol": symbol, "trade": str(trade)} | {name: str(each) for name, each in actions.items()}
+    assert await found(stub, owner) == {(kind, names[name]) for kind, name in expected}
 
 
 async def trade_of(world: World, owner: Owner, minute: int) -> UUID:

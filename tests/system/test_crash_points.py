@@ -29,8 +29,9 @@ SLOW_VENUE = {
     "HUB_VENUE_DOUBLED": "0.3",
     "HUB_RECONCILE_INTERVAL_S": "1",
 }
-# What the load does not reach: a purchase that waited for the open.
-ELSEWHERE = "position.reprice."
+# What the load does not reach: a purchase that waited for the open, and corporate actions, which die in
+# tests/adversity/test_corporate_actions.py and tests/position/test_actions.py.
+ELSEWHERE = ("position.reprice.", "position.action.", "order.actions.")
 
 
 def points_of(*prefixes: str) -> list[str]:

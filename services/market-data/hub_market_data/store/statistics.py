@@ -37,9 +37,12 @@ _STATISTICS: Final = """
             WHERE a.symbol = i.symbol AND a.type = 'DIVIDEND'
               AND a.ex_date > $2::date - 364 AND a.ex_date <= $2) d
      CROSS JOIN LATERAL (
-           SELECT max(close) AS close
-             FROM (SELECT close FROM day_bars WHERE symbol = i.symbol AND day < $2
-                    ORDER BY day DESC LIMIT 1) l) c
+           SELECT round(max(l.close / s.splits), 8) AS close
+             FROM (SELECT day, close FROM day_bars WHERE symbol = i.symbol AND day < $2
+                    ORDER BY day DESC LIMIT 1) l CROSS JOIN LATERAL (
+                  SELECT coalesce(exp(sum(ln(ratio))), 1) AS splits
+                    FROM corporate_actions
+                   WHERE symbol = i.symbol AND type = 'SPLIT' AND ex_date > l.day AND ex_date <= $2) s) c
 """
 
 

@@ -16,11 +16,13 @@ from hub_order.corporate_actions import ActionBooks, DueAction, DueActions
 from hub_order.domain import CORPORATE_ACTIONS, Change, Order, Reason, Status, ask_end, close
 from hub_order.store import OpenOrders, Orders
 from hub_order.usecases.telling import tell_all
-from hub_runtime import counter, crash_point, get_logger
+from hub_runtime import counter, crash_point, gauge, get_logger
 
 AT_ONCE: Final = 200
 
 DONE = counter("hub_order_corporate_actions_total", "Corporate actions that were carried out", ("type",))
+
+WAITING = gauge("hub_order_corporate_actions_waiting", "Corporate actions that are due and not carried out")
 
 log = get_logger("corporate_actions")
 
@@ -40,7 +42,8 @@ class CorporateActions:
         """All that are due, as far as they can be; how many are done. One that cannot go on keeps the later
         ones of its instrument waiting, and nobody else."""
         waiting, count = set[str](), 0
-        for action in await self.due.due():
+        due = await self.due.due()
+        for action in due:
             if action.symbol in waiting:
                 continue
             try:
@@ -52,6 +55,7 @@ class CorporateActions:
                 count += 1
             else:
                 waiting.add(action.symbol)
+        WAITING.set(len(due) - count)
         return count
 
     async def _carry_out(self, action: DueAction) -> bool:
