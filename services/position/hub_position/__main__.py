@@ -16,7 +16,7 @@ from hub_position.rpc import PositionRpc
 from hub_position.rpc_books import BooksRpc
 from hub_position.rpc_reconciliation import ReconciliationRpc
 from hub_position.settings import PositionSettings
-from hub_position.settler import settle_for_ever
+from hub_position.settler import restrict_for_ever, settle_for_ever
 from hub_position.usecases import place_holds_of_calls
 from hub_position.worker import handle
 from hub_postgres import DatabaseProbe, Pool, Wakeup, migrate, pooled
@@ -28,7 +28,7 @@ DESCRIPTION = "keeps accounts, the cash ledger, holds, positions and trades"
 JOBS = {
     "serve": "PositionService over gRPC: holds, balance, positions, ledger",
     "work": "books executions and the ends of orders",
-    "settle": "settles the trades whose settlement day has come",
+    "settle": "settles the trades whose settlement day has come, restricts accounts that stay oversold",
     "relay": "moves the outbox to the broker (one of many instances does)",
 }
 CALL_TABLE: CallTable = {
@@ -76,6 +76,13 @@ async def run(settings: PositionSettings, jobs: frozenset[str], process: Process
             pool=pool, market=market, clock=utc_now, interval_s=settings.settle_interval_s
         )
         process.spawn(settle, "settle")
+        restrict = restrict_for_ever(
+            pool=pool,
+            clock=utc_now,
+            oversold_for=settings.oversold_for,
+            interval_s=settings.settle_interval_s,
+        )
+        process.spawn(restrict, "restrict")
     if "work" in jobs:
         book = partial(handle, pool=pool, market=market, deposit=settings.paper_deposit, clock=utc_now)
         updates = POSITIONS.queues_of("updates")

@@ -74,6 +74,7 @@ class Position:
     held: Decimal = ZERO
     last: Key | None = None
     version: int = 0
+    negative_since: datetime | None = None
 
     @property
     def sellable(self) -> Decimal:
@@ -97,7 +98,13 @@ class Position:
             opened_at=trade.executed_at if self.last is None else min(self.opened_at, trade.executed_at),
             updated_at=now,
             version=self.version + 1,
+            negative_since=self._negative_since(holding, now),
         )
+
+    def _negative_since(self, after: Holding, now: datetime) -> datetime | None:
+        if after.quantity >= 0:
+            return None
+        return now if self.holding.quantity >= 0 else self.negative_since
 
 
 def effect_of(holding: Holding, trade: Trade) -> Effect:

@@ -125,7 +125,8 @@ WRITE_POSITIONS = f"""
         quantity = excluded.quantity, held = excluded.held, total_cost = excluded.total_cost,
         realised_pnl = excluded.realised_pnl, fees = excluded.fees, status = excluded.status,
         last_executed_at = excluded.last_executed_at, last_trade_id = excluded.last_trade_id,
-        version = excluded.version, opened_at = excluded.opened_at, updated_at = excluded.updated_at
+        version = excluded.version, opened_at = excluded.opened_at, updated_at = excluded.updated_at,
+        negative_since = excluded.negative_since
 """
 
 NARROW_HOLDS = f"""

@@ -172,6 +172,7 @@ POSITIONS = {
     "version": "bigint",
     "opened_at": "timestamptz",
     "updated_at": "timestamptz",
+    "negative_since": "timestamptz",
 }
 
 
@@ -192,6 +193,7 @@ def position(value: Position) -> Row:
         value.version,
         value.opened_at,
         value.updated_at,
+        value.negative_since,
     )
 
 

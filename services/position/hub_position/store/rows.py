@@ -13,7 +13,7 @@ ACCOUNT = "account_id, user_id, currency, status, trading_state, cash_settled, c
 STATE = f"{ACCOUNT}, state_reason, state_actor, state_changed_at"
 POSITION = (
     "position_id, account_id, symbol, quantity, held, total_cost, realised_pnl, fees, status, "
-    "last_executed_at, last_trade_id, version, opened_at, updated_at"
+    "last_executed_at, last_trade_id, version, opened_at, updated_at, negative_since"
 )
 HOLD = (
     "hold_id, order_id, account_id, idempotency_key, side, symbol, quantity, unit_price, remaining, "
@@ -61,6 +61,7 @@ def position(row: asyncpg.Record) -> Position:
         held=row["held"],
         last=(row["last_executed_at"], row["last_trade_id"]),
         version=row["version"],
+        negative_since=row["negative_since"],
     )
 
 
