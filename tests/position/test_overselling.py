@@ -86,7 +86,8 @@ async def test_how_long_counts_from_when_the_holding_became_negative_last(world:
     again = (await world.position(owner)).negative_since
     await world.book([execution(hold_of(owner, Side.SELL, "1"), "100", minute=4)])
     position = await world.position(owner)
-    assert (position.holding.quantity, position.negative_since) == (-3, again)
+    assert position.holding.quantity == -3
+    assert position.negative_since == again
     assert first is not None
     assert again is not None
     assert again > first

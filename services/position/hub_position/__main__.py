@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from hub.position.v1 import books_pb2_grpc, position_pb2_grpc, reconciliation_pb2_grpc
+from hub.position.v1 import activities_pb2_grpc, books_pb2_grpc, position_pb2_grpc, reconciliation_pb2_grpc
 from hub_batching import Batcher
 from hub_events import CHANNEL, POSITIONS, TOPOLOGY, Amqp, Relay, consume
 from hub_identity import Trust
@@ -13,6 +13,7 @@ from hub_market_client import QuoteCache
 from hub_position.clients import Market
 from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.rpc import PositionRpc
+from hub_position.rpc_activities import ActivityRpc
 from hub_position.rpc_books import BooksRpc
 from hub_position.rpc_reconciliation import ReconciliationRpc
 from hub_position.settings import PositionSettings
@@ -47,6 +48,11 @@ CALL_TABLE: CallTable = {
         "Withdraw": frozenset({"gateway"}),
         "AdjustCash": frozenset({"gateway"}),
         "ListCashMovements": frozenset({"gateway", "portfolio"}),
+    },
+    "hub.position.v1.ActivityService": {
+        "ListActivities": frozenset({"gateway"}),
+        "CutLedger": frozenset({"portfolio"}),
+        "ListActivitiesBetween": frozenset({"portfolio"}),
     },
     "hub.position.v1.BooksService": {"ListAccountBooks": frozenset({"portfolio"})},
     "hub.position.v1.ReconciliationService": {"*": frozenset({"order"})},
@@ -134,6 +140,9 @@ async def _serve(
         CALL_TABLE,
         [
             partial(position_pb2_grpc.add_PositionServiceServicer_to_server, service),
+            partial(
+                activities_pb2_grpc.add_ActivityServiceServicer_to_server, ActivityRpc(pool=pool, trust=trust)
+            ),
             partial(books_pb2_grpc.add_BooksServiceServicer_to_server, BooksRpc(pool)),
             partial(
                 reconciliation_pb2_grpc.add_ReconciliationServiceServicer_to_server, ReconciliationRpc(pool)

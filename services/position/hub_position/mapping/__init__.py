@@ -12,6 +12,7 @@ from hub_position.mapping.accounts import (
     read_status,
     read_trading_state,
 )
+from hub_position.mapping.activities import activities_page, activity, cut, read_until, read_wanted
 from hub_position.mapping.events import (
     changed_account,
     changed_position,
@@ -26,11 +27,14 @@ from hub_position.mapping.values import read_time, read_uuid
 
 __all__ = [
     "account_state",
+    "activities_page",
+    "activity",
     "balance",
     "booked_trade",
     "changed_account",
     "changed_position",
     "checked_books",
+    "cut",
     "held_order",
     "hold_result",
     "ledger_page",
@@ -47,7 +51,9 @@ __all__ = [
     "read_time",
     "read_trade",
     "read_trading_state",
+    "read_until",
     "read_uuid",
+    "read_wanted",
     "settled_trade",
     "unconfirmed_hold",
 ]

@@ -1,10 +1,11 @@
 """All SQL of the service. `Books`, `Cash` and `Overselling` work inside a transaction, the others answer
 questions."""
 
+from hub_position.store.activities import Activities
 from hub_position.store.books import Books
 from hub_position.store.cash import Cash
 from hub_position.store.overselling import Overselling
 from hub_position.store.reads import Reads
 from hub_position.store.reconciling import Reconciling
 
-__all__ = ["Books", "Cash", "Overselling", "Reads", "Reconciling"]
+__all__ = ["Activities", "Books", "Cash", "Overselling", "Reads", "Reconciling"]
