@@ -223,12 +223,8 @@ async def test_a_cut_has_what_was_booked_before_a_time_and_stays_where_it_is(rea
             return found
 
         opening = await cut()
-        assert (opening.currency, opening.settled, opening.unsettled, opening.cost) == (
-            "USD",
-            "100000",
-            "0",
-            "0",
-        )
+        assert (opening.currency, opening.settled, opening.unsettled) == ("USD", "100000", "0")
+        assert not opening.positions
         await post(1)
         first = await cut(seconds=10)
         await post(11)
@@ -250,6 +246,28 @@ async def test_a_cut_has_what_was_booked_before_a_time_and_stays_where_it_is(rea
             await stub.CutLedger(activities_pb2.CutLedgerRequest(account_id=str(uuid4())))
         with pytest.raises(Denied):
             await stub.ListActivities(activities_pb2.ListActivitiesRequest())
+
+
+async def test_a_cut_has_the_positions_of_then(reader: Reader) -> None:
+    """Also when shares were bought and sold since, of these instruments and others."""
+    world, owner = reader.house.world, reader.owner
+    await world.trade(owner, Side.BUY, "10", "100")
+    await world.trade(owner, Side.SELL, "4", "120", minute=1)
+    await world.book([execution(hold_of(owner, Side.BUY, "3", "50", symbol="MSFT"), "50")])
+    channel = reader.house.channel("portfolio")
+    async with channel:
+        stub: Any = activities_pb2_grpc.ActivityServiceStub(channel)
+        wanted = activities_pb2.CutLedgerRequest(account_id=str(owner.account_id))
+        then = await stub.CutLedger(wanted)
+        assert [(each.symbol, each.quantity, each.total_cost) for each in then.positions] == [
+            ("AAPL", "6", "600"),
+            ("MSFT", "3", "150"),
+        ]
+        later = stamp(utc_now())
+        await world.trade(owner, Side.SELL, "6", "130", minute=2)
+        await world.book([execution(hold_of(owner, Side.BUY, "1", "50", symbol="SPY"), "50")])
+        wanted.until.CopyFrom(later)
+        assert await stub.CutLedger(wanted) == then
 
 
 @pytest.mark.parametrize("name", ["OF_ALL", "OF_SYMBOL", "BESIDE_TRADES", "BETWEEN"])

@@ -85,6 +85,13 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class CutPosition:
+    symbol: str
+    quantity: Decimal
+    total_cost: Decimal
+
+
+@dataclass(frozen=True)
 class Cut:
     """A ledger as of one of its postings."""
 
@@ -93,7 +100,7 @@ class Cut:
     through: int
     settled: Decimal
     unsettled: Decimal
-    cost: Decimal
+    positions: Sequence[CutPosition]
 
 
 def read_kinds(words: Sequence[str]) -> Sequence[str]:

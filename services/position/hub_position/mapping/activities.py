@@ -67,7 +67,12 @@ def cut(found: Cut) -> activities_pb2.CutLedgerResponse:
         through=found.through,
         settled=to_text(found.settled),
         unsettled=to_text(found.unsettled),
-        cost=to_text(found.cost),
+        positions=[
+            activities_pb2.CutPosition(
+                symbol=each.symbol, quantity=to_text(each.quantity), total_cost=to_text(each.total_cost)
+            )
+            for each in found.positions
+        ],
     )
 
 

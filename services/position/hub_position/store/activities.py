@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hub_position.domain.activity import LATE, Activity, Cut, Fill, Wanted
+from hub_position.domain.activity import LATE, Activity, Cut, CutPosition, Fill, Wanted
 from hub_position.domain.trade import Side
 from hub_postgres import Pool, acquire
 
@@ -96,9 +96,25 @@ THROUGH: Final = f"""
 
 SUMS: Final = """
     SELECT coalesce(sum(amount) FILTER (WHERE ledger_account = 'cash_settled'), 0) AS settled,
-           coalesce(sum(amount) FILTER (WHERE ledger_account = 'cash_unsettled'), 0) AS unsettled,
-           coalesce(sum(amount) FILTER (WHERE ledger_account = 'securities'), 0) AS cost
+           coalesce(sum(amount) FILTER (WHERE ledger_account = 'cash_unsettled'), 0) AS unsettled
     FROM postings WHERE account_id = $1 AND posting_id <= $2
+"""
+
+# What is held now without what was traded since, and its cost by the postings to there.
+HOLDINGS: Final = """
+    SELECT symbol, quantity - coalesce(shares, 0) AS quantity, coalesce(cost, 0) AS total_cost
+    FROM positions
+    LEFT JOIN (
+        SELECT symbol, sum(CASE side WHEN 'BUY' THEN quantity ELSE -quantity END) AS shares FROM trades
+        WHERE trade_id IN (SELECT trade_id FROM postings
+                           WHERE account_id = $1 AND posting_id > $2 AND kind = 'trade')
+        GROUP BY symbol) AS since USING (symbol)
+    LEFT JOIN (
+        SELECT symbol, sum(amount) AS cost FROM postings
+        WHERE account_id = $1 AND posting_id <= $2 AND ledger_account = 'securities'
+        GROUP BY symbol) AS before USING (symbol)
+    WHERE account_id = $1 AND (quantity <> coalesce(shares, 0) OR coalesce(cost, 0) <> 0)
+    ORDER BY symbol
 """
 
 
@@ -136,7 +152,9 @@ class Activities:
                 return None
             through = await connection.fetchval(THROUGH, account_id, after, until)
             [sums] = await connection.fetch(SUMS, account_id, through)
-        return Cut(through=through, **account, **sums)
+            positions = await connection.fetch(HOLDINGS, account_id, through)
+        held = [CutPosition(row["symbol"], row["quantity"], row["total_cost"]) for row in positions]
+        return Cut(through=through, positions=held, **account, **sums)
 
 
 def _activity(row: asyncpg.Record) -> Activity:

@@ -259,7 +259,7 @@ class CutLedgerResponse(_message.Message):
     THROUGH_FIELD_NUMBER: _builtins.int
     SETTLED_FIELD_NUMBER: _builtins.int
     UNSETTLED_FIELD_NUMBER: _builtins.int
-    COST_FIELD_NUMBER: _builtins.int
+    POSITIONS_FIELD_NUMBER: _builtins.int
     currency: _builtins.str
     """ISO 4217."""
     through: _builtins.int
@@ -268,11 +268,13 @@ class CutLedgerResponse(_message.Message):
     """Settled cash, added up from all postings to there."""
     unsettled: _builtins.str
     """Unsettled cash, likewise."""
-    cost: _builtins.str
-    """Cost of all positions, likewise."""
     @_builtins.property
     def opened_at(self) -> _timestamp_pb2.Timestamp:
         """When the account was opened, wall time."""
+
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___CutPosition]:
+        """What is held and owed there, in symbol order."""
 
     def __init__(
         self,
@@ -282,15 +284,45 @@ class CutLedgerResponse(_message.Message):
         through: _builtins.int = ...,
         settled: _builtins.str = ...,
         unsettled: _builtins.str = ...,
-        cost: _builtins.str = ...,
+        positions: _abc.Iterable[Global___CutPosition] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["opened_at", b"opened_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "currency", b"currency", "opened_at", b"opened_at", "settled", b"settled", "through", b"through", "unsettled", b"unsettled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "opened_at", b"opened_at", "positions", b"positions", "settled", b"settled", "through", b"through", "unsettled", b"unsettled"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CutLedgerResponse: _TypeAlias = CutLedgerResponse  # noqa: Y015
+
+@_typing.final
+class CutPosition(_message.Message):
+    """A position as of a cut. All amounts are decimal strings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    TOTAL_COST_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """The instrument."""
+    quantity: _builtins.str
+    """Shares held then."""
+    total_cost: _builtins.str
+    """What they cost in all, added up from all postings to there."""
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+        total_cost: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "symbol", b"symbol", "total_cost", b"total_cost"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CutPosition: _TypeAlias = CutPosition  # noqa: Y015
 
 @_typing.final
 class ListActivitiesBetweenRequest(_message.Message):
