@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from hub.position.v1 import activities_pb2_grpc, books_pb2_grpc, position_pb2_grpc, reconciliation_pb2_grpc
+from hub.position.v1 import (
+    activities_pb2_grpc,
+    books_pb2_grpc,
+    position_pb2_grpc,
+    reconciliation_pb2_grpc,
+    views_pb2_grpc,
+)
 from hub_batching import Batcher
 from hub_events import CHANNEL, POSITIONS, TOPOLOGY, Amqp, Relay, consume
 from hub_identity import Trust
@@ -16,6 +22,7 @@ from hub_position.rpc import PositionRpc
 from hub_position.rpc_activities import ActivityRpc
 from hub_position.rpc_books import BooksRpc
 from hub_position.rpc_reconciliation import ReconciliationRpc
+from hub_position.rpc_views import ViewRpc
 from hub_position.settings import PositionSettings
 from hub_position.settler import restrict_for_ever, settle_for_ever
 from hub_position.usecases import place_holds_of_calls
@@ -54,6 +61,7 @@ CALL_TABLE: CallTable = {
         "CutLedger": frozenset({"portfolio"}),
         "ListActivitiesBetween": frozenset({"portfolio"}),
     },
+    "hub.position.v1.ViewService": {"*": frozenset({"gateway"})},
     "hub.position.v1.BooksService": {"ListAccountBooks": frozenset({"portfolio"})},
     "hub.position.v1.ReconciliationService": {"*": frozenset({"order"})},
 }
@@ -142,6 +150,10 @@ async def _serve(
             partial(position_pb2_grpc.add_PositionServiceServicer_to_server, service),
             partial(
                 activities_pb2_grpc.add_ActivityServiceServicer_to_server, ActivityRpc(pool=pool, trust=trust)
+            ),
+            partial(
+                views_pb2_grpc.add_ViewServiceServicer_to_server,
+                ViewRpc(pool=pool, trust=trust, clock=utc_now),
             ),
             partial(books_pb2_grpc.add_BooksServiceServicer_to_server, BooksRpc(pool)),
             partial(

@@ -24,6 +24,7 @@ from hub_position.mapping.events import (
 from hub_position.mapping.holds import hold_result, read_hold_price, read_hold_request, unconfirmed_hold
 from hub_position.mapping.reconciliation import booked_trade, checked_books, held_order
 from hub_position.mapping.values import read_time, read_uuid
+from hub_position.mapping.views import viewed_position
 
 __all__ = [
     "account_state",
@@ -56,4 +57,5 @@ __all__ = [
     "read_wanted",
     "settled_trade",
     "unconfirmed_hold",
+    "viewed_position",
 ]

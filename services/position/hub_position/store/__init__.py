@@ -7,5 +7,6 @@ from hub_position.store.cash import Cash
 from hub_position.store.overselling import Overselling
 from hub_position.store.reads import Reads
 from hub_position.store.reconciling import Reconciling
+from hub_position.store.views import Views
 
-__all__ = ["Activities", "Books", "Cash", "Overselling", "Reads", "Reconciling"]
+__all__ = ["Activities", "Books", "Cash", "Overselling", "Reads", "Reconciling", "Views"]
