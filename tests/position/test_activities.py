@@ -194,7 +194,7 @@ async def test_times_are_exact_also_where_postings_waited_for_each_other(reader:
 
 async def test_what_cannot_be_is_refused_with_its_field(reader: Reader) -> None:
     for wanted, code, field in (
-        ({"types": ["trade"]}, "invalid_type", "types"),
+        ({"types": ["trade"]}, "invalid_value", "types"),
         ({"types": ["fill"] * 21}, "too_many", "types"),
         ({"page_size": 101}, "too_many", "page_size"),
         ({"page_token": "x"}, "invalid_page_token", "page_token"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -39,7 +39,7 @@ def whole(quantity: str, cost: str, *sizes: str) -> Whole:
     return Whole("AAPL", Decimal(quantity), Decimal(cost), views(made))
 
 
-def views(sizes: list[tuple[Decimal | None, Decimal | None]]) -> list[View]:
+def views(sizes: Sequence[tuple[Decimal | None, Decimal | None]]) -> list[View]:
     return [View(uuid7(), Name(f"{number}"), *size, NOW) for number, size in enumerate(sizes)]
 
 
@@ -61,7 +61,7 @@ def test_the_parts_add_up_to_the_position_and_none_is_below_nothing(
     assert all(part.quantity == round(part.quantity, 8) for part in every)
     assert parts.rest.quantity >= 0 or quantity < 0
     if parts.reduced and quantity > 0:
-        assert (parts.rest.quantity, parts.rest.total_cost) == (0, 0)
+        assert parts.rest.quantity == parts.rest.total_cost == 0
 
 
 def test_a_part_has_what_it_was_made_for_and_its_share_of_the_cost() -> None:

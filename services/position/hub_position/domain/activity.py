@@ -107,5 +107,5 @@ def read_kinds(words: Sequence[str]) -> Sequence[str]:
     """All but settlements where none is named."""
     strangers = [word for word in words if word not in KINDS]
     if strangers:
-        raise Invalid(f"types may be {', '.join(KINDS)}.", code="invalid_type", field="types")
+        raise Invalid(f"types may be {', '.join(KINDS)}.", code="invalid_value", field="types")
     return [KINDS[word] for word in dict.fromkeys(words)] or USUAL
