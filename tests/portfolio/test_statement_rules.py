@@ -9,6 +9,7 @@ from hashlib import sha256
 import pytest
 
 from hub_errors import Invalid
+from hub_money import to_text
 from hub_portfolio.domain.history import Point
 from hub_portfolio.domain.month import Month
 from hub_portfolio.domain.statement import (
@@ -92,7 +93,7 @@ def test_what_has_no_price_counts_at_its_cost() -> None:
     ]
     state = State(Decimal(88), Decimal(-7), held)
     assert [each.market_value for each in held] == [Decimal("34.5"), None]
-    assert [str(each) for each in (state.cash, state.cost, state.value)] == ["81", "37", "122.5"]
+    assert [to_text(each) for each in (state.cash, state.cost, state.value)] == ["81", "37", "122.5"]
 
 
 def point(day: date, growth: str) -> Point:
