@@ -1,4 +1,4 @@
-"""/activities.csv: the caller's ledger as a file."""
+"""/activities: what happened in the caller's account, page by page as JSON, or whole as a file."""
 
 from __future__ import annotations
 
@@ -6,91 +6,145 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
-from hub.position.v1 import position_pb2
+from hub.position.v1 import activities_pb2
 from hub_errors import Invalid
-from hub_gateway import render
-from hub_gateway.exchange import Request, Response
+from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.files import CSV, MOST_ROWS, Page, csv_file
-from hub_gateway.gate import Gate
-from hub_gateway.operation import Operation, Parameter, Resource
+from hub_gateway.gate import Caller, Gate
+from hub_gateway.operation import PAGES, Operation, Parameter, Resource
+from hub_gateway.orders import BEFORE, FROM, OF_SYMBOL, wanted_symbol
+from hub_gateway.pages import between, page
 from hub_gateway.peers import Peers
-from hub_gateway.types.portfolio import ActivitiesFile
+from hub_gateway.render_statements import activity
+from hub_gateway.types.activities import Activities as ActivitiesPage
+from hub_gateway.types.activities import ActivitiesFile, Activity
 from hub_rpc import calling_as
 
 FILE_ROWS: Final = 100  # as many as position puts on a page
-LONGEST_ID: Final = 18
+TYPES: Final = ("fill", "deposit", "withdrawal", "adjustment", "dividend", "split", "settlement")
+NAMES: Final = ("type", "symbol", "from", "before")
+OF_TYPE: Final = Parameter(
+    name="type",
+    description="Only these, with commas between; without it all but settlements.",
+    schema={"type": "string", "pattern": f"^({'|'.join(TYPES)})(,({'|'.join(TYPES)})){{0,9}}$"},
+)
+FILTERS: Final = (OF_TYPE, OF_SYMBOL, FROM, BEFORE)
 COLUMNS: Final = (
-    "posting_id",
+    "activity_id",
     "posted_at",
-    "kind",
-    "ledger_account",
-    "amount",
+    "type",
     "symbol",
+    "side",
+    "quantity",
+    "price",
+    "net_amount",
+    "settled",
+    "cost",
+    "realised_pnl",
+    "fee",
+    "dividend",
+    "executed_at",
+    "order_id",
     "trade_id",
     "transaction_id",
+    "reason",
 )
-BEFORE: Final = Parameter(
-    name="before",
-    description="Only postings before the one of this posting_id.",
-    schema={"type": "string", "pattern": f"^[0-9]{{1,{LONGEST_ID}}}$"},
+NUMBERS: Final = frozenset(
+    ("quantity", "price", "net_amount", "settled", "cost", "realised_pnl", "fee", "dividend")
 )
+PROBLEMS: Final = {400: ("invalid_value", "invalid_symbol", "inverted_range")}
 
 
-class ActivityFile:
+class Activities:
     def __init__(self, *, peers: Peers, gate: Gate) -> None:
-        self._position = peers.position
+        self._activities = peers.activities
         self._gate = gate
 
     def resources(self) -> Sequence[Resource]:
         return [
-            Resource(
-                "/api/v1/activities.csv",
-                GET=Operation(
-                    handler=self.file,
-                    summary="Your ledger as a file",
-                    tag="portfolio",
-                    description="Every posting, newest first; those of a transaction sum to zero. At most "
-                    f"{MOST_ROWS} rows: a file of so many is cut off, and the next begins `before` its last "
-                    "posting_id. A transfer that breaks off is of a file that is not whole.",
-                    query=(BEFORE,),
-                    answers={200: ActivitiesFile},
-                    media_type=CSV,
-                    problems={400: ("invalid_value",)},
-                ),
-            )
+            Resource("/api/v1/activities", GET=self._list()),
+            Resource("/api/v1/activities.csv", GET=self._file()),
         ]
 
+    def _list(self) -> Operation:
+        return Operation(
+            handler=self.list,
+            summary="What happened in your account, newest first",
+            tag="portfolio",
+            description="One line for each event, as it was booked: it never changes. An execution that came "
+            "late is a fill and, beside it, an adjustment of those that it restates. `from` and `before` are "
+            "of `posted_at`.",
+            query=(*FILTERS, *PAGES),
+            answers={200: ActivitiesPage},
+            problems=PROBLEMS,
+        )
+
+    def _file(self) -> Operation:
+        return Operation(
+            handler=self.file,
+            summary="What happened in your account, as a file",
+            tag="portfolio",
+            description=f"Newest first, at most {MOST_ROWS} rows. A file of so many is cut off: the next "
+            "begins `before` a microsecond after its last `posted_at`, and what is in both has the same "
+            "`activity_id`. A transfer that breaks off is of a file that is not whole.",
+            query=FILTERS,
+            answers={200: ActivitiesFile},
+            media_type=CSV,
+            problems=PROBLEMS,
+        )
+
+    async def list(self, request: Request) -> Response:
+        query = request.query(*NAMES, "page_size", "page_token")
+        wanted = _wanted(query)
+        wanted.page_size, wanted.page_token = page(query)
+        found = await self._ask(await self._gate.user(request), wanted)
+        activities = [activity(each) for each in found.activities]
+        return answer(ActivitiesPage(activities=activities, next_page_token=found.next_page_token or None))
+
     async def file(self, request: Request) -> Response:
-        before = _posting_id(request.query("before"))
+        wanted = _wanted(request.query(*NAMES))
+        wanted.page_size = FILE_ROWS
 
         async def ask(token: str) -> Page:
-            caller = await self._gate.user(request)
-            wanted = position_pb2.ListPostingsRequest(
-                page_size=FILE_ROWS, page_token=token, without_totals=True
-            )
-            with calling_as(caller.token):
-                found = await self._position.ListPostings(wanted)
-            return Page([_row(posting) for posting in found.postings], found.next_page_token)
+            wanted.page_token = token
+            found = await self._ask(await self._gate.user(request), wanted)
+            return Page([row(activity(each)) for each in found.activities], found.next_page_token)
 
-        return await csv_file(request, "activities", COLUMNS, ask, before)
+        return await csv_file(request, "activities", COLUMNS, ask)
 
-
-def _posting_id(query: Mapping[str, str]) -> str:
-    """Empty where none is asked for."""
-    text = query.get("before", "")
-    if "before" in query and not (text.isascii() and text.isdigit() and len(text) <= LONGEST_ID):
-        raise Invalid("before must be a posting_id.", code="invalid_value", field="before")
-    return text
+    async def _ask(
+        self, caller: Caller, wanted: activities_pb2.ListActivitiesRequest
+    ) -> activities_pb2.ListActivitiesResponse:
+        with calling_as(caller.token):
+            return await self._activities.ListActivities(wanted)
 
 
-def _row(message: position_pb2.Posting) -> Sequence[str | Decimal]:
-    return (
-        str(message.posting_id),
-        render.when(message.posted_at) or "",
-        message.kind,
-        message.ledger_account,
-        Decimal(message.amount),
-        message.symbol,
-        message.trade_id,
-        message.transaction_id,
-    )
+def _wanted(query: Mapping[str, str]) -> activities_pb2.ListActivitiesRequest:
+    wanted = activities_pb2.ListActivitiesRequest(types=_types(query), symbol=wanted_symbol(query))
+    start, end = between(query, "from", "before")
+    if start is not None:
+        wanted.posted_from.FromDatetime(start)
+    if end is not None:
+        wanted.posted_before.FromDatetime(end)
+    return wanted
+
+
+def _types(query: Mapping[str, str]) -> Sequence[str]:
+    if "type" not in query:
+        return []
+    names = list(dict.fromkeys(query["type"].split(",")))
+    if any(name not in TYPES for name in names):
+        sentence = f"type must be of {', '.join(TYPES)}, with commas between."
+        raise Invalid(sentence, code="invalid_value", field="type")
+    return names
+
+
+def row(found: Activity) -> Sequence[str | Decimal]:
+    """As COLUMNS says; a number may begin with a sign."""
+    return [_cell(name, getattr(found, name)) for name in COLUMNS]
+
+
+def _cell(name: str, value: str | int | None) -> str | Decimal:
+    if value is None:
+        return ""
+    return Decimal(value) if name in NUMBERS else str(value)

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hub_errors import NotFound
 from hub_gateway import legacy_socket
-from hub_gateway.activities import ActivityFile
+from hub_gateway.activities import Activities
 from hub_gateway.admin import Admin
 from hub_gateway.admin_accounts import AdminAccounts
 from hub_gateway.admin_actions import AdminActions
@@ -25,6 +25,7 @@ from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Gate
 from hub_gateway.histories import EquityHistories
 from hub_gateway.instruments import Catalogue
+from hub_gateway.ledger import Ledgers
 from hub_gateway.legacy import Legacy
 from hub_gateway.limits import Rule
 from hub_gateway.market_data import MarketData
@@ -36,9 +37,11 @@ from hub_gateway.peers import Peers
 from hub_gateway.platform import Platform
 from hub_gateway.portfolio import Portfolio
 from hub_gateway.quotes import PATH, Quotes, reject
+from hub_gateway.statements import Statements
 from hub_gateway.submissions import Submissions
 from hub_gateway.transfers import CashTransfers
 from hub_gateway.types.status import Alive
+from hub_gateway.views import Views
 from hub_gateway.watchlists import Watchlists
 
 
@@ -102,7 +105,10 @@ def resources(
         *MarketData(peers=peers, gate=gate).resources(),
         *History(peers=peers, gate=gate).resources(),
         *Portfolio(peers=peers, gate=gate).resources(),
-        *ActivityFile(peers=peers, gate=gate).resources(),
+        *Views(peers=peers, gate=gate).resources(),
+        *Activities(peers=peers, gate=gate).resources(),
+        *Ledgers(peers=peers, gate=gate).resources(),
+        *Statements(peers=peers, gate=gate).resources(),
         *EquityHistories(peers=peers, gate=gate).resources(),
         *Watchlists(peers=peers, gate=gate).resources(),
         *CashTransfers(peers=peers, gate=gate, pace=pace).resources(),

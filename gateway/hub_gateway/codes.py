@@ -162,6 +162,16 @@ MEANINGS: Final[Mapping[str, str]] = {
     "watchlist_full": "A watchlist has at most 20 symbols.",
     "too_many_watchlists": "A user has at most 50 watchlists.",
     "symbol_not_watched": "The watchlist does not have this symbol.",
+    # Statements, and parts of positions
+    "invalid_month": "A month is a year and a month such as 2026-11.",
+    "statement_not_found": "The account was opened after that month.",
+    "month_not_begun": "That month has not begun.",
+    "position_not_found": "The account has no such position.",
+    "quantity_or_percentage": "A part is made by quantity or by percentage: one of both.",
+    "exceeds_position": "The position has less that is in no part yet.",
+    "view_not_found": "There is no such part.",
+    "view_name_taken": "There is a part of this name already, or it is `rest`.",
+    "too_many_views": "A position has at most 20 parts.",
     # Parts of the platform
     "stopping": "The process stops: try again, another one answers.",
     "trust_not_loaded": "The keys that tokens are checked with are not known yet.",

@@ -52,6 +52,7 @@ PAGE_TOKEN: Final = Parameter(
     schema={"type": "string", "maxLength": 512, "pattern": "^[A-Za-z0-9_-]*$"},
 )
 PAGES: Final = (PAGE_SIZE, PAGE_TOKEN)
+MONTH: Final = r"^(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])$"
 SYMBOL: Final = {"type": "string", "pattern": "^[A-Z0-9][A-Z0-9.\\-]{0,15}$"}
 MOMENT: Final = {
     "type": "string",
@@ -81,6 +82,20 @@ PATH: Final[Mapping[str, Parameter]] = {
             schema={"type": "string", "format": "uuid"},
             required=True,
             example="01a20e32-4a10-7b3c-8d52-91f0c7e6b214",
+        ),
+        Parameter(
+            name="view_id",
+            description="The part's id.",
+            schema={"type": "string", "format": "uuid"},
+            required=True,
+            example="01a20e32-4b22-7f10-9a41-0c3e5d7b9f12",
+        ),
+        Parameter(
+            name="month",
+            description="A calendar month in New York.",
+            schema={"type": "string", "pattern": MONTH},
+            required=True,
+            example="2026-11",
         ),
         Parameter(
             name="account_id",

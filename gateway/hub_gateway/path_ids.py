@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from hub_errors import NotFound
+from hub_errors import Invalid, NotFound
 from hub_gateway.exchange import Request
 
 
@@ -26,6 +26,21 @@ def watchlist_id(request: Request) -> str:
     found = _uuid(request.parameter("watchlist_id"))
     if found is None:
         raise NotFound("There is no such watchlist.", code="watchlist_not_found")
+    return found
+
+
+def view_id(request: Request) -> str:
+    found = _uuid(request.parameter("view_id"))
+    if found is None:
+        raise NotFound("There is no such part.", code="view_not_found")
+    return found
+
+
+def named_view(text: str, *, field: str) -> str:
+    """In a body."""
+    found = _uuid(text)
+    if found is None:
+        raise Invalid(f"{field} must be a part's id.", code="invalid_value", field=field)
     return found
 
 

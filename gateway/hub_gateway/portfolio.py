@@ -1,4 +1,4 @@
-"""/positions, /balance, /activities and /portfolio: what the caller owns, and the ledger behind it."""
+"""/positions, /balance and /portfolio: what the caller owns."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from hub.position.v1 import position_pb2
 from hub_gateway import render, render_portfolio
 from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Gate
-from hub_gateway.operation import PAGES, Operation, Parameter, Resource
-from hub_gateway.pages import flag, page
+from hub_gateway.operation import Operation, Parameter, Resource
+from hub_gateway.pages import flag
 from hub_gateway.peers import Peers
-from hub_gateway.types.portfolio import Activities, Allocation, Balance, Positions, Summary
+from hub_gateway.types.portfolio import Allocation, Balance, Positions, Summary
 from hub_rpc import calling_as
 
 INCLUDE_CLOSED = Parameter(
@@ -32,7 +32,6 @@ class Portfolio:
         return [
             Resource("/api/v1/positions", GET=self._positions()),
             Resource("/api/v1/balance", GET=self._balance()),
-            Resource("/api/v1/activities", GET=self._activities()),
             Resource("/api/v1/portfolio/summary", GET=self._summary()),
             Resource("/api/v1/portfolio/allocation", GET=self._allocation()),
         ]
@@ -54,15 +53,6 @@ class Portfolio:
             tag="portfolio",
             answers={200: Balance},
             problems={404: ("account_not_found",)},
-        )
-
-    def _activities(self) -> Operation:
-        return Operation(
-            handler=self.activities,
-            summary="Your ledger: totals, and postings, newest first",
-            tag="portfolio",
-            query=PAGES,
-            answers={200: Activities},
         )
 
     def _summary(self) -> Operation:
@@ -100,20 +90,6 @@ class Portfolio:
         with calling_as(caller.token):
             found = await self._position.GetBalance(position_pb2.GetBalanceRequest())
         return answer(render.balance(found))
-
-    async def activities(self, request: Request) -> Response:
-        size, token = page(request.query("page_size", "page_token"))
-        caller = await self._gate.user(request)
-        with calling_as(caller.token):
-            wanted = position_pb2.ListPostingsRequest(page_size=size, page_token=token)
-            found = await self._position.ListPostings(wanted)
-        return answer(
-            Activities(
-                totals={total.ledger_account: total.amount for total in found.totals},
-                postings=[render.posting(posting) for posting in found.postings],
-                next_page_token=found.next_page_token or None,
-            )
-        )
 
     async def summary(self, request: Request) -> Response:
         request.query()

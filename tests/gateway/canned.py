@@ -15,8 +15,13 @@ from grpc import aio
 from hub.auth.v1 import auth_pb2_grpc
 from hub.market_data.v1 import market_data_admin_pb2_grpc, market_data_pb2_grpc
 from hub.order.v1 import order_pb2_grpc
-from hub.portfolio.v1 import history_pb2_grpc, portfolio_pb2_grpc, watchlist_pb2_grpc
-from hub.position.v1 import position_pb2_grpc
+from hub.portfolio.v1 import (
+    history_pb2_grpc,
+    portfolio_pb2_grpc,
+    statements_pb2_grpc,
+    watchlist_pb2_grpc,
+)
+from hub.position.v1 import activities_pb2_grpc, position_pb2_grpc, views_pb2_grpc
 from hub_errors import HubError
 from hub_rpc import Server, bearer_token
 from tests.gateway.world import LOCAL
@@ -59,7 +64,17 @@ SERVICES: dict[str, list[tuple[str, type, Callable[..., None]]]] = {
             "hub.position.v1.PositionService",
             position_pb2_grpc.PositionServiceServicer,
             position_pb2_grpc.add_PositionServiceServicer_to_server,
-        )
+        ),
+        (
+            "hub.position.v1.ActivityService",
+            activities_pb2_grpc.ActivityServiceServicer,
+            activities_pb2_grpc.add_ActivityServiceServicer_to_server,
+        ),
+        (
+            "hub.position.v1.ViewService",
+            views_pb2_grpc.ViewServiceServicer,
+            views_pb2_grpc.add_ViewServiceServicer_to_server,
+        ),
     ],
     "portfolio": [
         (
@@ -71,6 +86,11 @@ SERVICES: dict[str, list[tuple[str, type, Callable[..., None]]]] = {
             "hub.portfolio.v1.HistoryService",
             history_pb2_grpc.HistoryServiceServicer,
             history_pb2_grpc.add_HistoryServiceServicer_to_server,
+        ),
+        (
+            "hub.portfolio.v1.StatementService",
+            statements_pb2_grpc.StatementServiceServicer,
+            statements_pb2_grpc.add_StatementServiceServicer_to_server,
         ),
         (
             "hub.portfolio.v1.WatchlistService",

@@ -18,8 +18,8 @@ class Contract:
     def __init__(self, document: Document) -> None:
         self.document = document
         self._components = document["components"]
-        # Paths without parameters come first: /orders/history is not an order's.
-        paths = sorted(document["paths"], key=lambda path: ("{" in path, path))
+        # Paths without parameters come first: /orders/history is not an order's; a file before what it is of.
+        paths = sorted(document["paths"], key=lambda path: ("{" in path, path.endswith("}"), path))
         self._patterns = [(re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), path) for path in paths]
         self._validators: dict[str, OAS31Validator] = {}
 

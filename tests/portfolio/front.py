@@ -12,18 +12,32 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from hub.market_data.v1 import market_data_pb2
-from hub.portfolio.v1 import history_pb2_grpc, portfolio_pb2_grpc, watchlist_pb2_grpc
+from hub.portfolio.v1 import (
+    history_pb2_grpc,
+    portfolio_pb2_grpc,
+    statements_pb2_grpc,
+    watchlist_pb2_grpc,
+)
 from hub_market_client import QuoteCache
 from hub_portfolio.__main__ import CALL_TABLE
-from hub_portfolio.clients import LivePrices, Market, MarketBars, PositionAccounts, PositionBooks
+from hub_portfolio.clients import (
+    LivePrices,
+    Market,
+    MarketBars,
+    PositionAccounts,
+    PositionBooks,
+    PositionLedger,
+)
 from hub_portfolio.rpc import HistoryRpc, PortfolioRpc, WatchlistRpc
-from hub_portfolio.store import Histories, Watchlists
+from hub_portfolio.rpc_statements import StatementRpc
+from hub_portfolio.store import Histories, Statements, Watchlists
 from hub_portfolio.usecases.histories import Archive
+from hub_portfolio.usecases.statements import Office
 from hub_portfolio.usecases.valuations import Valuer
 from hub_portfolio.usecases.watchlists import Desk
 from hub_postgres import Pool
 from hub_rpc import Server, connect
-from hub_runtime import Address, utc_now
+from hub_runtime import Address, Clock, utc_now
 from tests.position.house import House
 from tests.support.tls import Tls
 
@@ -42,6 +56,7 @@ class Front:
     portfolio: Any
     watchlists: Any
     histories: Any
+    statements: Any
     valuer: Valuer
 
     def quote(self, symbol: str, last: str, *, close: str = "", age_s: float = 0.0, seq: int = 1) -> None:
@@ -91,8 +106,10 @@ async def portfolio_front(
     position: str = "",
     cache: QuoteCache | None = None,
     market_data: str = NOBODY,
+    clock: Clock = utc_now,
 ) -> AsyncIterator[Front]:
-    """`position` and `cache` stand in the place of the house's and of one that knows the instruments."""
+    """`position` and `cache` stand in the place of the house's and of one that knows the instruments,
+    `clock` in that of the clock of statements."""
     if cache is None:
         cache = QuoteCache()
         cache.apply(instruments())
@@ -119,11 +136,21 @@ async def portfolio_front(
             bars=MarketBars(market),
             clock=utc_now,
         )
+        office = Office(
+            store=Statements(pool),
+            accounts=archive.accounts,
+            books=valuer.books,
+            ledger=PositionLedger(channel),
+            closes=MarketBars(market),
+            prices=prices,
+            clock=clock,
+        )
         portfolio = PortfolioRpc(trust=trust, accounts=archive.accounts, prices=prices, clock=utc_now)
         watchlists = WatchlistRpc(trust=trust, desk=Desk(Watchlists(pool), prices), clock=utc_now)
         registrations = [
             partial(portfolio_pb2_grpc.add_PortfolioServiceServicer_to_server, portfolio),
             partial(history_pb2_grpc.add_HistoryServiceServicer_to_server, HistoryRpc(trust, archive)),
+            partial(statements_pb2_grpc.add_StatementServiceServicer_to_server, StatementRpc(trust, office)),
             partial(watchlist_pb2_grpc.add_WatchlistServiceServicer_to_server, watchlists),
         ]
         address = Address("127.0.0.1", 0)
@@ -139,6 +166,7 @@ async def portfolio_front(
             target=target,
             portfolio=portfolio_pb2_grpc.PortfolioServiceStub(gateway),
             watchlists=watchlist_pb2_grpc.WatchlistServiceStub(gateway),
+            statements=statements_pb2_grpc.StatementServiceStub(gateway),
             histories=history_pb2_grpc.HistoryServiceStub(gateway),
             valuer=valuer,
         )

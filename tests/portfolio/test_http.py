@@ -12,7 +12,7 @@ import pytest
 
 from hub.auth.v1 import auth_pb2
 from hub.position.v1 import position_pb2
-from hub_gateway import activities, files
+from hub_gateway import files, ledger
 from hub_position.domain.cash import MovementKind
 from hub_position.domain.trade import Side
 from hub_rpc import calling_as
@@ -26,7 +26,7 @@ from tests.support.servers import Login
 from tests.support.tls import Tls
 
 LISTS = "/api/v1/watchlists"
-FILE = "/api/v1/activities.csv"
+FILE = "/api/v1/ledger.csv"
 HISTORY = "/api/v1/portfolio/history"
 
 
@@ -73,14 +73,14 @@ async def test_the_ledger_is_a_file_of_every_posting(
     for number in range(3):
         await front.books.world.trade(owner, Side.BUY, "1", "100", minute=number)
     await front.books.world.move(owner, MovementKind.WITHDRAWAL, "-10.5")
-    listed = (await get(gateway, "/api/v1/activities?page_size=100"))["postings"]
-    monkeypatch.setattr(activities, "FILE_ROWS", 3)
+    listed = (await get(gateway, "/api/v1/ledger?page_size=100"))["postings"]
+    monkeypatch.setattr(ledger, "FILE_ROWS", 3)
     answer = await gateway.http.get(FILE)
-    assert answer.headers["content-disposition"] == 'attachment; filename="activities.csv"'
+    assert answer.headers["content-disposition"] == 'attachment; filename="ledger.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
-    assert tuple(rows[0]) == activities.COLUMNS
+    assert tuple(rows[0]) == ledger.COLUMNS
     assert rows == [
-        {name: "" if posting[name] is None else str(posting[name]) for name in activities.COLUMNS}
+        {name: "" if posting[name] is None else str(posting[name]) for name in ledger.COLUMNS}
         for posting in listed
     ]
     assert sum(Decimal(row["amount"]) for row in rows) == 0

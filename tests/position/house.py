@@ -12,10 +12,12 @@ from typing import Any
 from grpc import aio
 
 from hub.position.v1 import (
+    activities_pb2_grpc,
     books_pb2_grpc,
     corporate_actions_pb2_grpc,
     position_pb2_grpc,
     reconciliation_pb2_grpc,
+    views_pb2_grpc,
 )
 from hub_batching import Batcher
 from hub_position.__main__ import CALL_TABLE
@@ -23,8 +25,10 @@ from hub_position.domain.fees import FeeSchedule
 from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.rpc import PositionRpc
 from hub_position.rpc_actions import CorporateActionRpc
+from hub_position.rpc_activities import ActivityRpc
 from hub_position.rpc_books import BooksRpc
 from hub_position.rpc_reconciliation import ReconciliationRpc
+from hub_position.rpc_views import ViewRpc
 from hub_position.usecases import place_holds_of_calls
 from hub_rpc import Server, connect
 from hub_runtime import Address, utc_now
@@ -75,6 +79,14 @@ async def position_house(world: World, tls: Tls) -> AsyncIterator[House]:
         )
         registrations = [
             partial(position_pb2_grpc.add_PositionServiceServicer_to_server, service),
+            partial(
+                activities_pb2_grpc.add_ActivityServiceServicer_to_server,
+                ActivityRpc(pool=world.pool, trust=signer.trust()),
+            ),
+            partial(
+                views_pb2_grpc.add_ViewServiceServicer_to_server,
+                ViewRpc(pool=world.pool, trust=signer.trust(), clock=utc_now),
+            ),
             partial(books_pb2_grpc.add_BooksServiceServicer_to_server, BooksRpc(world.pool)),
             partial(
                 reconciliation_pb2_grpc.add_ReconciliationServiceServicer_to_server,

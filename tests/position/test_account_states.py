@@ -79,14 +79,6 @@ async def test_more_than_was_ordered_is_booked_and_restricts_the_account(world: 
     await world.assert_balanced(owner)
 
 
-async def test_a_sale_beyond_the_holding_restricts_the_account(world: World) -> None:
-    owner = await world.owner()
-    await world.trade(owner, Side.BUY, "10", "100")
-    await world.book([execution(hold_of(owner, Side.SELL, "11"), "100", minute=1)])
-    assert (await world.balance(owner)).account.status.value == "RESTRICTED"
-    await world.assert_balanced(owner)
-
-
 async def test_a_fill_after_the_end_is_no_over_fill(world: World) -> None:
     owner = await world.owner()
     hold = hold_of(owner, Side.BUY, "10", "100")

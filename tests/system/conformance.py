@@ -27,6 +27,7 @@ BEYOND_SCHEMA: Final = frozenset(
         "page_too_deep",
         "price_not_allowed",
         "price_required",
+        "quantity_or_percentage",
         "quantity_required",
         "quantity_too_large",
         "quantity_too_small",

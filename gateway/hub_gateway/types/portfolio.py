@@ -72,7 +72,9 @@ class Posting(Answer, frozen=True):
 
     posting_id: Annotated[int, described("Counts up.", 42)]
     transaction_id: Id
-    kind: Annotated[str, described("deposit, withdrawal, trade, settlement or adjustment.", "trade")]
+    kind: Annotated[
+        str, described("deposit, withdrawal, trade, settlement, adjustment, dividend or split.", "trade")
+    ]
     ledger_account: Annotated[str, described("Where it went.", "cash_unsettled")]
     amount: Decimal
     symbol: Symbol | None
@@ -80,7 +82,7 @@ class Posting(Answer, frozen=True):
     posted_at: Time | None
 
 
-class Activities(Answer, frozen=True):
+class Ledger(Answer, frozen=True):
     """The ledger: totals, and a page of postings, newest first."""
 
     totals: Annotated[dict[str, Decimal], described("Per ledger account; together they are zero.")]
@@ -88,7 +90,7 @@ class Activities(Answer, frozen=True):
     next_page_token: PageToken | None
 
 
-ActivitiesFile = Annotated[
+LedgerFile = Annotated[
     str,
     described(
         "Comma-separated values (RFC 4180) with a row of names first: a row for each posting.",

@@ -8,16 +8,30 @@ from functools import partial
 
 from grpc import aio
 
-from hub.portfolio.v1 import history_pb2_grpc, portfolio_pb2_grpc, watchlist_pb2_grpc
+from hub.portfolio.v1 import (
+    history_pb2_grpc,
+    portfolio_pb2_grpc,
+    statements_pb2_grpc,
+    watchlist_pb2_grpc,
+)
 from hub_events import PORTFOLIO, TOPOLOGY, Amqp, consume
 from hub_identity import Trust
 from hub_market_client import QuoteCache
-from hub_portfolio.clients import LivePrices, Market, MarketBars, PositionAccounts, PositionBooks
+from hub_portfolio.clients import (
+    LivePrices,
+    Market,
+    MarketBars,
+    PositionAccounts,
+    PositionBooks,
+    PositionLedger,
+)
 from hub_portfolio.rpc import HistoryRpc, PortfolioRpc, WatchlistRpc
+from hub_portfolio.rpc_statements import StatementRpc
 from hub_portfolio.settings import PortfolioSettings
 from hub_portfolio.snapshot import snapshot_for_ever
-from hub_portfolio.store import Histories, Watchlists
+from hub_portfolio.store import Histories, Statements, Watchlists
 from hub_portfolio.usecases.histories import Archive
+from hub_portfolio.usecases.statements import Office
 from hub_portfolio.usecases.valuations import Valuer
 from hub_portfolio.usecases.watchlists import Desk
 from hub_portfolio.worker import handle
@@ -27,15 +41,16 @@ from hub_runtime import Process, main, utc_now
 
 # Nobody waits for what is only noted: few large batches leave the machine to those who do.
 LINGER_S = 0.25
-DESCRIPTION = "tells users what they own and what it was worth, at live prices, and keeps their watchlists"
+DESCRIPTION = "tells users what they own and what it was worth, and keeps their statements and watchlists"
 JOBS = {
-    "serve": "PortfolioService (summary, allocation, positions), history and watchlists over gRPC",
+    "serve": "PortfolioService (summary, allocation, positions), history, statements, watchlists over gRPC",
     "work": "hears which accounts have changed",
     "snapshot": "values the accounts that changed or hold something, for their history (one instance does)",
 }
 CALL_TABLE: CallTable = {
     "hub.portfolio.v1.PortfolioService": {"*": frozenset({"gateway"})},
     "hub.portfolio.v1.HistoryService": {"*": frozenset({"gateway"})},
+    "hub.portfolio.v1.StatementService": {"*": frozenset({"gateway"})},
     "hub.portfolio.v1.WatchlistService": {"*": frozenset({"gateway"})},
 }
 
@@ -120,6 +135,15 @@ async def _serve(
         bars=MarketBars(peers.market_data),
         clock=utc_now,
     )
+    office = Office(
+        store=Statements(pool),
+        accounts=accounts,
+        books=archive.books,
+        ledger=PositionLedger(peers.position),
+        closes=MarketBars(peers.market_data),
+        prices=prices,
+        clock=utc_now,
+    )
     portfolio = PortfolioRpc(trust=trust, accounts=accounts, prices=prices, clock=utc_now)
     watchlists = WatchlistRpc(trust=trust, desk=Desk(Watchlists(pool), prices), clock=utc_now)
     # Prices are not part of being ready: without them the answers are partial, and say so.
@@ -130,6 +154,7 @@ async def _serve(
         [
             partial(portfolio_pb2_grpc.add_PortfolioServiceServicer_to_server, portfolio),
             partial(history_pb2_grpc.add_HistoryServiceServicer_to_server, HistoryRpc(trust, archive)),
+            partial(statements_pb2_grpc.add_StatementServiceServicer_to_server, StatementRpc(trust, office)),
             partial(watchlist_pb2_grpc.add_WatchlistServiceServicer_to_server, watchlists),
         ],
         reflection=settings.environment == "local",

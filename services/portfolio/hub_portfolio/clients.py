@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
 from grpc import aio
 
 from hub.market_data.v1 import market_data_pb2, market_data_pb2_grpc
-from hub.position.v1 import books_pb2, books_pb2_grpc, position_pb2, position_pb2_grpc
-from hub_errors import Unavailable
+from hub.position.v1 import (
+    activities_pb2,
+    activities_pb2_grpc,
+    books_pb2,
+    books_pb2_grpc,
+    position_pb2,
+    position_pb2_grpc,
+)
+from hub_errors import NotFound, Unavailable
 from hub_market_client import QuoteCache
-from hub_portfolio import mapping
+from hub_portfolio import mapping, mapping_statements
 from hub_portfolio.domain.benchmark import Bar
 from hub_portfolio.domain.history import OpenBooks
 from hub_portfolio.domain.mark import Mark
+from hub_portfolio.domain.statement import Close, Cut, Line
 from hub_portfolio.domain.valuation import Books, Holding
 from hub_rpc import calling_as
 
 # Of bars, so many pages: years of days, or weeks of five minutes.
 MOST_PAGES: Final = 6
 BARS_ON_A_PAGE: Final = 1000
+LINES_ON_A_PAGE: Final = 500
+# Before the end of a month there may be holidays, and trading that was halted for days.
+LOOK_BACK: Final = timedelta(days=14)
 
 
 class Accounts(Protocol):
@@ -50,6 +61,24 @@ class BooksOfMany(Protocol):
 class Bars(Protocol):
     async def since(self, symbol: str, start: datetime, *, within_day: bool) -> Sequence[Bar]:
         """Of days, or of five minutes; oldest first, adjusted for splits and dividends."""
+        ...
+
+
+class Ledger(Protocol):
+    """An account's ledger, between two cuts."""
+
+    async def cut(self, account_id: UUID, after: int, until: datetime | None) -> Cut:
+        """With what was booked before a time, or with all there is."""
+        ...
+
+    async def lines(self, account_id: UUID, after: int, through: int) -> Sequence[Line]:
+        """Oldest first."""
+        ...
+
+
+class Closes(Protocol):
+    async def last(self, symbol: str, day: date) -> Close | None:
+        """The close of that day, or of the last one before it that it was traded on, as it was traded."""
         ...
 
 
@@ -82,6 +111,31 @@ class PositionBooks:
         return {books.account_id: books for books in found}
 
 
+class PositionLedger:
+    """Likewise."""
+
+    def __init__(self, channel: aio.Channel) -> None:
+        self._stub = activities_pb2_grpc.ActivityServiceStub(channel)
+
+    async def cut(self, account_id: UUID, after: int, until: datetime | None) -> Cut:
+        wanted = activities_pb2.CutLedgerRequest(
+            account_id=str(account_id), after=after, until=None if until is None else mapping.stamp(until)
+        )
+        return mapping_statements.read_cut(await self._stub.CutLedger(wanted))
+
+    async def lines(self, account_id: UUID, after: int, through: int) -> Sequence[Line]:
+        lines = list[Line]()
+        wanted = activities_pb2.ListActivitiesBetweenRequest(
+            account_id=str(account_id), after=after, through=through, limit=LINES_ON_A_PAGE
+        )
+        while True:
+            page = (await self._stub.ListActivitiesBetween(wanted)).activities
+            lines += map(mapping_statements.read_line, page)
+            if len(page) < LINES_ON_A_PAGE:
+                return lines
+            wanted.after = page[-1].activity_id
+
+
 class MarketBars:
     def __init__(self, channel: aio.Channel) -> None:
         self._stub = market_data_pb2_grpc.MarketDataServiceStub(channel)
@@ -103,6 +157,24 @@ class MarketBars:
             if not wanted.page_token:
                 break
         return bars
+
+    async def last(self, symbol: str, day: date) -> Close | None:
+        end = datetime.combine(day, time(), UTC) + timedelta(days=1)
+        wanted = market_data_pb2.ListBarsRequest(
+            symbol=symbol,
+            timeframe=market_data_pb2.TIMEFRAME_1DAY,
+            start=mapping.stamp(end - LOOK_BACK),
+            end=mapping.stamp(end),
+            adjustment=market_data_pb2.ADJUSTMENT_RAW,
+        )
+        try:
+            bars = (await self._stub.ListBars(wanted)).bars
+        except NotFound:
+            return None
+        if not bars:
+            return None
+        bar = mapping.read_bar(bars[-1])
+        return Close(bar.close, bar.starts_at.date())
 
 
 class Market:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from hub.position.v1 import (
+    activities_pb2_grpc,
     books_pb2_grpc,
     corporate_actions_pb2_grpc,
     position_pb2_grpc,
     reconciliation_pb2_grpc,
+    views_pb2_grpc,
 )
 from hub_batching import Batcher
 from hub_events import CHANNEL, POSITIONS, TOPOLOGY, Amqp, Relay, consume
@@ -19,10 +21,12 @@ from hub_position.clients import Market
 from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.rpc import PositionRpc
 from hub_position.rpc_actions import CorporateActionRpc
+from hub_position.rpc_activities import ActivityRpc
 from hub_position.rpc_books import BooksRpc
 from hub_position.rpc_reconciliation import ReconciliationRpc
+from hub_position.rpc_views import ViewRpc
 from hub_position.settings import PositionSettings
-from hub_position.settler import settle_for_ever
+from hub_position.settler import restrict_for_ever, settle_for_ever
 from hub_position.usecases import place_holds_of_calls
 from hub_position.worker import handle
 from hub_postgres import DatabaseProbe, Pool, Wakeup, migrate, pooled
@@ -34,7 +38,7 @@ DESCRIPTION = "keeps accounts, the cash ledger, holds, positions and trades"
 JOBS = {
     "serve": "PositionService over gRPC: holds, balance, positions, ledger",
     "work": "books executions and the ends of orders",
-    "settle": "settles the trades whose settlement day has come",
+    "settle": "settles the trades whose settlement day has come, restricts accounts that stay oversold",
     "relay": "moves the outbox to the broker (one of many instances does)",
 }
 CALL_TABLE: CallTable = {
@@ -54,6 +58,12 @@ CALL_TABLE: CallTable = {
         "AdjustCash": frozenset({"gateway"}),
         "ListCashMovements": frozenset({"gateway", "portfolio"}),
     },
+    "hub.position.v1.ActivityService": {
+        "ListActivities": frozenset({"gateway"}),
+        "CutLedger": frozenset({"portfolio"}),
+        "ListActivitiesBetween": frozenset({"portfolio"}),
+    },
+    "hub.position.v1.ViewService": {"*": frozenset({"gateway"})},
     "hub.position.v1.BooksService": {"ListAccountBooks": frozenset({"portfolio"})},
     "hub.position.v1.ReconciliationService": {"*": frozenset({"order"})},
     "hub.position.v1.CorporateActionService": {"*": frozenset({"order"})},
@@ -83,6 +93,13 @@ async def run(settings: PositionSettings, jobs: frozenset[str], process: Process
             pool=pool, market=market, clock=utc_now, interval_s=settings.settle_interval_s
         )
         process.spawn(settle, "settle")
+        restrict = restrict_for_ever(
+            pool=pool,
+            clock=utc_now,
+            oversold_for=settings.oversold_for,
+            interval_s=settings.settle_interval_s,
+        )
+        process.spawn(restrict, "restrict")
     if "work" in jobs:
         book = partial(handle, pool=pool, market=market, deposit=settings.paper_deposit, clock=utc_now)
         updates = POSITIONS.queues_of("updates")
@@ -134,6 +151,13 @@ async def _serve(
         CALL_TABLE,
         [
             partial(position_pb2_grpc.add_PositionServiceServicer_to_server, service),
+            partial(
+                activities_pb2_grpc.add_ActivityServiceServicer_to_server, ActivityRpc(pool=pool, trust=trust)
+            ),
+            partial(
+                views_pb2_grpc.add_ViewServiceServicer_to_server,
+                ViewRpc(pool=pool, trust=trust, clock=utc_now),
+            ),
             partial(books_pb2_grpc.add_BooksServiceServicer_to_server, BooksRpc(pool)),
             partial(
                 reconciliation_pb2_grpc.add_ReconciliationServiceServicer_to_server, ReconciliationRpc(pool)

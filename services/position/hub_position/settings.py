@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 
 from hub_errors import Invalid
@@ -72,8 +73,11 @@ class PositionSettings(ProcessSettings, TlsSettings, GrpcSettings, DatabaseSetti
         default=POSITIONS.waits,
         parse=waits,
     )
-    settle_interval_s: float = setting(
-        "pause between two looks for trades whose settlement day has come", default=5.0
+    settle_interval_s: float = setting("pause between two looks for what the job settle does", default=5.0)
+
+    oversold_for: timedelta = setting(
+        "seconds that a holding may be negative before its account is restricted",
+        default=timedelta(seconds=60),
     )
 
     @property

@@ -14,7 +14,7 @@ async def prove(client: Client, screen: Screen) -> None:
     """Cash is the account's, cost the positions', the right side is added up from the ledger's postings."""
     balance = await client.get("/api/v1/balance")
     positions = (await client.get("/api/v1/positions?include_closed=true"))["positions"]
-    totals = (await client.get("/api/v1/activities"))["totals"]
+    totals = (await client.get("/api/v1/ledger"))["totals"]
 
     cash = Decimal(balance["cash"])
     cost = sum((Decimal(position["total_cost"]) for position in positions), Decimal(0))
@@ -31,9 +31,9 @@ async def prove(client: Client, screen: Screen) -> None:
             ["+ cost of positions", money(cost), "/positions "],
             ["=", money(left), ""],
             ["", "", ""],
-            ["paid in", money(paid_in), "/activities"],
-            ["+ gross realised P&L", money(realised), "/activities"],
-            ["- fees", money(fees), "/activities"],
+            ["paid in", money(paid_in), "/ledger    "],
+            ["+ gross realised P&L", money(realised), "/ledger    "],
+            ["- fees", money(fees), "/ledger    "],
             ["=", money(right), ""],
         ],
     )

@@ -13,6 +13,7 @@ from hub_position.domain.trade import Side
 # Who acts where a rule of the books does, and why.
 BOOKS = "position"
 OVER_FILL = "OVER_FILL"
+OVERSOLD = "OVERSOLD"
 
 
 class AccountStatus(StrEnum):

@@ -104,7 +104,7 @@ class Batch:
 
     def book(self, trade: Trade) -> None:
         """A trade that was not booked before. One beyond what was ordered, or beyond the holding, is booked
-        like any other, and restricts the account."""
+        like any other; the first restricts the account at once, the second if it stays so."""
         hold = self._change(trade.hold_id, trade, lambda hold: hold.booked(hold.draws(trade)))
         if hold is not None and hold.fee_rate is not None:
             trade = trade.charged(hold.fee_rate)
@@ -120,9 +120,8 @@ class Batch:
         account = self.accounts[trade.account_id]
         self.accounts[trade.account_id] = changed(account, unsettled=account.unsettled + trade.net_cash)
         self.changed_accounts.add(trade.account_id)
-        oversold = trade.side is Side.SELL and after.quantity < 0
-        if oversold or (hold is not None and hold.overfilled):
-            self._restrict(trade.account_id)
+        if hold is not None and hold.overfilled:
+            self.restrict(trade.account_id, OVER_FILL)
 
     def make(self, terms: Terms, drawn: Drawn) -> None:
         """The hold of an order that exists, where it is missing; it sets aside what it needs, whatever there
@@ -135,7 +134,7 @@ class Batch:
         self.changed_holds.add(hold.hold_id)
         self._set_aside(hold, hold.remaining)
         if hold.overfilled:
-            self._restrict(hold.account_id)
+            self.restrict(hold.account_id, OVER_FILL)
 
     def end(self, ending: Ending) -> None:
         """An order's final state. It may come before the executions it counts."""
@@ -155,7 +154,7 @@ class Batch:
             return
         self.narrowed_holds.add(after.hold_id)
         if after.overfilled:
-            self._restrict(after.account_id)
+            self.restrict(after.account_id, OVER_FILL)
 
     def release(self, hold: Hold) -> None:
         """A hold whose order never will exist. One that an order has vouched for stays."""
@@ -170,7 +169,7 @@ class Batch:
         self.changed_accounts.add(movement.account_id)
         self.postings += ledger.of_movement(movement)
         if movement.kind is MovementKind.ADJUSTMENT and after.buying_power < 0:
-            self._restrict(movement.account_id, ADJUSTED)
+            self.restrict(movement.account_id, ADJUSTED)
 
     def settle(self, settled: Settled) -> None:
         """The day of a trade has come."""
@@ -190,7 +189,8 @@ class Batch:
         self.changed_accounts.add(account.account_id)
         self.states.append(StateChange(before, account, reason, actor, self._now))
 
-    def _restrict(self, account_id: UUID, reason: str = OVER_FILL) -> None:
+    def restrict(self, account_id: UUID, reason: str) -> None:
+        """By a rule of the books. It changes nothing where the account is restricted or closed already."""
         before = self.accounts[account_id]
         after = restricted(before)
         if after != before:

@@ -80,6 +80,7 @@ class Position:
     """How many corporate actions of its instrument are folded in, whatever they did."""
     split_at: datetime | None = None
     split_ratio: Decimal | None = None
+    negative_since: datetime | None = None
 
     @property
     def sellable(self) -> Decimal:
@@ -103,7 +104,13 @@ class Position:
             opened_at=trade.executed_at if self.last is None else min(self.opened_at, trade.executed_at),
             updated_at=now,
             version=self.version + 1,
+            negative_since=self._negative_since(holding, now),
         )
+
+    def _negative_since(self, after: Holding, now: datetime) -> datetime | None:
+        if after.quantity >= 0:
+            return None
+        return now if self.holding.quantity >= 0 else self.negative_since
 
 
 def effect_of(holding: Holding, trade: Trade) -> Effect:

@@ -13,6 +13,7 @@ from hub_position.mapping.accounts import (
     read_trading_state,
 )
 from hub_position.mapping.actions import action_progress, read_action
+from hub_position.mapping.activities import activities_page, activity, cut, read_until, read_wanted
 from hub_position.mapping.events import (
     changed_account,
     changed_position,
@@ -24,15 +25,19 @@ from hub_position.mapping.events import (
 from hub_position.mapping.holds import hold_result, read_hold_price, read_hold_request, unconfirmed_hold
 from hub_position.mapping.reconciliation import booked_trade, checked_books, held_order
 from hub_position.mapping.values import read_time, read_uuid
+from hub_position.mapping.views import viewed_position
 
 __all__ = [
     "account_state",
     "action_progress",
+    "activities_page",
+    "activity",
     "balance",
     "booked_trade",
     "changed_account",
     "changed_position",
     "checked_books",
+    "cut",
     "held_order",
     "hold_result",
     "ledger_page",
@@ -50,7 +55,10 @@ __all__ = [
     "read_time",
     "read_trade",
     "read_trading_state",
+    "read_until",
     "read_uuid",
+    "read_wanted",
     "settled_trade",
     "unconfirmed_hold",
+    "viewed_position",
 ]

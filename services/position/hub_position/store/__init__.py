@@ -1,11 +1,24 @@
-"""All SQL of the service. `Books`, `Cash` and `Actions` write inside a transaction, `Reads` and
-`Reconciling` answer questions."""
+"""All SQL of the service. `Books`, `Cash`, `Actions` and `Overselling` work inside a transaction, the
+others answer questions."""
 
 from hub_position.store.actions import Actions
+from hub_position.store.activities import Activities
 from hub_position.store.books import Books
 from hub_position.store.cash import Cash
 from hub_position.store.changes import Changes
+from hub_position.store.overselling import Overselling
 from hub_position.store.reads import Reads
 from hub_position.store.reconciling import Reconciling
+from hub_position.store.views import Views
 
-__all__ = ["Actions", "Books", "Cash", "Changes", "Reads", "Reconciling"]
+__all__ = [
+    "Actions",
+    "Activities",
+    "Books",
+    "Cash",
+    "Changes",
+    "Overselling",
+    "Reads",
+    "Reconciling",
+    "Views",
+]

@@ -177,6 +177,7 @@ POSITIONS = {
     "actions": "bigint",
     "split_at": "timestamptz",
     "split_ratio": "numeric",
+    "negative_since": "timestamptz",
 }
 
 
@@ -200,6 +201,7 @@ def position(value: Position) -> Row:
         value.actions,
         value.split_at,
         value.split_ratio,
+        value.negative_since,
     )
 
 

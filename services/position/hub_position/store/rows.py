@@ -13,7 +13,8 @@ ACCOUNT = "account_id, user_id, currency, status, trading_state, cash_settled, c
 STATE = f"{ACCOUNT}, state_reason, state_actor, state_changed_at"
 POSITION = (
     "position_id, account_id, symbol, quantity, held, total_cost, realised_pnl, fees, status, "
-    "last_executed_at, last_trade_id, version, opened_at, updated_at, actions, split_at, split_ratio"
+    "last_executed_at, last_trade_id, version, opened_at, updated_at, actions, split_at, split_ratio, "
+    "negative_since"
 )
 HOLD = (
     "hold_id, order_id, account_id, idempotency_key, side, symbol, quantity, unit_price, remaining, "
@@ -64,6 +65,7 @@ def position(row: asyncpg.Record) -> Position:
         actions=row["actions"],
         split_at=row["split_at"],
         split_ratio=row["split_ratio"],
+        negative_since=row["negative_since"],
     )
 
 

@@ -6,6 +6,7 @@ from hub_position.usecases.booking import Ended, Executed, Facts, Replaced, book
 from hub_position.usecases.books import get_books
 from hub_position.usecases.cash import Moved, move_cash
 from hub_position.usecases.holds import place_holds, place_holds_of_calls, reprice_holds, settle_holds
+from hub_position.usecases.overselling import restrict_oversold
 from hub_position.usecases.settlement import settle_trades
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "place_holds",
     "place_holds_of_calls",
     "reprice_holds",
+    "restrict_oversold",
     "set_account_state",
     "settle_holds",
     "settle_trades",

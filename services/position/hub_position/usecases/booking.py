@@ -22,7 +22,7 @@ from hub_position.usecases.writing import write
 from hub_postgres import Connection, Pool, transaction
 from hub_runtime import counter, crash_point, uuid7
 
-RESTRICTED = counter("hub_position_restricted_accounts_total", "Accounts restricted because of an over-fill")
+RESTRICTED = counter("hub_position_restricted_accounts_total", "Accounts restricted by what was executed")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,87 @@
+"""Activities <-> messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from hub.position.v1 import activities_pb2
+from hub_money import to_text
+from hub_position.domain.activity import Activity, Cut, Fill, Wanted, read_kinds
+from hub_position.mapping.values import WIRE_SIDES, read_time, timestamp
+
+
+def read_wanted(request: activities_pb2.ListActivitiesRequest) -> Wanted:
+    return Wanted(
+        kinds=read_kinds(request.types),
+        symbol=request.symbol,
+        posted_from=_optional_time(request, "posted_from"),
+        posted_before=_optional_time(request, "posted_before"),
+    )
+
+
+def read_until(request: activities_pb2.CutLedgerRequest) -> datetime | None:
+    return _optional_time(request, "until")
+
+
+def _optional_time(
+    request: activities_pb2.ListActivitiesRequest | activities_pb2.CutLedgerRequest, name: str
+) -> datetime | None:
+    stamp: Timestamp = getattr(request, name)
+    return read_time(stamp, name) if stamp.seconds else None
+
+
+def activity(found: Activity) -> activities_pb2.Activity:
+    return activities_pb2.Activity(
+        activity_id=found.activity_id,
+        transaction_id=str(found.transaction_id),
+        type=found.type,
+        posted_at=timestamp(found.posted_at),
+        symbol=found.symbol,
+        net_amount=to_text(found.net_amount),
+        settled=to_text(found.settled),
+        cost=to_text(found.cost),
+        realised_pnl=to_text(found.realised),
+        fee=to_text(found.fee),
+        dividend=to_text(found.dividend),
+        fill=None if found.fill is None else _fill(found.fill),
+        reason=found.reason,
+    )
+
+
+def activities_page(found: Sequence[Activity], page_size: int) -> activities_pb2.ListActivitiesResponse:
+    """`found` has one more than the page where another page follows."""
+    shown = found[:page_size]
+    return activities_pb2.ListActivitiesResponse(
+        activities=[activity(each) for each in shown],
+        next_page_token=str(shown[-1].activity_id) if len(found) > page_size else "",
+    )
+
+
+def cut(found: Cut) -> activities_pb2.CutLedgerResponse:
+    return activities_pb2.CutLedgerResponse(
+        currency=found.currency,
+        opened_at=timestamp(found.opened_at),
+        through=found.through,
+        settled=to_text(found.settled),
+        unsettled=to_text(found.unsettled),
+        positions=[
+            activities_pb2.CutPosition(
+                symbol=each.symbol, quantity=to_text(each.quantity), total_cost=to_text(each.total_cost)
+            )
+            for each in found.positions
+        ],
+    )
+
+
+def _fill(found: Fill) -> activities_pb2.Fill:
+    return activities_pb2.Fill(
+        trade_id=str(found.trade_id),
+        order_id=str(found.order_id),
+        side=WIRE_SIDES[found.side],
+        quantity=to_text(found.quantity),
+        price=to_text(found.price),
+        executed_at=timestamp(found.executed_at),
+    )
