@@ -196,6 +196,8 @@ class Board:
 
     def _tell(self, market_time: datetime | None) -> None:
         if market_time is not None and (self.market_time is None or market_time > self.market_time):
+            if self.market_time is None:  # what was read so far was read for another time
+                self.outdated.set()
             self.market_time = market_time
             if self._current_until is not None and self._is_over(self._current_until):
                 self.outdated.set()
