@@ -1,17 +1,20 @@
 """The lean feed, from the files to what a stream and ListBars say of them.
 
-HUB_TEST_LEAN_DATA names a folder in LEAN's layout to run the first test over; without it, a small one is made.
+HUB_TEST_LEAN_DATA names a folder in LEAN's layout to run the first test over; without it, a small one is
+made.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from prometheus_client import REGISTRY
@@ -39,6 +42,7 @@ from tests.support.servers import Database
 from tests.support.tls import Tls
 
 QUICK = 1_000_000.0
+NEW_YORK = ZoneInfo("America/New_York")
 MIDNIGHT = datetime(2013, 10, 7, 4, tzinfo=UTC)  # in New York
 
 
@@ -105,6 +109,20 @@ class Process:
                         await task
 
 
+Started = Callable[[Path, str, str], Awaitable[Process]]
+
+
+@pytest.fixture
+def started(pool: Pool, owner_pool: Pool, market_database: Database) -> Started:
+    """A process on a database that was seeded from the folder."""
+
+    async def make(root: Path, resolution: str, market_hours: str) -> Process:
+        await seeded(owner_pool, root, resolution)
+        return Process(pool, market_database, LeanFolder(root, resolution), market_hours)
+
+    return make
+
+
 async def seeded(owner_pool: Pool, folder: Path, resolution: str) -> None:
     settings = FeedSettings(feed="lean", feed_data=folder, feed_resolution=resolution)
     instruments = feed_instruments(settings)
@@ -117,22 +135,14 @@ async def seeded(owner_pool: Pool, folder: Path, resolution: str) -> None:
 )
 @pytest.mark.timeout(600)
 async def test_prices_and_bars_are_those_of_the_files(
-    data: Path,
-    resolution: str,
-    market_hours: str,
-    pool: Pool,
-    owner_pool: Pool,
-    market_database: Database,
-    new_house: NewHouse,
-    tls: Tls,
+    data: Path, resolution: str, market_hours: str, started: Started, new_house: NewHouse, *, tls: Tls
 ) -> None:
     folder = LeanFolder(data, resolution)
-    await seeded(owner_pool, data, resolution)
     expected = {
         symbol: minutes_of(data, resolution, symbol.lower(), hours_only=market_hours == "XNYS")
         for symbol in folder.symbols
     }
-    process = Process(pool, market_database, folder, market_hours)
+    process = await started(data, resolution, market_hours)
     async with (
         new_house(market_hours=market_hours) as house,
         served(process.board, tls, "order") as channel,
@@ -177,7 +187,7 @@ async def test_prices_and_bars_are_those_of_the_files(
                 closes = {symbol: each[max(each)][3] for symbol, each in expected.items()}
                 await eventually(lambda: last == closes)
         assert process.board.market_time is not None
-        assert process.board.market_time.date() == folder.days[-1]
+        assert process.board.market_time.astimezone(NEW_YORK).date() == folder.days[-1]
 
 
 async def played(feed: Lean, enough: Callable[[Sequence[Tick]], bool]) -> list[Tick]:
@@ -190,9 +200,9 @@ async def played(feed: Lean, enough: Callable[[Sequence[Tick]], bool]) -> list[T
     raise AssertionError
 
 
-def feed_of(root: Path, resolution: str = "tick", **more: object) -> Lean:
+def feed_of(root: Path, **more: object) -> Lean:
     known = {"symbols": [each.upper() for each in SYMBOLS], "speed": QUICK, "night_s": 0.01}
-    return Lean(LeanFolder(root, resolution), **{**known, **more})  # type: ignore[arg-type]
+    return Lean(LeanFolder(root, "tick"), **{**known, **more})  # type: ignore[arg-type]
 
 
 def faults(kind: str) -> float:
@@ -217,12 +227,14 @@ async def test_trades_and_quotes_are_merged_and_a_side_that_is_not_said_stays(tm
         ],
     )
     ticks = await played(feed_of(root), lambda ticks: len(ticks) == 4)
-    shown = [(str(t.bid), str(t.bid_size), str(t.ask), str(t.ask_size), str(t.last), t.traded) for t in ticks]
+    shown = [
+        (str(t.bid), str(t.bid_size), str(t.ask), str(t.ask_size), str(t.last), str(t.traded)) for t in ticks
+    ]
     assert shown == [
-        ("100.0000", "0", "100.0000", "0", "100.0000", 100),
-        ("99.9000", "300", "100.2000", "400", "100.0000", 0),
-        ("99.9000", "300", "100.2000", "400", "100.1000", 50),
-        ("100.3000", "100", "100.4000", "500", "100.1000", 0),
+        ("100.0000", "0", "100.0000", "0", "100.0000", "100"),
+        ("99.9000", "300", "100.2000", "400", "100.0000", "0"),
+        ("99.9000", "300", "100.2000", "400", "100.1000", "50"),
+        ("100.3000", "100", "100.4000", "500", "100.1000", "0"),
     ]
     assert [tick.volume for tick in ticks] == [100, 100, 150, 150]
     opens_at = MIDNIGHT + timedelta(hours=9.5)
@@ -312,7 +324,7 @@ async def test_market_time_is_as_fast_as_it_is_told_and_a_night_is_not_waited_fo
     assert 0.9 <= told[1] - told[0] <= 1.6, "a minute at sixty times its speed"
     assert told[2] - told[1] <= 2.1, "a day later"
     assert {at for _, at, count in times if not count} >= {opens_at, opens_at + timedelta(days=1)}
-    assert all(a[1] <= b[1] for a, b in zip(times, times[1:], strict=False) if a[1] and b[1])
+    assert all(a[1] <= b[1] for a, b in pairwise(times) if a[1] and b[1])
 
 
 async def test_a_clock_that_is_moved_leaves_out_what_lies_between(small: Path) -> None:
