@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from hub.market_data.v1 import market_data_admin_pb2_grpc, market_data_pb2_grpc
 from hub_market_data.board import Board
 from hub_market_data.cache import TIMEOUT_S, Cache
-from hub_market_data.rpc import CALL_TABLE, MarketDataAdminRpc, MarketDataRpc
+from hub_market_data.rpc import CALL_TABLE, MarketDataAdminRpc, MarketDataRpc, register
 from hub_market_data.store import CHANNEL, Admin, Bars, Catalogue, DailyStatistics, Feeding
 from hub_market_data.usecases.administering import Market
 from hub_market_data.usecases.keeping import keep, refresh
@@ -114,7 +114,7 @@ def _server(market: Market, batches: Lookups, pool: Pool, tls: Tls, signer: Sign
         tls.files("market-data"),
         CALL_TABLE,
         [
-            partial(market_data_pb2_grpc.add_MarketDataServiceServicer_to_server, readers),
+            partial(register, readers),
             partial(market_data_admin_pb2_grpc.add_MarketDataAdminServiceServicer_to_server, administrators),
         ],
         drain_s=0,

@@ -8,14 +8,14 @@ from functools import partial
 
 from redis.asyncio import Redis
 
-from hub.market_data.v1 import market_data_admin_pb2_grpc, market_data_pb2_grpc
+from hub.market_data.v1 import market_data_admin_pb2_grpc
 from hub_identity import Trust
 from hub_market_data.board import Board
 from hub_market_data.cache import TIMEOUT_S, Cache
 from hub_market_data.clients import FeederClient
 from hub_market_data.feeds import feed_instruments, make_feed
 from hub_market_data.replay import Replay
-from hub_market_data.rpc import CALL_TABLE, MarketDataAdminRpc, MarketDataRpc
+from hub_market_data.rpc import CALL_TABLE, MarketDataAdminRpc, MarketDataRpc, register
 from hub_market_data.settings import MarketDataSettings
 from hub_market_data.store import (
     CHANNEL,
@@ -122,7 +122,7 @@ async def _services(market: Market, pool: Pool, trust: Trust, process: Process) 
     )
     admin = MarketDataAdminRpc(market=market, trust=trust)
     return [
-        partial(market_data_pb2_grpc.add_MarketDataServiceServicer_to_server, market_data),
+        partial(register, market_data),
         partial(market_data_admin_pb2_grpc.add_MarketDataAdminServiceServicer_to_server, admin),
     ]
 

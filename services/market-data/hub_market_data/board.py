@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from hub_market_data.domain.calendars import Calendar, Hours, Session, extended
 from hub_market_data.domain.instruments import Instrument
-from hub_market_data.domain.ticks import Quote, conflated
+from hub_market_data.domain.ticks import Quote, alone, conflated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +176,7 @@ class Board:
             sessions=self.sessions,
             settlement_days=self.settlement_days,
             quotes=tuple(
-                unread.get(symbol) or replace(quote, low_ask=quote.ask, high_bid=quote.bid)
+                unread.get(symbol) or alone(quote)
                 for symbol, quote in self.quotes.items()
                 if not symbols or symbol in symbols
             ),
@@ -196,8 +196,6 @@ class Board:
 
     def _tell(self, market_time: datetime | None) -> None:
         if market_time is not None and (self.market_time is None or market_time > self.market_time):
-            if self.market_time is None:  # what was read so far was read for another time
-                self.outdated.set()
             self.market_time = market_time
             if self._current_until is not None and self._is_over(self._current_until):
                 self.outdated.set()

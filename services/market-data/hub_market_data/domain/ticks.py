@@ -77,3 +77,10 @@ def conflated(unread: Quote | None, newer: Quote) -> Quote:
         low_ask=min(unread.low_ask, newer.low_ask),
         high_bid=max(unread.high_bid, newer.high_bid),
     )
+
+
+def alone(quote: Quote) -> Quote:
+    """For somebody who has missed none; the very same where it is that already."""
+    if quote.low_ask == quote.ask and quote.high_bid == quote.bid:
+        return quote
+    return replace(quote, low_ask=quote.ask, high_bid=quote.bid)
