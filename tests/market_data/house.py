@@ -34,8 +34,11 @@ TABLE_OF_READERS = {READERS: CALL_TABLE[READERS]}
 class House:
     """`stub` and `admin` call it as the gateway would."""
 
-    def __init__(self, *, market: Market, lookups: Lookups, channel: aio.Channel, signer: Signer) -> None:
+    def __init__(
+        self, *, market: Market, lookups: Lookups, channel: aio.Channel, port: int, signer: Signer
+    ) -> None:
         self.market = market
+        self.port = port
         self.board = market.board
         self.cache = market.cache
         self.lookups = lookups
@@ -92,7 +95,9 @@ class House:
                     _server(market, batches, pool, tls, signer) as server,
                     connect(f"127.0.0.1:{server.port}", tls.files(caller), "market-data") as channel,
                 ):
-                    yield cls(market=market, lookups=batches, channel=channel, signer=signer)
+                    yield cls(
+                        market=market, lookups=batches, channel=channel, port=server.port, signer=signer
+                    )
 
 
 def market_data_rpc(board: Board, pool: Pool, **more: Any) -> MarketDataRpc:

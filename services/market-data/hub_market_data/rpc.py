@@ -34,6 +34,9 @@ from hub_rpc import CallTable
 from hub_runtime import Clock
 
 SIGN_OF_LIFE_S: Final = 1.0
+# So that signs of life alone do not fill a process with very many streams. Followers wait for five seconds.
+SIGNS_A_SECOND: Final = 2000
+LONGEST_SILENCE_S: Final = 4.0
 
 CALL_TABLE: Final[CallTable] = {
     "hub.market_data.v1.MarketDataService": {
@@ -45,6 +48,11 @@ CALL_TABLE: Final[CallTable] = {
     "hub.market_data.v1.MarketDataAdminService": {"*": frozenset({"gateway"})},
 }
 Context = aio.ServicerContext[Any, Any]
+
+
+def silence_s(streams: int) -> float:
+    """How long a stream may have nothing to say before it says that it lives."""
+    return min(LONGEST_SILENCE_S, max(SIGN_OF_LIFE_S, streams / SIGNS_A_SECOND))
 
 
 def register(servicer: MarketDataRpc, server: aio.Server) -> None:
@@ -108,7 +116,7 @@ class MarketDataRpc(market_data_pb2_grpc.MarketDataServiceServicer):
         symbols = asking.followed_symbols(self._board, request.symbols)
         with self._board.subscribed(symbols) as subscription:
             while True:
-                yield self._encoder.message(await subscription.next(timeout_s=SIGN_OF_LIFE_S))
+                yield self._encoder.message(await subscription.next(timeout_s=silence_s(self._board.streams)))
 
     async def GetClock(self, request: pb.GetClockRequest, context: Context) -> pb.GetClockResponse:
         calendar = request.calendar or self._market_hours

@@ -18,8 +18,8 @@ from hub_market_data.mapping.times import timestamp
 
 
 class StreamEncoder:
-    """`latest` has the newest quote of each symbol: only these are kept. A quote that a slow stream gets, with
-    the extremes of those it has missed, is its own."""
+    """`latest` has the newest quote of each symbol: only these are kept. A quote that a slow stream gets,
+    with the extremes of those it has missed, is its own."""
 
     def __init__(self, latest: Mapping[str, Quote]) -> None:
         self._latest = latest
