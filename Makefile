@@ -11,6 +11,12 @@ VENV := .venv/bin
 # Tests wait more than they work: two at a time, each with servers of its own. WORKERS= runs one after the other.
 WORKERS ?= -n 2
 LOCAL := $(VENV)/python -m hub_local
+# Which prices: FEED=lean DATA=folder SPEED=60 START=2013-10-07 RESOLUTION=tick, or FEED=random SYMBOLS=100 RATE=1000.
+# What nobody says stays as the HUB_ variable of the shell has it.
+FEEDING := $(if $(FEED),HUB_FEED='$(FEED)' $(if $(DATA),HUB_FEED_DATA='$(abspath $(DATA))') \
+  $(if $(START),HUB_FEED_START='$(START)') $(if $(RESOLUTION),HUB_FEED_RESOLUTION='$(RESOLUTION)') \
+  $(if $(SYMBOLS),HUB_FEED_SYMBOLS='$(SYMBOLS)') $(if $(RATE),HUB_FEED_RATE='$(RATE)')) \
+  $(if $(SPEED),HUB_FEED_SPEED='$(SPEED)')
 PORTS := --gateway-port $(GATEWAY_PORT) --port-shift $(PORT_SHIFT)
 WHICH := $(if $(filter yes,$(ALL)),--all,$(if $(EVENT),--event-id '$(EVENT)'))
 PACKAGES := $(notdir $(wildcard libs/*/hub_* services/*/hub_* gateway/hub_* deploy/local/hub_*))
@@ -18,7 +24,7 @@ MEMBERS := $(wildcard proto/pyproject.toml libs/*/pyproject.toml services/*/pypr
 DISTRIBUTIONS := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(MEMBERS))
 MIGRATIONS := $(wildcard services/*/hub_*/migrations/*.sql)
 
-.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit reconcile dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders bench-resting bench-books bench-summary lint manifests fmt types sql proto lock test-long
+.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit reconcile dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders bench-resting bench-books bench-summary bench-market-data lint manifests fmt types sql proto lock test-long
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-15s %s\n", $$1, $$2 }'
@@ -41,11 +47,11 @@ bench-installed:
 	@PYTHON=$(PYTHON) sh deploy/local/packages.sh bench
 	@PYTHON=$(PYTHON) sh deploy/local/bootstrap.sh
 
-run: servers-installed ## start everything, run the demonstration, stay until Ctrl-C (GATEWAY_PORT=8080, DEMO=no skips it)
-	@exec $(LOCAL) run $(PORTS) $(if $(filter no,$(DEMO)),--no-demo)
+run: servers-installed ## start everything, run the demonstration, stay until Ctrl-C (GATEWAY_PORT=8080, DEMO=no skips it, FEED=lean DATA=folder SPEED=60)
+	@exec env $(FEEDING) $(LOCAL) run $(PORTS) $(if $(filter no,$(DEMO)),--no-demo)
 
 servers: servers-installed ## start PostgreSQL, Redis and RabbitMQ only, stay until Ctrl-C
-	@exec $(LOCAL) servers $(PORTS)
+	@exec env $(FEEDING) $(LOCAL) servers $(PORTS)
 
 stop: setup ## stop what `make run` started in another terminal
 	@$(LOCAL) stop
@@ -60,22 +66,22 @@ reset: setup ## delete the local stack's data, secrets, certificates and logs
 	@$(LOCAL) reset
 
 db-migrate: servers-installed ## make the databases that are missing and bring all up to date
-	@exec $(LOCAL) db-migrate $(PORTS)
+	@exec env $(FEEDING) $(LOCAL) db-migrate $(PORTS)
 
 db-seed: servers-installed ## put in what the services start with (instruments, calendars, the administrator)
-	@exec $(LOCAL) db-seed $(PORTS)
+	@exec env $(FEEDING) $(LOCAL) db-seed $(PORTS)
 
 db-reset: servers-installed ## delete the local stack's databases and make them anew (asks, or FORCE=yes)
-	@exec $(LOCAL) db-reset $(PORTS) $(if $(filter yes,$(FORCE)),--yes)
+	@exec env $(FEEDING) $(LOCAL) db-reset $(PORTS) $(if $(filter yes,$(FORCE)),--yes)
 
 db-shell: servers-installed ## psql in the database of one service: SERVICE=order
-	@exec $(LOCAL) db-shell $(PORTS) '$(SERVICE)'
+	@exec env $(FEEDING) $(LOCAL) db-shell $(PORTS) '$(SERVICE)'
 
 verify-audit: servers-installed ## hold the history of orders against itself (ARGS='--since 2026-11-01' or '--order ID')
-	@exec $(LOCAL) verify-audit $(PORTS) $(ARGS)
+	@exec env $(FEEDING) $(LOCAL) verify-audit $(PORTS) $(ARGS)
 
 reconcile: setup ## hold orders against the books of the running stack (ARGS='--since 2026-11-01' or '--all')
-	@exec $(LOCAL) reconcile $(PORTS) $(ARGS)
+	@exec env $(FEEDING) $(LOCAL) reconcile $(PORTS) $(ARGS)
 
 dlq-list: setup ## list the dead letters of the running stack (FAMILY=orders or positions, both without)
 	@for family in $(or $(FAMILY),orders positions); do echo "$$family.dlq"; $(LOCAL) dlq list --family $$family || exit; done
@@ -126,6 +132,9 @@ bench-books: test-servers-installed ## measure booking and summaries with a long
 
 bench-summary: test-servers-installed ## measure how long a portfolio's summary takes while 10 to 500 users ask at once
 	@exec $(VENV)/python -m tests.load.summary
+
+bench-market-data: test-servers-installed ## measure reads of market data, hits and misses, and ten thousand streams of quotes
+	@exec $(VENV)/python -m tests.load.market $(ARGS)
 
 check-upgrade: test-servers-installed ## run the code before the newest migration on today's schema, demonstration and all
 	@exec $(VENV)/python -m tests.deploy.yesterday

@@ -56,8 +56,8 @@ def _labels(call: ast.Call, file: Path) -> set[str]:
 
 
 def rules() -> list[dict[str, Any]]:
-    read = yaml.safe_load((FOLDER / "order-path.rules.yml").read_text(encoding="utf-8"))
-    return [rule for group in read["groups"] for rule in group["rules"]]
+    files = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(FOLDER.glob("*.rules.yml"))]
+    return [rule for read in files for group in read["groups"] for rule in group["rules"]]
 
 
 def panels() -> list[dict[str, Any]]:

@@ -1,13 +1,18 @@
 """Where a stack lives, which ports it uses, and what its processes are told."""
 
+import io
 import os
 from pathlib import Path
 
 import pytest
 
 from hub_local.credentials import secret
-from hub_local.layout import SERVICES, Layout, environment, state_directory
+from hub_local.faults import StackError
+from hub_local.layout import FEEDS, SERVICES, Layout, environment, state_directory
 from hub_local.ports import LARGEST_SHIFT, PROBED, Ports, free_ports, is_free
+from hub_local.report import Report
+from hub_local.running import stack_of_checkout
+from hub_market_data import settings
 
 
 def test_the_table_has_no_circle() -> None:
@@ -108,3 +113,25 @@ def test_front_ends_in_development_may_use_the_gateway_unless_the_caller_names_o
     monkeypatch.setenv("HUB_CORS_ORIGINS", "https://app.example")
     found = environment(SERVICES["gateway"], layout=Layout(tmp_path), ports=ports)
     assert found["HUB_CORS_ORIGINS"] == "https://app.example"
+
+
+def test_each_feed_has_data_of_its_own_and_shares_all_else(tmp_path: Path) -> None:
+    usual, lean = Layout(tmp_path), Layout(tmp_path, "lean")
+    assert usual.data("postgres") == tmp_path / "data" / "postgres"
+    assert lean.data("postgres") == tmp_path / "data-lean" / "postgres"
+    assert (usual.lock, usual.secrets, usual.logs) == (lean.lock, lean.secrets, lean.logs)
+    lean.make()
+    assert (tmp_path / "data-lean").is_dir()
+
+
+def test_a_feed_that_there_is_not_is_refused_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = Report(io.StringIO())
+    monkeypatch.setenv("HUB_FEED", "lean")
+    assert stack_of_checkout(http_port=1, report=report).layout.feed == "lean"
+    monkeypatch.setenv("HUB_FEED", "bloomberg")
+    with pytest.raises(StackError, match="no feed bloomberg, but replay, lean, random, alpaca"):
+        stack_of_checkout(http_port=1, report=report)
+
+
+def test_the_feeds_are_those_of_the_service() -> None:
+    assert FEEDS == settings.FEEDS

@@ -9,8 +9,8 @@ from functools import partial
 import pytest
 from grpc import aio
 
-from hub.market_data.v1 import market_data_pb2_grpc
 from hub_market_data.board import Board
+from hub_market_data.rpc import register
 from hub_market_data.store import Bars, Catalogue, Feeding
 from hub_postgres import Pool, connect_pool
 from hub_rpc import Server, connect
@@ -80,12 +80,10 @@ async def house(new_house: NewHouse) -> AsyncIterator[House]:
 async def served(board: Board, tls: Tls, caller: str) -> AsyncIterator[aio.Channel]:
     """A channel of `caller` to a server with this board, and no database behind it."""
     async with await connect_pool("postgresql://nobody@127.0.0.1:1/nothing", "", 1, "test") as nothing:
-        register = partial(
-            market_data_pb2_grpc.add_MarketDataServiceServicer_to_server, market_data_rpc(board, nothing)
-        )
+        serving = partial(register, market_data_rpc(board, nothing))
         async with (
             Server(
-                Address("127.0.0.1", 0), tls.files("market-data"), TABLE_OF_READERS, [register], drain_s=0
+                Address("127.0.0.1", 0), tls.files("market-data"), TABLE_OF_READERS, [serving], drain_s=0
             ) as server,
             connect(f"127.0.0.1:{server.port}", tls.files(caller), "market-data") as channel,
         ):

@@ -18,7 +18,7 @@ from hub.market_data.v1 import (
 )
 from hub_market_data.board import Board
 from hub_market_data.cache import TIMEOUT_S, Cache
-from hub_market_data.rpc import CALL_TABLE, MarketDataAdminRpc, MarketDataRpc
+from hub_market_data.rpc import CALL_TABLE, MarketDataAdminRpc, MarketDataRpc, register
 from hub_market_data.rpc_actions import CorporateActionRpc
 from hub_market_data.store import CHANNEL, Actions, Admin, Bars, Catalogue, DailyStatistics, Feeding
 from hub_market_data.usecases.administering import Market
@@ -128,7 +128,7 @@ def _server(market: Market, batches: Lookups, pool: Pool, tls: Tls, signer: Sign
         tls.files("market-data"),
         CALL_TABLE,
         [
-            partial(market_data_pb2_grpc.add_MarketDataServiceServicer_to_server, readers),
+            partial(register, readers),
             partial(market_data_admin_pb2_grpc.add_MarketDataAdminServiceServicer_to_server, administrators),
             partial(corporate_actions_pb2_grpc.add_CorporateActionServiceServicer_to_server, actions),
         ],

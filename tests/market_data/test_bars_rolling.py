@@ -119,13 +119,19 @@ class Script:
 
     def __init__(self) -> None:
         self._given: asyncio.Queue[Sequence[Tick]] = asyncio.Queue(maxsize=100)
+        self._market_time: datetime | None = None
 
     async def give(self, *ticks: Tick) -> None:
         await self._given.put(ticks)
 
     async def ticks(self) -> AsyncIterator[Sequence[Tick]]:
         while True:
-            yield await self._given.get()
+            ticks = await self._given.get()
+            self._market_time = ticks[0].market_time
+            yield ticks
+
+    def market_time(self) -> datetime | None:
+        return self._market_time
 
     def move_to(self, market_time: datetime) -> None:
         pass

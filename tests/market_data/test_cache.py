@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 
 import pytest
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -161,3 +162,45 @@ async def test_a_redis_that_says_nothing_is_left_alone_for_a_second() -> None:
             assert await cache.read(["IBM"]) == {}
             assert asked == 2
             assert cache.state() == "away"
+
+
+async def test_redis_that_goes_and_comes_under_load_is_no_error_and_no_wrong_answer(
+    new_house: NewHouse, own_redis: Server
+) -> None:
+    symbols = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
+    async with new_house(redis_dsn=own_redis.dsn) as house:
+        right = {
+            each: await house.stub.GetInstrument(pb.GetInstrumentRequest(symbol=each)) for each in symbols
+        }
+        ended, answered = asyncio.Event(), 0
+
+        async def ask(symbol: str) -> None:
+            """Again and again; any error ends the test."""
+            nonlocal answered
+            while not ended.is_set():
+                answer = await house.stub.GetInstrument(pb.GetInstrumentRequest(symbol=symbol))
+                assert answer == right[symbol]
+                answered += 1
+
+        async with asyncio.TaskGroup() as group:
+            for each in symbols * 4:
+                group.create_task(ask(each))
+            for _ in range(2):
+                await _more(lambda: answered)
+                await own_redis.stop()
+                await eventually(lambda: house.cache.state() == "away")
+                await _more(lambda: answered)
+                await own_redis.start()
+                await eventually(lambda: house.cache.state() == "ok")
+                await _more(lambda: _looked_up("hit"))
+            ended.set()
+        assert _looked_up("away") > 0
+
+
+async def _more(count: Callable[[], float]) -> None:
+    before = count()
+    await eventually(lambda: count() > before + 50)
+
+
+def _looked_up(result: str) -> float:
+    return REGISTRY.get_sample_value("hub_market_cache_total", {"result": result}) or 0.0

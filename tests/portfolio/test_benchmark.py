@@ -10,11 +10,11 @@ from functools import partial
 
 import pytest
 
-from hub.market_data.v1 import market_data_pb2_grpc
 from hub.portfolio.v1 import history_pb2
 from hub_market_data.board import Board
 from hub_market_data.domain.bars import Bar, midnight
 from hub_market_data.rolling import Unsaved
+from hub_market_data.rpc import register
 from hub_market_data.seed import INSTRUMENTS
 from hub_market_data.store import Catalogue, Seeding
 from hub_market_data.store.bars import keep_bars
@@ -46,14 +46,12 @@ async def street(books: House, pool: Pool, market_pool: Pool, tls: Tls) -> Async
     board = Board()
     await refresh(board, catalogue=Catalogue(market_pool), clock=utc_now, market_hours="exchange")
     board.loaded.set()
-    register = partial(
-        market_data_pb2_grpc.add_MarketDataServiceServicer_to_server, market_data_rpc(board, market_pool)
-    )
+    serving = partial(register, market_data_rpc(board, market_pool))
     server = Server(
         Address("127.0.0.1", 0),
         tls.files("market-data"),
         TABLE_OF_READERS,
-        [register],
+        [serving],
         drain_s=0,
         grace_s=0.5,
     )

@@ -16,6 +16,8 @@ ADMIN_EMAIL = "admin@hub.local"
 # Where a front end in development is served from.
 FRONT_ENDS = "http://127.0.0.1:3000,http://localhost:3000"
 OWN_SERVERS = Outside()
+REPLAY = "replay"
+FEEDS = (REPLAY, "lean", "random", "alpaca")
 SHARED_STATE = Path("/var/lib/hub-investments")
 
 
@@ -59,9 +61,11 @@ SERVICES: dict[str, Service] = {service.name: service for service in _TABLE}
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders of one stack, all below one directory."""
+    """The folders of one stack, all below one directory. Each feed has data of its own: the market's clock
+    never goes back, so that what one has left another could not go on with."""
 
     state: Path
+    feed: str = REPLAY
 
     @property
     def logs(self) -> Path:
@@ -91,12 +95,16 @@ class Layout:
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 
+    @property
+    def all_data(self) -> Path:
+        return self.state / ("data" if self.feed == REPLAY else f"data-{self.feed}")
+
     def data(self, server: str) -> Path:
-        return self.state / "data" / server
+        return self.all_data / server
 
     def make(self) -> None:
         """Creates the folders; servers run as other users, so they must be able to pass through."""
-        for folder in (self.state, self.state / "data", self.logs, self.certificates):
+        for folder in (self.state, self.all_data, self.logs, self.certificates):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o755)
         self.secrets.mkdir(exist_ok=True)

@@ -13,7 +13,15 @@ from pathlib import Path
 
 from hub_local import account
 from hub_local.faults import StackError
-from hub_local.layout import ADMIN_EMAIL, MARKER, SERVICES, state_directory, without_proxies
+from hub_local.layout import (
+    ADMIN_EMAIL,
+    FEEDS,
+    MARKER,
+    REPLAY,
+    SERVICES,
+    state_directory,
+    without_proxies,
+)
 from hub_local.outside import Outside
 from hub_local.ports import Ports
 from hub_local.processes import Program, ended, spawn
@@ -45,7 +53,9 @@ async def run(stack: Stack, *, demonstrate: bool, report: Report) -> int:
         async with _until_asked(session):
             await _bring_up(stack, report)
             seconds = time.monotonic() - began
-            if demonstrate:
+            if demonstrate and stack.layout.feed != REPLAY:
+                report.say(f"  no demonstration: it trades what the {REPLAY} feed has")
+            elif demonstrate:
                 await _demonstrate(stack, report)
             await _tell_places(stack, report, seconds)
         await _stay(stack, report, session)
@@ -76,7 +86,15 @@ def stack_of_checkout(*, http_port: int, port_shift: int = 0, report: Report) ->
         ports=Ports.local(tuple(SERVICES), http=http_port, shift=port_shift),
         on_event=report.event,
         outside=Outside.from_environment(os.environ),
+        feed=_feed(),
     )
+
+
+def _feed() -> str:
+    feed = os.environ.get("HUB_FEED", "").strip() or REPLAY
+    if feed not in FEEDS:
+        raise StackError(f"HUB_FEED (make run FEED=...): there is no feed {feed}, but {', '.join(FEEDS)}")
+    return feed
 
 
 @contextlib.asynccontextmanager

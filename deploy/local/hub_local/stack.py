@@ -20,7 +20,7 @@ import asyncpg
 from hub_local import certificates, probe, servers
 from hub_local.credentials import secret
 from hub_local.faults import AlreadyRunningError, StartError
-from hub_local.layout import OWN_SERVERS, SERVICES, Layout, Service, environment
+from hub_local.layout import OWN_SERVERS, REPLAY, SERVICES, Layout, Service, environment
 from hub_local.outside import POSTGRES, Outside, place
 from hub_local.ports import HOST, Ports, holder, is_free
 from hub_local.processes import Program, end_leftovers, run_once
@@ -53,8 +53,9 @@ class Stack:
         overrides: Mapping[str, str] | None = None,
         on_event: Callable[[str, str], None] = _silent,
         outside: Outside = OWN_SERVERS,
+        feed: str = REPLAY,
     ) -> None:
-        self.layout = Layout(state)
+        self.layout = Layout(state, feed)
         self.ports = ports
         self.services = dict(services)
         self.outside = outside

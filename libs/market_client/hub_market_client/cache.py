@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
+from typing import Final
 
 from grpc import aio
 
@@ -24,14 +25,19 @@ from hub_market_client.readers import Reader
 from hub_rpc import reading
 from hub_runtime import Backoff, Clock, get_logger, utc_now
 
+# A stream says at least every four seconds that it lives: one that is silent longer leads to a process that
+# stands still, and another one may feed by now.
+SILENCE_S: Final = 10.0
+
 log = get_logger("quotes")
 
 
 class QuoteCache:
     """`follow` is its forever-job. `loaded` is set when a first snapshot has come."""
 
-    def __init__(self, clock: Clock = utc_now) -> None:
+    def __init__(self, clock: Clock = utc_now, *, silence_s: float = SILENCE_S) -> None:
         self._clock = clock
+        self._silence_s = silence_s
         self._instruments: dict[str, Instrument] = {}
         self._calendars: dict[str, Calendar] = {}
         self._sessions: dict[str, list[Session]] = {}
@@ -117,7 +123,11 @@ class QuoteCache:
 
     def fresh(self, quote: Quote | None, max_age_s: float) -> bool:
         """Whether it was received not longer ago than that, in wall time."""
-        return quote is not None and self._clock() - quote.received_at <= timedelta(seconds=max_age_s)
+        return quote is not None and self.age_s(quote) <= max_age_s
+
+    def age_s(self, quote: Quote) -> float:
+        """How long ago it was received by the feeder, in wall time; never less than nothing."""
+        return max(0.0, (self._clock() - quote.received_at).total_seconds())
 
     async def updates(self) -> AsyncGenerator[Quote, None]:
         """Every symbol's quote as it is, then as it changes, for this reader alone; use `aclosing`."""
@@ -134,11 +144,15 @@ class QuoteCache:
     async def follow(self, channel: aio.Channel) -> None:
         """Follows market-data for ever; every new stream starts with a snapshot."""
         stub = market_data_pb2_grpc.MarketDataServiceStub(channel)
-        backoff = Backoff(0.1, 2.0)
+        backoff, loop = Backoff(0.1, 2.0), asyncio.get_running_loop()
         while True:
             try:
-                async with reading(stub.StreamQuotes(market_data_pb2.StreamQuotesRequest())) as messages:
+                async with (
+                    asyncio.timeout(self._silence_s) as silence,
+                    reading(stub.StreamQuotes(market_data_pb2.StreamQuotesRequest())) as messages,
+                ):
                     async for message in messages:
+                        silence.reschedule(loop.time() + self._silence_s)
                         self.apply(message)
                         self._connected = True
                         backoff.reset()

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
 from redis.asyncio import Redis
 
-from hub.market_data.v1 import (
-    corporate_actions_pb2_grpc,
-    market_data_admin_pb2_grpc,
-    market_data_pb2_grpc,
-)
+from hub.market_data.v1 import corporate_actions_pb2_grpc, market_data_admin_pb2_grpc
 from hub_identity import Trust
 from hub_market_data.board import Board
 from hub_market_data.cache import TIMEOUT_S, Cache
 from hub_market_data.clients import FeederClient
-from hub_market_data.feed import Feed
+from hub_market_data.feeds import feed_instruments, make_feed
 from hub_market_data.replay import Replay
-from hub_market_data.rpc import CALL_TABLE, MarketDataAdminRpc, MarketDataRpc
+from hub_market_data.rpc import CALL_TABLE, MarketDataAdminRpc, MarketDataRpc, register
 from hub_market_data.rpc_actions import CorporateActionRpc
 from hub_market_data.settings import MarketDataSettings
 from hub_market_data.store import (
@@ -30,12 +26,11 @@ from hub_market_data.store import (
     Catalogue,
     DailyStatistics,
     Feeding,
-    FeedState,
     Seeding,
 )
 from hub_market_data.usecases.administering import Market
 from hub_market_data.usecases.announcing import Announcing
-from hub_market_data.usecases.bars import forget_minutes, playable
+from hub_market_data.usecases.bars import forget_minutes
 from hub_market_data.usecases.keeping import keep, refresh
 from hub_market_data.usecases.looking_up import Reading, lookups
 from hub_market_data.usecases.seeding import seed
@@ -72,7 +67,8 @@ async def run(settings: MarketDataSettings, jobs: frozenset[str], process: Proce
     process.spawn(trust.watch(auth), "trust")
     cache = _cache(settings, process)
     if "feed" in jobs:
-        feed = _feed(settings, board, pool, process)
+        settings.require_feed()
+        feed = _feed(settings, board, pool, read, process)
     else:
         feed = await _follow(settings, board, process)
     # Without its database it still knows the prices, so that calls go on to come; only readiness says it.
@@ -131,17 +127,25 @@ async def _services(market: Market, pool: Pool, trust: Trust, process: Process) 
     admin = MarketDataAdminRpc(market=market, announcing=announcing, trust=trust)
     actions = CorporateActionRpc(announcing)
     return [
-        partial(market_data_pb2_grpc.add_MarketDataServiceServicer_to_server, market_data),
+        partial(register, market_data),
         partial(market_data_admin_pb2_grpc.add_MarketDataAdminServiceServicer_to_server, admin),
         partial(corporate_actions_pb2_grpc.add_CorporateActionServiceServicer_to_server, actions),
     ]
 
 
-def _feed(settings: MarketDataSettings, board: Board, pool: Pool, process: Process) -> Callable[[], str]:
+def _feed(
+    settings: MarketDataSettings,
+    board: Board,
+    pool: Pool,
+    read: Callable[[], Awaitable[None]],
+    process: Process,
+) -> Callable[[], str]:
     bars = Bars(pool)
     feeder = Feeder(
-        kind=Replay.kind,
-        make_feed=partial(_replay, settings, board, bars),
+        kind=settings.feed,
+        make_feed=partial(make_feed, settings, board, bars),
+        refresh=read,
+        stall_s=settings.feed_stall_s,
         board=board,
         feeding=Feeding(pool),
         bars=bars,
@@ -164,21 +168,17 @@ async def _follow(settings: MarketDataSettings, board: Board, process: Process) 
     return feeder.state
 
 
-async def _replay(settings: MarketDataSettings, board: Board, bars: Bars, state: FeedState) -> Feed:
-    return Replay(
-        await playable(bars, board.instruments),
-        seed=settings.feed_seed,
-        speed=settings.feed_speed,
-        clock=utc_now,
-        place=state.place,
-        market_time=state.market_time,
-    )
-
-
 async def migrate(settings: MarketDataSettings) -> None:
+    instruments = feed_instruments(settings)
     await apply_migrations(settings.database_url, settings.database_password, "hub_market_data")
     async with pooled(settings, application_name="market-data migrate") as pool:
-        bars = await seed(Seeding(pool), Bars(pool), clock=utc_now)
+        bars = await seed(
+            Seeding(pool),
+            Bars(pool),
+            clock=utc_now,
+            instruments=instruments,
+            history=settings.feed == Replay.kind,
+        )
     log.info("seeded", bars=bars)
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from hub_market_data.domain.calendars import Calendar, Hours, Session, extended
 from hub_market_data.domain.instruments import Instrument
 from hub_market_data.domain.splits import Splits
-from hub_market_data.domain.ticks import Quote, conflated
+from hub_market_data.domain.ticks import Quote, alone, conflated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +183,7 @@ class Board:
             sessions=self.sessions,
             settlement_days=self.settlement_days,
             quotes=tuple(
-                unread.get(symbol) or replace(quote, low_ask=quote.ask, high_bid=quote.bid)
+                unread.get(symbol) or alone(quote)
                 for symbol, quote in self.quotes.items()
                 if not symbols or symbol in symbols
             ),

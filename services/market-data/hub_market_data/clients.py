@@ -46,6 +46,8 @@ class FeederClient:
         if message.HasField("snapshot"):
             if message.snapshot.epoch < self._board.epoch:
                 raise Unavailable("The feeder has been replaced.", code="feed_unavailable")
+            if self._board.market_time is None:  # what was read so far was read for another time
+                self._board.outdated.set()
             self._board.begin(message.snapshot.epoch, market_time)
             quotes = message.snapshot.quotes
         self._board.publish(map(quote_from_proto, quotes), market_time)

@@ -18,7 +18,12 @@ class Feed(Protocol):
         ...
 
     def ticks(self) -> AsyncIterator[Sequence[Tick]]:
-        """What happens, as it happens, at most one tick of a symbol in each group."""
+        """What happens, as it happens, at most one tick of a symbol in each group. A group without a tick
+        says that it lives, and what time it is."""
+        ...
+
+    def market_time(self) -> datetime | None:
+        """Its own time as of the last group; None before the first."""
         ...
 
     def move_to(self, market_time: datetime) -> None:

@@ -106,6 +106,9 @@ class Replay:
         """From there on market time runs as fast as wall time, and stays ahead of it."""
         self._ahead = max(self._ahead, market_time - self._clock())
 
+    def market_time(self) -> datetime | None:
+        return self._market_time
+
     def place(self) -> str:
         return f"{self._number}/{self._done / self._steps:.9f}"
 

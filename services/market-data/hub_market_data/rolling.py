@@ -31,7 +31,7 @@ class Running:
 
     def then(self, tick: Tick, day: date) -> Running:
         """With a later tick, which belongs to that trading day; no bar is ever gone back to."""
-        volume = self._grown(tick.volume, day)
+        volume = self._grown(tick.volume, day) if tick.traded is None else tick.traded
         minute_starts = Timeframe.MINUTE.start(tick.market_time)
         if minute_starts > self.minute.starts_at:
             minute = _begun(tick, day, volume)
@@ -52,7 +52,7 @@ class Running:
 
 def first(tick: Tick, day: date) -> Running:
     """What was traded before is not known."""
-    minute = _begun(tick, day, Decimal())
+    minute = _begun(tick, day, tick.traded or Decimal())
     return Running(minute=minute, day=replace(minute, starts_at=midnight(day)), counted=tick.volume)
 
 
@@ -85,6 +85,9 @@ class Roller:
         self._days: dict[tuple[str, object], Bar] = {}
 
     def take(self, tick: Tick, day: date) -> None:
+        """A bar is of trades: what only moves the market around the last one is not in it."""
+        if tick.traded == 0:
+            return
         before = self._running.get(tick.symbol)
         now = before.then(tick, day) if before else first(tick, day)
         self._running[tick.symbol] = now

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -28,7 +28,8 @@ from hub_market_data.mapping.catalogue import (
     session_to_proto,
     statistics_to_proto,
 )
-from hub_market_data.mapping.quotes import message, quote_to_proto
+from hub_market_data.mapping.encoding import StreamEncoder
+from hub_market_data.mapping.quotes import quote_to_proto
 from hub_market_data.mapping.times import read_moment, timestamp
 from hub_market_data.store import Bars, Catalogue
 from hub_market_data.usecases import administering, asking
@@ -40,6 +41,9 @@ from hub_rpc import CallTable
 from hub_runtime import Clock
 
 SIGN_OF_LIFE_S: Final = 1.0
+# So that signs of life alone do not fill a process with very many streams. Followers wait for five seconds.
+SIGNS_A_SECOND: Final = 2000
+LONGEST_SILENCE_S: Final = 4.0
 
 CALL_TABLE: Final[CallTable] = {
     "hub.market_data.v1.MarketDataService": {
@@ -54,6 +58,29 @@ CALL_TABLE: Final[CallTable] = {
 Context = aio.ServicerContext[Any, Any]
 
 
+def silence_s(streams: int) -> float:
+    """How long a stream may have nothing to say before it says that it lives."""
+    return min(LONGEST_SILENCE_S, max(SIGN_OF_LIFE_S, streams / SIGNS_A_SECOND))
+
+
+def register(servicer: MarketDataRpc, server: aio.Server) -> None:
+    """With StreamQuotes as a method whose handler has encoded its messages itself."""
+    market_data_pb2_grpc.add_MarketDataServiceServicer_to_server(servicer, _Encoded(server))  # type: ignore[arg-type]
+
+
+class _Encoded:
+    """Passes handlers on to the server."""
+
+    def __init__(self, server: aio.Server) -> None:
+        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+        self._server = server
+
+    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> None:
+        """These are asked before the generic ones."""
+        stream = method_handlers["StreamQuotes"]._replace(response_serializer=bytes)
+        self._server.add_registered_method_handlers(service_name, {**method_handlers, "StreamQuotes": stream})
+
+
 class MarketDataRpc(market_data_pb2_grpc.MarketDataServiceServicer):
     def __init__(
         self,
@@ -66,6 +93,7 @@ class MarketDataRpc(market_data_pb2_grpc.MarketDataServiceServicer):
         market_hours: str,
     ) -> None:
         self._board = board
+        self._encoder = StreamEncoder(board.quotes)
         self._catalogue = catalogue
         self._bars = bars
         self._lookups = lookups
@@ -91,13 +119,12 @@ class MarketDataRpc(market_data_pb2_grpc.MarketDataServiceServicer):
         quotes, unknown = asking.get_quotes(self._board, request.symbols)
         return pb.GetQuotesResponse(quotes=map(quote_to_proto, quotes), unknown=unknown)
 
-    async def StreamQuotes(
-        self, request: pb.StreamQuotesRequest, context: Context
-    ) -> AsyncIterator[pb.StreamQuotesResponse]:
+    async def StreamQuotes(self, request: pb.StreamQuotesRequest, context: Context) -> AsyncIterator[bytes]:  # type: ignore[override]
+        """Already encoded: see `register`."""
         symbols = asking.followed_symbols(self._board, request.symbols)
         with self._board.subscribed(symbols) as subscription:
             while True:
-                yield message(await subscription.next(timeout_s=SIGN_OF_LIFE_S))
+                yield self._encoder.message(await subscription.next(timeout_s=silence_s(self._board.streams)))
 
     async def GetClock(self, request: pb.GetClockRequest, context: Context) -> pb.GetClockResponse:
         calendar = request.calendar or self._market_hours

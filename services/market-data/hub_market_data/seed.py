@@ -8,7 +8,7 @@ from typing import Final
 from hub_market_data.domain.instruments import AssetClass, Instrument
 
 
-def _stock(symbol: str, name: str, exchange: str, sector: str, description: str) -> Instrument:
+def stock(symbol: str, name: str, exchange: str, sector: str = "", description: str = "") -> Instrument:
     return Instrument(
         symbol=symbol,
         name=name,
@@ -31,35 +31,35 @@ def _stock(symbol: str, name: str, exchange: str, sector: str, description: str)
 
 
 INSTRUMENTS: Final = (
-    _stock(
+    stock(
         "AAPL",
         "Apple Inc.",
         "XNAS",
         "Information Technology",
         "Makes computers, telephones and music players, their software, and the stores that sell for them.",
     ),
-    _stock(
+    stock(
         "FB",
         "Facebook, Inc.",
         "XNAS",
         "Communication Services",
         "Runs a social network that lives on advertising.",
     ),
-    _stock(
+    stock(
         "GOOG",
         "Google Inc.",
         "XNAS",
         "Communication Services",
         "Runs a search engine and other services on the web that live on advertising.",
     ),
-    _stock(
+    stock(
         "IBM",
         "International Business Machines Corporation",
         "XNYS",
         "Information Technology",
         "Sells computers, software and services to companies.",
     ),
-    _stock(
+    stock(
         "MSFT",
         "Microsoft Corporation",
         "XNAS",

@@ -12,12 +12,16 @@ from hub_market_data.board import Board
 from hub_market_data.domain.ticks import Quote, Tick, quoted
 from hub_market_data.feed import Feed
 from hub_market_data.rolling import Roller
+from hub_market_data.stall import Stall
 from hub_market_data.store import Bars, Feeding, FeedState
-from hub_postgres import holding_lock
+from hub_postgres import HeldLock, holding_lock
 from hub_runtime import Clock, counter, gauge, get_logger
 
 LOCK: Final = "market-data feed"
 SAVE_INTERVAL_S: Final = 1.0
+# A feeder that was not heard of for so long is one no more: a standby takes over.
+STALE_S: Final = 3.0
+STALL_S: Final = 30.0
 
 log = get_logger("feed")
 
@@ -38,6 +42,8 @@ class Feeder:
         feeding: Feeding,
         bars: Bars,
         clock: Clock,
+        refresh: Callable[[], Awaitable[None]] | None = None,
+        stall_s: float = STALL_S,
     ) -> None:
         self._kind = kind
         self._make_feed = make_feed
@@ -45,6 +51,8 @@ class Feeder:
         self._feeding = feeding
         self._bars = bars
         self._clock = clock
+        self._refresh = refresh
+        self._stall = Stall(board, stall_s)
         self._seqs: dict[str, int] = {}
         self._playing = False
 
@@ -53,11 +61,13 @@ class Feeder:
 
     async def run(self, url: str, password: str) -> None:
         await self._board.loaded.wait()
-        async with holding_lock(url, password, LOCK) as lock:
+        async with holding_lock(url, password, LOCK, stale_s=STALE_S) as lock:
             state = await self._feeding.draw_epoch(self._kind)
             feed = await self._make_feed(state)
             roller = Roller(await self._bars.running())
-            self._board.begin(state.epoch, state.market_time)
+            self._board.begin(state.epoch, feed.market_time() or state.market_time)
+            if self._refresh is not None:  # the sessions of its time, which need not be ours
+                await self._refresh()
             text = f"feed {self._kind} started, epoch {state.epoch}"
             log.info(
                 "feed_started",
@@ -69,25 +79,29 @@ class Feeder:
             )
             gauge("hub_market_feed_epoch", "The epoch this process feeds in").set(state.epoch)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._play(feed, roller, state.epoch), name="feed play")
+                group.create_task(self._play(feed, roller, state.epoch, lock), name="feed play")
+                group.create_task(self._stall.watch(), name="feed stall")
                 group.create_task(self._save(feed, roller, state.epoch), name="feed save")
                 await lock.lost.wait()
                 raise FeederReplacedError("the feeder's lock is lost")
 
-    async def _play(self, feed: Feed, roller: Roller, epoch: int) -> None:
+    async def _play(self, feed: Feed, roller: Roller, epoch: int, lock: HeldLock) -> None:
         ticks_total = counter("hub_market_ticks_total", "Ticks taken from the feed")
         async for ticks in feed.ticks():
+            if not lock.holds:  # paused, and another may feed by now
+                raise FeederReplacedError("the feeder's lock is not certain any more")
             received_at = self._clock()
-            market_time = ticks[0].market_time if ticks else None
             taken = [tick for tick in ticks if self._board.takes(tick.symbol, tick.market_time)]
             quotes = []
             for tick in map(self._in_new_shares, taken):
                 seq = self._seqs[tick.symbol] = self._seqs.get(tick.symbol, 0) + 1
                 quotes.append(quoted(tick, epoch=epoch, seq=seq, received_at=received_at))
-            self._board.publish(quotes, market_time)
+            self._board.publish(quotes, feed.market_time())
             self._roll(quotes, roller)
             self._playing = True
-            ticks_total.inc(len(taken))
+            if taken:
+                self._stall.ticked()
+                ticks_total.inc(len(taken))
         raise FeederReplacedError("the feed has come to its end")
 
     def _in_new_shares(self, tick: Tick) -> Tick:

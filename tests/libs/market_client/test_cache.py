@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from hub.market_data.v1 import market_data_pb2 as pb
 from hub_market_client import Quote, QuoteCache
+from hub_market_client.cache import SILENCE_S
 from hub_rpc import Server, connect
 from hub_runtime import Address
 from tests.support.jobs import eventually, running
@@ -260,6 +261,9 @@ def test_freshness_is_by_wall_time() -> None:
     assert cache.fresh(cache.quote("AAPL"), 10)
     assert not cache.fresh(cache.quote("AAPL"), 9.9)
     assert not cache.fresh(cache.quote("MSFT"), 10)
+    assert cache.age_s(known(cache)) == 10
+    ahead = cache_of(snapshot(quote(1)), clock=NOW - timedelta(seconds=1))
+    assert ahead.age_s(known(ahead)) == 0, "clocks differ a little"
 
 
 async def take(updates: AsyncIterator[Quote], count: int) -> list[Quote]:
@@ -295,18 +299,18 @@ async def test_a_slow_reader_gets_the_newest_quote_with_the_extremes_of_all() ->
 class MarketData:
     def __init__(self, *first: pb.StreamQuotesResponse) -> None:
         self.first = first
-        self.followers: set[asyncio.Queue[pb.StreamQuotesResponse]] = set()
+        self.followers: set[asyncio.Queue[pb.StreamQuotesResponse | None]] = set()
 
     async def stream_quotes(
         self, request: pb.StreamQuotesRequest, context: Any
     ) -> AsyncIterator[pb.StreamQuotesResponse]:
-        news = asyncio.Queue[pb.StreamQuotesResponse]()
+        news = asyncio.Queue[pb.StreamQuotesResponse | None]()
         self.followers.add(news)
         try:
             for each in self.first:
                 yield each
-            while True:
-                yield await news.get()
+            while (message := await news.get()) is not None:
+                yield message
         finally:
             self.followers.discard(news)
 
@@ -322,6 +326,11 @@ class MarketData:
         )
         server.add_registered_method_handlers(SERVICE, {"StreamQuotes": stream})
 
+    def cut(self) -> None:
+        """Ends the streams and serves on."""
+        for follower in self.followers:
+            follower.put_nowait(None)
+
     def server(self, tls: Tls, port: int = 0) -> Server:
         table = {SERVICE: {"*": frozenset({"order", "portfolio"})}}
         address = Address("127.0.0.1", port)
@@ -329,8 +338,8 @@ class MarketData:
 
 
 @asynccontextmanager
-async def following(tls: Tls, port: int) -> AsyncIterator[QuoteCache]:
-    cache = QuoteCache()
+async def following(tls: Tls, port: int, *, silence_s: float = SILENCE_S) -> AsyncIterator[QuoteCache]:
+    cache = QuoteCache(silence_s=silence_s)
     async with (
         connect(f"127.0.0.1:{port}", tls.files("order"), "market-data") as channel,
         running(cache.follow(channel)),
@@ -350,3 +359,42 @@ async def test_it_follows_and_survives_a_restart_of_the_feeder(tls: Tls) -> None
         old = MarketData(snapshot(quote(99, epoch=2), epoch=2), message(quote(1, epoch=4)))
         async with old.server(tls, server.port):
             await eventually(lambda: known(cache).position == (4, 1))
+
+
+async def test_a_stream_that_is_cut_is_taken_up_again_where_it_was(tls: Tls) -> None:
+    feeder = MarketData(snapshot(quote(7, epoch=3), epoch=3))
+    async with feeder.server(tls) as server, following(tls, server.port) as cache:
+        await eventually(lambda: cache.connected)
+        async with aclosing(cache.updates()) as updates:
+            await take(updates, 1)
+            feeder.say(message(quote(9, epoch=3, ask="90")))
+            await eventually(lambda: known(cache).position == (3, 9))
+            feeder.first = (snapshot(quote(9, epoch=3, ask="90"), epoch=3),)
+            feeder.cut()
+            await eventually(lambda: not cache.connected)
+            await eventually(lambda: cache.connected)
+            assert known(cache).position == (3, 9)
+            feeder.say(message(quote(8, epoch=3), quote(10, epoch=3)))
+            await eventually(lambda: known(cache).position == (3, 10))
+            (newest,) = await take(updates, 1)
+            assert newest.position == (3, 10)
+            assert newest.low_ask == 90, "what was missed between is remembered"
+
+
+async def test_another_epoch_in_the_same_stream_is_gone_along_with_and_the_old_one_is_over(tls: Tls) -> None:
+    feeder = MarketData(snapshot(quote(7, epoch=3), quote(7, epoch=3, symbol="MSFT"), epoch=3))
+    async with feeder.server(tls) as server, following(tls, server.port) as cache:
+        await eventually(lambda: cache.connected)
+        feeder.say(snapshot(quote(7, epoch=3), quote(7, epoch=3, symbol="MSFT"), epoch=4))
+        feeder.say(message(quote(99, epoch=3), quote(1, epoch=4)))
+        await eventually(lambda: known(cache).position == (4, 1))
+        assert known(cache, "MSFT").position == (3, 7), "its last, until there is one of the new epoch"
+
+
+async def test_a_stream_that_says_nothing_is_left(tls: Tls) -> None:
+    """As that of a process that was paused: its connection stays, and it would be followed for ever."""
+    feeder = MarketData(snapshot(quote(7, epoch=3), epoch=3))
+    async with feeder.server(tls) as server, following(tls, server.port, silence_s=0.3) as cache:
+        await eventually(lambda: cache.connected)
+        feeder.first = (snapshot(quote(1, epoch=4), epoch=4),)
+        await eventually(lambda: known(cache).position == (4, 1))

@@ -9,7 +9,11 @@ from decimal import Decimal
 
 @dataclass(frozen=True, kw_only=True)
 class Tick:
-    """What a feed says about one symbol at one moment of its own time."""
+    """What a feed says about one symbol at one moment of its own time.
+
+    `traded`: how much was traded just now, of a feed that tells each trade; 0 where only the market around it
+    has changed. None: a price of its own, and what was traded shows only in the day's `volume`.
+    """
 
     symbol: str
     bid: Decimal
@@ -23,6 +27,7 @@ class Tick:
     previous_close: Decimal
     volume: Decimal
     market_time: datetime
+    traded: Decimal | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,7 @@ def quoted(tick: Tick, *, epoch: int, seq: int, received_at: datetime) -> Quote:
         previous_close=tick.previous_close,
         volume=tick.volume,
         market_time=tick.market_time,
+        traded=tick.traded,
         epoch=epoch,
         seq=seq,
         received_at=received_at,
@@ -71,3 +77,10 @@ def conflated(unread: Quote | None, newer: Quote) -> Quote:
         low_ask=min(unread.low_ask, newer.low_ask),
         high_bid=max(unread.high_bid, newer.high_bid),
     )
+
+
+def alone(quote: Quote) -> Quote:
+    """For somebody who has missed none; the very same where it is that already."""
+    if quote.low_ask == quote.ask and quote.high_bid == quote.bid:
+        return quote
+    return replace(quote, low_ask=quote.ask, high_bid=quote.bid)

@@ -1,11 +1,11 @@
-"""Quotes, and what a stream of them says."""
+"""Quotes, and what a snapshot has beside them."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 from hub.market_data.v1 import market_data_pb2 as pb
-from hub_market_data.board import Snapshot, Update
+from hub_market_data.board import Snapshot
 from hub_market_data.domain.ticks import Quote
 from hub_market_data.mapping.catalogue import (
     calendar_to_proto,
@@ -61,28 +61,14 @@ def quote_from_proto(quote: pb.Quote) -> Quote:
     )
 
 
-def message(news: Snapshot | Update) -> pb.StreamQuotesResponse:
-    """What a stream is told; a time that nobody knows yet is left out."""
-    if isinstance(news, Snapshot):
-        answer = pb.StreamQuotesResponse(snapshot=_snapshot(news))
-    else:
-        answer = pb.StreamQuotesResponse(quotes=map(quote_to_proto, news.quotes))
-    if news.market_time is not None:
-        answer.market_time.FromDatetime(news.market_time)
-    return answer
-
-
-def _snapshot(news: Snapshot) -> pb.Snapshot:
-    snapshot = pb.Snapshot(
+def catalogue_to_proto(news: Snapshot) -> pb.Snapshot:
+    """All of it but quotes and market time."""
+    return pb.Snapshot(
         instruments=map(instrument_to_proto, news.instruments),
         sessions=map(session_to_proto, news.sessions),
         settlement_calendars=[
             settlement_calendar_to_proto(calendar, days) for calendar, days in news.settlement_days.items()
         ],
         calendars=map(calendar_to_proto, news.calendars),
-        quotes=map(quote_to_proto, news.quotes),
         epoch=news.epoch,
     )
-    if news.market_time is not None:
-        snapshot.market_time.FromDatetime(news.market_time)
-    return snapshot

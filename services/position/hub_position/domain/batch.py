@@ -245,7 +245,8 @@ class Batch:
             if (effect := done.get(action.action_id, NOTHING)) != NOTHING:
                 self.postings += ledger.of_action(action, effect, before.account_id)
                 self._pay(before.account_id, effect.cash)
-        position = _told(changed(before, holding=after), actions)
+        negative = before.negative_from(after, self._now)
+        position = _told(changed(before, holding=after, negative_since=negative), actions)
         self.positions[key] = position
         self.changed_positions.add(key)
         if any(effect.quantity_after != effect.quantity_before for effect in done.values()):

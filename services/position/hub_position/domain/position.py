@@ -104,10 +104,11 @@ class Position:
             opened_at=trade.executed_at if self.last is None else min(self.opened_at, trade.executed_at),
             updated_at=now,
             version=self.version + 1,
-            negative_since=self._negative_since(holding, now),
+            negative_since=self.negative_from(holding, now),
         )
 
-    def _negative_since(self, after: Holding, now: datetime) -> datetime | None:
+    def negative_from(self, after: Holding, now: datetime) -> datetime | None:
+        """Since when it is, where it will be negative."""
         if after.quantity >= 0:
             return None
         return now if self.holding.quantity >= 0 else self.negative_since
