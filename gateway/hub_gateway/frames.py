@@ -35,7 +35,7 @@ class Update:
     text: bytes
 
 
-class Follower(Protocol):
+class OnFrame(Protocol):
     """Whoever is told of every new frame; nothing here may wait or fail."""
 
     def __call__(self, frame: Frame, *, anew: bool) -> None: ...
@@ -80,7 +80,7 @@ class Frames:
         self._accounts: dict[str, set[Reader]] = {}
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
         self.interest = Interest()
-        self.on_frame: Follower = _nobody
+        self.on_frame: OnFrame = _nobody
         self.connected = False
         self._received = counter("hub_gateway_frames_total", "Quote frames received from quote-stream.")
         self._up = gauge("hub_gateway_upstream_connected", "Whether the stream of frames is open.")

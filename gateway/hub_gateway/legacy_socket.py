@@ -17,6 +17,7 @@ from starlette.types import Scope
 from hub.market_data.v1 import market_data_pb2
 from hub.market_data.v1.market_data_pb2_grpc import MarketDataServiceStub
 from hub_errors import HubError, Invalid
+from hub_gateway.fanout import Join
 from hub_gateway.frames import Frame
 from hub_gateway.legacy_shapes import in_capitals, number
 from hub_gateway.session import Session
@@ -103,14 +104,14 @@ class LegacySession(Session):
     """The same bounds and conflation as every session; another language."""
 
     __slots__ = ("_assets", "_first")
-    join = staticmethod(replaced)
+    join: Join = staticmethod(replaced)
 
-    def follow(self, symbols: Sequence[str], known: Mapping[str, Asset]) -> None:
+    def follow_all(self, symbols: Sequence[str], known: Mapping[str, Asset]) -> None:
         """What it is to be told; to be called once, before it is opened. One without a quote is told of
         later."""
         self._assets = known
         self._first = set(symbols)
-        self._follow(symbols)
+        self.follow(symbols)
 
     def _handle(self, text: str) -> None:
         """What the client sends has never meant anything."""

@@ -148,7 +148,7 @@ class Quotes:
         self._require_room()
         legacy = LegacySession(self._house)
         legacy.admit(caller)
-        legacy.follow(symbols, known)
+        legacy.follow_all(symbols, known)
         return legacy
 
     def _caller(self, header: str | None) -> Caller:
@@ -176,7 +176,7 @@ class Quotes:
             everybody = list(self._sessions)
             for part in range(PARTS):
                 for session in everybody[part::PARTS]:
-                    if session.ended is None and session.opened:
+                    if session.opened and not session.ended:
                         session.look_after(loop.time())
                 await asyncio.sleep(pause_s)
 

@@ -1,15 +1,14 @@
 """One WebSocket: what its client wants, what it still has to be sent, and when it has to go. It has no task
 and no timer of its own: the fan-out, the wire and the watch over all sockets call it.
 
-Quotes are conflated: of each symbol only the newest frame waits, so a slow client costs no memory and misses
-no value that still holds. Updates of the account are queued, up to a bound; beyond it its owners are asked.
+Quotes are conflated, so a slow client costs no memory and misses no value that still holds. Updates of the
+account are queued, up to a bound; beyond it its owners are asked.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 from uuid import uuid4
@@ -17,14 +16,15 @@ from uuid import uuid4
 import msgspec
 
 from hub_errors import Exhausted, HubError, Invalid, Unauthenticated
-from hub_gateway.fanout import Fanout, Group
-from hub_gateway.frames import Frame, Frames, Update
+from hub_gateway.fanout import Fanout
+from hub_gateway.follower import Follower
+from hub_gateway.frames import Frames, Update
 from hub_gateway.gate import Caller
 from hub_gateway.market_data import symbol as checked_symbol
 from hub_gateway.refreshes import Refreshes
 from hub_gateway.socket_limits import Roster, SocketLimits
 from hub_gateway.stream_messages import MESSAGE, Authenticate, Subscribe
-from hub_gateway.wire import NORMAL, PING, Wire, framed
+from hub_gateway.wire import NORMAL, PING, RESTART, Wire, framed
 from hub_identity import Trust
 from hub_runtime.backoff import Backoff
 from hub_runtime.log import get_logger
@@ -61,74 +61,36 @@ class House:
     on_end: Callable[[Session, Ending], None]
 
 
-def patches(frames: Sequence[Frame]) -> bytes:
-    return b'{"type":"quotes_patch","patches":[%b]}' % b",".join([frame.patch for frame in frames])
-
-
-class Session:
+class Session(Follower):
     """Lives from the handshake to the close; `open` hands it the wire."""
 
     __slots__ = (
-        "_blocked_at",
         "_caller",
-        "_ended",
         "_heard_at",
-        "_holding",
         "_house",
         "_lags",
         "_messages",
-        "_missed",
         "_opened_at",
         "_orders",
-        "_pending",
         "_pinged",
         "_replies",
-        "_resync",
         "_round_seen",
-        "_silent_since",
-        "_symbols",
-        "_updates",
         "_window",
         "backoff",
-        "group",
-        "opened",
-        "plain",
-        "round",
-        "wire",
     )
-    join = staticmethod(patches)
 
     def __init__(self, house: House) -> None:
-        now = asyncio.get_running_loop().time()
+        super().__init__(house.fanout)
         self._house = house
         self._caller: Caller | None = None
-        self._ended: Ending | None = None
-        # What it follows; of that, what it has no snapshot of, and what changed while it could not be told.
-        self._symbols: frozenset[str] = frozenset()
-        self._pending: set[str] = set()
-        self._missed: set[str] = set()
-        self._resync = ""
         self._orders = False
-        self._holding = False
-        self._updates: deque[bytes] = deque()
-        self._blocked_at: float | None = None
         self._lags = 0
         self._replies = 0
         self._messages = 0
-        self._window = now
-        self._opened_at = self._heard_at = self._silent_since = now
+        self._window = self._opened_at = self._heard_at = self.silent_since
         self._round_seen = 0
         self._pinged = False
         self.backoff = Backoff(0.5, 10.0)
-        self.opened = False
-        self.wire: Wire
-        self.group: Group | None = None
-        self.round = 0
-        self.plain = True
-
-    @property
-    def ended(self) -> Ending | None:
-        return self._ended
 
     @property
     def account_id(self) -> str:
@@ -145,14 +107,14 @@ class Session:
     def open(self, wire: Wire) -> None:
         self.wire = wire
         self.opened = True
-        if self._ended is not None:  # the process has begun to stop
-            wire.close(self._ended.code, self._ended.reason)
+        if self.ended:  # the process has begun to stop
+            wire.close(RESTART, "restart")
             return
         self._house.fanout.wake(self)
         wire.listen(self)
 
     def end(self, code: int, reason: str) -> None:
-        if self._ended is None:
+        if not self.ended:
             last = []
             if code == UNAUTHENTICATED:
                 last = [framed(msgspec.json.encode({"type": "error", "code": reason}))]
@@ -161,7 +123,7 @@ class Session:
                 self.wire.close(code, reason, last)
 
     def _leave(self, ending: Ending) -> None:
-        self._ended = ending
+        self.ended = True
         self._house.fanout.forget(self)
         self._house.refreshes.forget(self)
         if self._caller:
@@ -170,20 +132,20 @@ class Session:
         self._house.on_end(self, ending)
 
     def never_opened(self) -> None:
-        if self._ended is None:
+        if not self.ended:
             self._leave(Ending(NORMAL, ""))
 
     # What the wire calls.
 
     def on_closed(self) -> None:
-        if self._ended is None:
+        if not self.ended:
             self._leave(Ending(NORMAL, ""))
 
     def on_binary(self) -> None:
         self.end(UNSUPPORTED, "text_only")
 
     def on_text(self, text: str) -> None:
-        if self._ended is not None:
+        if self.ended:
             return
         now = asyncio.get_running_loop().time()
         if now - self._window >= 1.0:
@@ -203,15 +165,15 @@ class Session:
             self.end(INTERNAL, "internal")
 
     def on_blocked(self) -> None:
-        if self._blocked_at is None:
-            self._blocked_at = asyncio.get_running_loop().time()
+        if self.blocked_at is None:
+            self.blocked_at = asyncio.get_running_loop().time()
         self.plain = False
 
     def on_writable(self) -> None:
-        if self._blocked_at is None or self._ended is not None:
+        if self.blocked_at is None or self.ended:
             return
-        took = asyncio.get_running_loop().time() - self._blocked_at
-        self._blocked_at, self._replies = None, 0
+        took = asyncio.get_running_loop().time() - self.blocked_at
+        self.blocked_at, self._replies = None, 0
         if took > self._house.limits.slow_s:
             self._lag("slow")
             self.resync("slow")
@@ -230,7 +192,7 @@ class Session:
         most = self._house.limits.symbols
         names = [checked_symbol(name, field="symbols") for name in message.symbols]
         if isinstance(message, Subscribe):
-            if len(self._symbols | set(names)) > most:
+            if len(self.symbols | set(names)) > most:
                 sentence = f"A socket may follow {most} symbols."
                 raise Invalid(sentence, code="too_many_symbols", field="symbols")
             self._subscribe(names, orders=message.orders)
@@ -240,129 +202,58 @@ class Session:
     def _subscribe(self, names: Sequence[str], *, orders: bool) -> None:
         newest = self._house.frames.newest
         unknown = [name for name in dict.fromkeys(names) if newest and name not in newest]
-        self._follow(set(names).difference(unknown))
+        self.follow(set(names).difference(unknown))
         self._orders = self._orders or orders
         self._subscribed(unknown)
         if orders:
-            self._holding = True
+            self.held = True
             self._house.frames.read_account(self, self.account_id)
 
-    def _follow(self, names: Iterable[str]) -> None:
-        """A snapshot comes first, also where it is asked for again."""
-        asked = frozenset(names)
-        self._pending |= asked
-        self._set_symbols(self._symbols | asked)
-        self.plain = self.plain and not asked
-        if asked:
-            self._house.fanout.wake(self)
-
     def _unsubscribe(self, names: Sequence[str], *, orders: bool) -> None:
-        self._pending.difference_update(names)
-        self._missed.difference_update(names)
-        self._set_symbols(self._symbols.difference(names))
+        self.unfollow(names)
         if orders:
-            self._orders = self._holding = False
-            self._updates.clear()
+            self._orders = self.held = False
+            self.updates.clear()
             self._house.frames.leave_account(self, self.account_id)
         self._subscribed([])
 
-    def _set_symbols(self, symbols: frozenset[str]) -> None:
-        if symbols != self._symbols:
-            self._symbols = symbols
-            self._house.fanout.follow(self, symbols)
-
     def _subscribed(self, unknown: Sequence[str]) -> None:
-        symbols = sorted(self._symbols)
+        symbols = sorted(self.symbols)
         self._reply(type="subscribed", symbols=symbols, orders=self._orders, unknown=unknown or None)
 
     def _reply(self, **document: object) -> None:
-        if self._ended is None:
-            self._replies += self._blocked_at is not None
-            self._write(framed(msgspec.json.encode({k: v for k, v in document.items() if v is not None})))
+        if not self.ended:
+            self._replies += self.blocked_at is not None
+            self.write(framed(msgspec.json.encode({k: v for k, v in document.items() if v is not None})))
 
     # The account, from its owners, whenever updates may have been missed. Updates wait until it was sent.
 
     def on_update(self, update: Update) -> None:
-        if len(self._updates) >= self._house.limits.updates:
-            self._updates.clear()
+        if len(self.updates) >= self._house.limits.updates:
+            self.updates.clear()
             self._lag("updates")
             self.on_gap()
-        if self._ended is None:
-            self._updates.append(update.text)
+        if not self.ended:
+            self.updates.append(update.text)
             self._house.fanout.wake(self)
 
     def on_gap(self) -> None:
-        if self._orders and self._ended is None:
-            self._holding = True
+        if self._orders and not self.ended:
+            self.held = True
             self._house.refreshes.ask(self)
 
     @property
     def asking(self) -> Caller | None:
-        return self._caller if self._orders and self._ended is None else None
+        return self._caller if self._orders and not self.ended else None
 
     def on_account(self, document: bytes) -> None:
         if self.asking is not None:
-            self._updates.appendleft(document)
-            self._holding = False
+            self.updates.appendleft(document)
+            self.held = False
             self._house.fanout.wake(self)
 
     def on_account_error(self, error: HubError) -> None:
         self._reply(type="error", code=error.code, detail=error.message)
-
-    # What the fan-out calls.
-
-    def resync_epoch(self, symbol: str) -> None:
-        if symbol not in self._pending:
-            self.resync("epoch")
-
-    def resync(self, reason: Literal["slow", "epoch"]) -> None:
-        """The next frames come as snapshots again."""
-        if self._ended is not None:
-            return
-        self._resync = reason
-        self._pending |= self._symbols
-        self.plain = False
-        self._house.fanout.wake(self)
-
-    def behind(self, due: Sequence[str], message: bytes) -> bool:
-        if (
-            self._blocked_at is None
-            and not self._resync
-            and not self._missed
-            and self._pending.isdisjoint(due)
-        ):
-            self.wire.send(message)
-            return True
-        self._missed.update(due)
-        return False
-
-    def catch_up(self) -> None:
-        if not self.opened or self._blocked_at is not None or self._ended is not None:
-            return
-        shown = self._house.fanout.shown
-        fresh = [shown[name] for name in sorted(self._pending) if name in shown]
-        changed = [shown[name] for name in sorted(self._missed - self._pending)]
-        resync, self._resync = self._resync, ""
-        self._missed.clear()
-        self._pending.difference_update([frame.symbol for frame in fresh])
-        self.plain = not self._pending
-        texts = self._told(resync, fresh, changed)
-        while self._updates and not self._holding:
-            texts.append(self._updates.popleft())
-        if texts:
-            self._write(b"".join([framed(text) for text in texts]))
-
-    def _told(self, resync: str, fresh: Sequence[Frame], changed: Sequence[Frame]) -> list[bytes]:
-        """In the order a client wants it."""
-        texts = [b'{"type":"resync","reason":"%b"}' % resync.encode()] if resync else []
-        texts += [frame.snapshot for frame in fresh]
-        if changed:
-            texts.append(patches(changed))
-        return texts
-
-    def _write(self, frames: bytes) -> None:
-        self._silent_since = asyncio.get_running_loop().time()
-        self.wire.send(frames)
 
     def _lag(self, reason: Literal["slow", "updates"]) -> None:
         self._lags += 1
@@ -378,10 +269,10 @@ class Session:
                 self.end(UNAUTHENTICATED, "token_missing")
         else:
             self._end_unless_trusted(self._caller)
-        if self._blocked_at is not None:
-            if now - self._blocked_at >= limits.drop_s:
+        if self.blocked_at is not None:
+            if now - self.blocked_at >= limits.drop_s:
                 self.end(TOO_SLOW, "too_slow")
-        elif self._ended is None:
+        elif not self.ended:
             self._keep_alive(now)
 
     def _end_unless_trusted(self, caller: Caller) -> None:
@@ -394,8 +285,8 @@ class Session:
         """The client hears something now and then, and so do we: or nobody is there any more."""
         limits = self._house.limits
         if self._round_seen != self.round:
-            self._round_seen, self._silent_since = self.round, now
-        elif now - self._silent_since >= limits.heartbeat_s:
+            self._round_seen, self.silent_since = self.round, now
+        elif now - self.silent_since >= limits.heartbeat_s:
             self._beat()
         if self.wire.heard:
             self.wire.heard, self._heard_at, self._pinged = False, now, False
@@ -407,4 +298,4 @@ class Session:
             self.wire.send(PING)
 
     def _beat(self) -> None:
-        self._write(HEARTBEAT)
+        self.write(HEARTBEAT)
