@@ -44,6 +44,7 @@ class Interest:
 
     def close(self, line: Line) -> None:
         self._lines.discard(line)
+        line.close()
 
     def obeyed(self, line: Line, messages: int) -> list[str]:
         """So many messages of this line, in all, are obeyed. Answers the accounts whose updates come since,
@@ -64,9 +65,15 @@ class Line:
         self._watched: dict[str, int] = {}  # the message that asked for the account
         self._asked: deque[list[str]] = deque()  # by the messages that are not yet obeyed
         self._taken = 0
+        self._closed = False
         self._wake = asyncio.Event()
         self._wake.set()  # the first message goes at once, also where it asks for nothing
         self.everything = False  # it is of the release before, which is not told and sends all
+
+    def close(self) -> None:
+        """Its stream has ended: gRPC would wait for the next request, and never be told."""
+        self._closed = True
+        self._wake.set()
 
     @property
     def up(self) -> bool:
@@ -87,6 +94,8 @@ class Line:
         number = 0
         while True:
             await self._wake.wait()
+            if self._closed:
+                return
             number += 1
             part = {name: self._changes.pop(name) for name in list(islice(self._changes, AT_ONCE))}
             if not self._changes:

@@ -26,6 +26,7 @@ HEADER_SIZE: Final = 65_536
 REFUSED_S: Final = 1.0
 LINGER_S: Final = 5.0
 STOP_S: Final = 3
+SEND_BUFFER: Final = 128 * 1024
 MESSAGE_SIZE: Final = 16_384
 
 
@@ -131,13 +132,11 @@ class ImpatientSocket(WebSocketsSansIOProtocol):
         self._taken = True
         self.scope["extensions"] = {}  # which refers to this
         self.connections.discard(self)
-        early = [] if self.queue.empty() else [self.queue.get_nowait() for _ in range(self.queue.qsize())]
-        if self.read_paused:
+        if self.read_paused:  # it spoke before it was let in, which is not allowed: that is passed over
             self.transport.resume_reading()
         # At the end of its task uvicorn closes a transport for which no timer waits to close it.
         self.close_timer = self.loop.call_later(0, _nothing)
-        texts = [message.get("text") or "" for message in early if message["type"] == "websocket.receive"]
-        return Wire(self.transport, self.conn, cast(set[Any], self.connections), texts)
+        return Wire(self.transport, self.conn, cast(set[Any], self.connections))
 
     async def send(self, message: Any) -> None:
         """A refusal is an answer too; uvicorn would log an error for each."""
@@ -239,6 +238,9 @@ def _listen(address: Address) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit it: what a client does not read is not to fill the system's memory, and quotes
+        # that wait there grow old.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         listening.setblocking(False)
         listening.bind((address.host, address.port))
         listening.listen(4096)

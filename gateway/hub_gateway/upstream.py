@@ -99,12 +99,15 @@ class _Stream:
 
     async def _follow(self, line: Line) -> None:
         async with reading(self._stub.FollowFrames(line.requests())) as responses:
-            async for response in responses:
-                self._frames.apply(response.frames)
-                self._frames.update(response.updates)
-                self._frames.watched(self._frames.interest.obeyed(line, response.obeyed))
-                if response.obeyed:
-                    self.began.set()
+            try:
+                async for response in responses:
+                    self._frames.apply(response.frames)
+                    self._frames.update(response.updates)
+                    self._frames.watched(self._frames.interest.obeyed(line, response.obeyed))
+                    if response.obeyed:
+                        self.began.set()
+            finally:
+                line.close()
 
     async def _stream(self) -> None:
         async with reading(self._stub.StreamFrames(quote_stream_pb2.StreamFramesRequest())) as responses:

@@ -8,7 +8,7 @@ What is sent to many is framed once, and the same bytes go to every transport. W
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -58,7 +58,6 @@ class Wire(asyncio.Protocol):
     __slots__ = (
         "_closing",
         "_connections",
-        "_early",
         "_listener",
         "_parser",
         "_parts",
@@ -67,17 +66,10 @@ class Wire(asyncio.Protocol):
         "heard",
     )
 
-    def __init__(
-        self,
-        transport: asyncio.Transport,
-        parser: ServerProtocol,
-        connections: set[Any],
-        early: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, transport: asyncio.Transport, parser: ServerProtocol, connections: set[Any]) -> None:
         self._transport = transport
         self._parser = parser
         self._connections = connections
-        self._early = early  # what the client sent before it was let in
         self._listener: Listener | None = None
         self._parts: list[bytes] = []
         self._text = True
@@ -90,8 +82,6 @@ class Wire(asyncio.Protocol):
         self._connections.add(self)
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
         self._transport.set_protocol(self)
-        for text in self._early:
-            listener.on_text(text)
         self._take()
 
     # Sending.
@@ -171,8 +161,12 @@ class Wire(asyncio.Protocol):
             if isinstance(event, Frame):
                 self._on_frame(event)
         self._write()
-        if self._parser.parser_exc is not None:  # it has said which rule was broken
-            self._break_off()
+        if self._parser.parser_exc is not None and not self._closing:  # it has said which rule was broken
+            self._end()
+            # Closed now, what is still coming in would make the system tear down the connection, and the
+            # client would never read why. It is read and thrown away.
+            self._transport.write_eof()
+            self._leave()
 
     def _on_frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.CLOSE:
@@ -202,7 +196,7 @@ class Wire(asyncio.Protocol):
         listener.on_text(text)
 
     def _break_off(self) -> None:
-        """The close was answered, or a rule was broken: after the last words the connection ends."""
+        """The other end has closed, and has been answered."""
         self._write()
         self._end()
         self._transport.close()

@@ -71,7 +71,7 @@ class Wire:
         self.closed = (code, reason)
 
     def stop(self) -> None:
-        self._held = []
+        self._held = self._held or []
 
     def go_on(self) -> None:
         held, self._held = self._held or [], None

@@ -1,8 +1,9 @@
-"""`make bench-quotes`: live quotes to ten thousand screens, beside what a bare broadcast of the same bytes costs.
+"""`make bench-quotes`: live quotes to ten thousand screens, beside a bare broadcast of the same bytes.
 
 Ours is a feed that speaks market-data's contract and ticks all symbols at one moment, the real quote-stream
 (without its broker) and the real gateway. The bare one is picows: one process that sends the same bytes, made
-anew for each tick, to the same number of sockets, and does nothing else. The clients are processes of their own.
+anew for each tick, to the same number of sockets, and does nothing else. The clients are processes of their
+own.
 
 Prints for people; the last line is one JSON object, of the largest run.
 """
@@ -220,9 +221,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     for sockets in options.sockets:
         ours = await run_ours(options, sockets)
         bare, bare_rss_kb = await run_bare(options, sockets)
-        say(
-            f"\n{sockets} sockets: {ours[0].rss_kb:.1f} KB each before they subscribe (bare {bare_rss_kb:.1f});"
-        )
+        say(f"\n{sockets} sockets: {ours[0].rss_kb:.1f} KB each at first (bare {bare_rss_kb:.1f});")
         say(f"all closed, connected and subscribed again within {ours[0].storm_s:.1f} s")
         for mine, theirs in zip(ours, bare, strict=True):
             figures = tell(mine, theirs)

@@ -1,5 +1,5 @@
-"""Many sockets in one process, at little cost: no library, no task, one epoll. Counts the messages with quotes
-and how old the quotes in them were. Started by sockets.py; told what to do, and answers, by lines of JSON.
+"""Many sockets in one process, at little cost: no library, no task, one epoll. Counts the messages with
+quotes and how old these were. Started by sockets.py; told what to do, and answers, by lines of JSON.
 
 `python -m tests.load.sockets_clients PORT PATH`
 """
@@ -28,7 +28,7 @@ BUCKET_MS: Final = 0.5
 class Client:
     """One socket: where it is in the message that is coming in."""
 
-    __slots__ = ("head", "left", "stamp", "sock")
+    __slots__ = ("head", "left", "sock", "stamp")
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
