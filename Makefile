@@ -18,7 +18,7 @@ MEMBERS := $(wildcard proto/pyproject.toml libs/*/pyproject.toml services/*/pypr
 DISTRIBUTIONS := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(MEMBERS))
 MIGRATIONS := $(wildcard services/*/hub_*/migrations/*.sql)
 
-.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit reconcile dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders bench-resting bench-books bench-summary bench-quotes lint manifests fmt types sql proto lock test-long
+.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit reconcile dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast test-browser test-browser-installed bench-orders bench-resting bench-books bench-summary bench-quotes lint manifests fmt types sql proto lock test-long
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-15s %s\n", $$1, $$2 }'
@@ -34,6 +34,11 @@ servers-installed:
 # Tests always start servers of their own, whatever servers the environment names.
 test-servers-installed:
 	@PYTHON=$(PYTHON) sh deploy/local/packages.sh all
+	@PYTHON=$(PYTHON) sh deploy/local/bootstrap.sh
+
+# Chromium as well.
+test-browser-installed:
+	@PYTHON=$(PYTHON) sh deploy/local/packages.sh browser
 	@PYTHON=$(PYTHON) sh deploy/local/bootstrap.sh
 
 # The benchmarks as well; their load generator comes the same way.
@@ -114,6 +119,9 @@ test-fast: test-servers-installed .venv/manifests/.stamp ## run all tests but th
 
 test-long: test-servers-installed ## search orders and books for faults, for hours (EXAMPLES=500 for less)
 	@EXAMPLES=$(or $(EXAMPLES),10000) exec $(VENV)/pytest -m long $(ARGS)
+
+test-browser: test-browser-installed ## run the tests that need a browser (it installs Chromium, from Debian)
+	@exec $(VENV)/pytest -m browser $(ARGS)
 
 bench-orders: bench-installed ## measure orders from click to books, beside what this machine can do (ARGS='--help')
 	@exec $(VENV)/python -m tests.load $(ARGS)

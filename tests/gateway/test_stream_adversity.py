@@ -208,7 +208,16 @@ def owners(open_orders: int) -> dict[str, Any]:
         order.time_in_force, order.status = order_pb2.TIME_IN_FORCE_DAY, order_pb2.ORDER_STATUS_PENDING
     return {
         "ListOrders": order_pb2.ListOrdersResponse(orders=orders),
-        "GetBalance": position_pb2.GetBalanceResponse(),
+        "GetBalance": position_pb2.GetBalanceResponse(
+            account_id=str(uuid7()),
+            currency="USD",
+            cash="10",
+            settled="10",
+            unsettled="0",
+            held="0",
+            buying_power="10",
+            withdrawable="10",
+        ),
     }
 
 
