@@ -9,10 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
+from uuid import uuid4
 
 from hub_gateway.frames import Frame, Frames
 from hub_gateway.wire import Wire, framed
+from hub_runtime.log import get_logger
 from hub_runtime.metrics import counter
+
+log = get_logger("sockets")
 
 SLICE_S: Final = 0.01  # a round lets others have their turn
 REMEMBERED: Final = 4 * 1024 * 1024  # bytes of messages, in one round
@@ -140,10 +144,13 @@ class Fanout:
     def _go_on(self, steps: Iterator[None]) -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + SLICE_S
-        for _ in steps:
-            if loop.time() >= until:
-                loop.call_soon(self._go_on, steps)
-                return
+        try:
+            for _ in steps:
+                if loop.time() >= until:
+                    loop.call_soon(self._go_on, steps)
+                    return
+        except Exception as error:
+            log.error("round_failed", error_id=uuid4().hex[:12], exc_info=error)
         self._running = False
         if self._changed or self._behind:
             self._schedule()

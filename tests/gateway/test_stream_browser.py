@@ -113,7 +113,7 @@ async def test_a_person_sees_the_quotes_also_after_the_gateway_was_restarted(
     gateway: Gateway, upstream: Upstream
 ) -> None:
     async with chromium(f"{gateway.url}/docs/stream.html") as page:
-        await page.until("document.readyState", "complete")
+        await page.until("document.readyState + location.pathname", "complete/docs/stream.html")
         told = {"token": json.dumps(gateway.signer.token()), "symbols": json.dumps("AAPL, MSFT, NOPE")}
         await page.run(FOLLOW.format(**told))
         await page.until("document.getElementById('state').textContent", "open")
