@@ -24,7 +24,7 @@ MEMBERS := $(wildcard proto/pyproject.toml libs/*/pyproject.toml services/*/pypr
 DISTRIBUTIONS := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(MEMBERS))
 MIGRATIONS := $(wildcard services/*/hub_*/migrations/*.sql)
 
-.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit reconcile dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast bench-orders bench-resting bench-books bench-summary bench-market-data lint manifests fmt types sql proto lock test-long
+.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit reconcile dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast test-browser test-browser-installed bench-orders bench-resting bench-books bench-summary bench-market-data bench-quotes lint manifests fmt types sql proto lock test-long
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-15s %s\n", $$1, $$2 }'
@@ -40,6 +40,11 @@ servers-installed:
 # Tests always start servers of their own, whatever servers the environment names.
 test-servers-installed:
 	@PYTHON=$(PYTHON) sh deploy/local/packages.sh all
+	@PYTHON=$(PYTHON) sh deploy/local/bootstrap.sh
+
+# Chromium as well.
+test-browser-installed:
+	@PYTHON=$(PYTHON) sh deploy/local/packages.sh browser
 	@PYTHON=$(PYTHON) sh deploy/local/bootstrap.sh
 
 # The benchmarks as well; their load generator comes the same way.
@@ -121,6 +126,9 @@ test-fast: test-servers-installed .venv/manifests/.stamp ## run all tests but th
 test-long: test-servers-installed ## search orders and books for faults, for hours (EXAMPLES=500 for less)
 	@EXAMPLES=$(or $(EXAMPLES),10000) exec $(VENV)/pytest -m long $(ARGS)
 
+test-browser: test-browser-installed ## run the tests that need a browser (it installs Chromium, from Debian)
+	@exec $(VENV)/pytest -m browser $(ARGS)
+
 bench-orders: bench-installed ## measure orders from click to books, beside what this machine can do (ARGS='--help')
 	@exec $(VENV)/python -m tests.load $(ARGS)
 
@@ -135,6 +143,9 @@ bench-summary: test-servers-installed ## measure how long a portfolio's summary 
 
 bench-market-data: test-servers-installed ## measure reads of market data, hits and misses, and ten thousand streams of quotes
 	@exec $(VENV)/python -m tests.load.market $(ARGS)
+
+bench-quotes: test-servers-installed ## measure live quotes to 10,000 sockets, beside a bare broadcast of the same bytes (ARGS='--help')
+	@exec $(VENV)/python -m tests.load.sockets $(ARGS)
 
 check-upgrade: test-servers-installed ## run the code before the newest migration on today's schema, demonstration and all
 	@exec $(VENV)/python -m tests.deploy.yesterday

@@ -4,11 +4,13 @@
 #   packages.sh all
 # What the benchmarks need beside the servers:
 #   packages.sh bench
+# What the tests in a browser need beside the servers and the tests' own:
+#   packages.sh browser
 set -eu
 
 cd "$(dirname "$0")/../.."
 PYTHON=${PYTHON:-python3}
-case "${1:-}" in all | bench) unset HUB_LOCAL_POSTGRES_URL HUB_LOCAL_AMQP_URL HUB_LOCAL_REDIS_URL ;; esac
+case "${1:-}" in all | bench | browser) unset HUB_LOCAL_POSTGRES_URL HUB_LOCAL_AMQP_URL HUB_LOCAL_REDIS_URL ;; esac
 
 say() { echo "setup: $*" >&2; }
 
@@ -42,6 +44,9 @@ need() { missing="$missing $1" names="$names${names:+, }$2"; }
 [ -n "${HUB_LOCAL_AMQP_URL:-}" ] || has_rabbitmq || need rabbitmq-server 'RabbitMQ 3.10 or newer'
 has_venv || need python3-venv "the venv module of $PYTHON"
 if [ "${1:-}" = bench ]; then has wrk || need wrk 'wrk, which sends the load'; fi
+# The stream's client in JavaScript is tested in Node, and, apart from the others, in a browser.
+case "${1:-}" in all | browser) has node || need nodejs 'Node.js 18 or newer' ;; esac
+if [ "${1:-}" = browser ]; then has chromium || need chromium Chromium; fi
 # No process needs curl, but who follows README.md does, and so does the test of that page.
 if [ "${1:-}" = all ] || { command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; }; then has curl || need curl curl; fi
 [ -n "${HUB_LOCAL_POSTGRES_URL:-}" ] || ! has_postgres || recent PostgreSQL "$(postgres_version)" 15

@@ -12,7 +12,7 @@ from hub_gateway.limits import CONNECT_TIME_S, Limits
 from hub_gateway.peers import Peers
 from hub_gateway.platform import Platform
 from hub_gateway.quotes import Quotes
-from hub_gateway.server import HttpServer
+from hub_gateway.server import HttpServer, allow_many_connections
 from hub_gateway.settings import GatewaySettings
 from hub_gateway.submissions import Submissions
 from hub_gateway.upstream import Upstream
@@ -28,6 +28,7 @@ JOBS = {"serve": "HTTP and WebSocket for apps, bots and browsers"}
 
 
 async def run(settings: GatewaySettings, _jobs: frozenset[str], process: Process) -> None:
+    allow_many_connections()
     stack = process.stack
     breakers = {peer: Breaker(peer) for peer in settings.targets}
     channels = {

@@ -23,7 +23,7 @@ class Account:
         self._order = peers.order
         self._position = peers.position
 
-    async def snapshot(self, caller: Caller) -> str:
+    async def snapshot(self, caller: Caller) -> bytes:
         """`complete` is false when there are more open orders than are sent."""
         with calling_as(caller.token):
             balance = await self._position.GetBalance(position_pb2.GetBalanceRequest())
@@ -42,4 +42,4 @@ class Account:
             "balance": render.balance(balance),
             "complete": not token,
         }
-        return msgspec.json.encode(document).decode()
+        return msgspec.json.encode(document)

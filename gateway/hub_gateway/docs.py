@@ -15,6 +15,7 @@ from hub_gateway.exchange import Request, Response
 from hub_gateway.openapi import document
 from hub_gateway.operation import Access, Operation, Resource
 from hub_gateway.problems import Header
+from hub_gateway.stream_messages import schema
 
 OURS: Final = Path(__file__).parent / "explorer"
 # Swagger UI comes as the files of this distribution, which is not imported.
@@ -24,6 +25,13 @@ ASSETS: Final[Mapping[str, str]] = {
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "favicon-32x32.png": "image/png",
     "start.js": "text/javascript; charset=utf-8",
+}
+# Beside the explorer: the messages of the stream, a client of it in JavaScript, and a page that uses that.
+STREAM: Final[Mapping[str, str]] = {
+    "stream.html": "text/html; charset=utf-8",
+    "stream-page.js": "text/javascript; charset=utf-8",
+    "stream-client.js": "text/javascript; charset=utf-8",
+    "stream.schema.json": "application/schema+json",
 }
 # Swagger UI draws with inline styles and with images inside its style sheet; scripts are ours only.
 POLICY: Final = (
@@ -63,6 +71,7 @@ class Docs:
         self._assets = {
             name: Page(_asset(name).read_bytes(), media, FOR_A_DAY) for name, media in ASSETS.items()
         }
+        self._assets |= {name: _stream_page(name, media) for name, media in STREAM.items()}
         self._document = Page(b"{}", "application/json")
 
     def describe(self, resources: Sequence[Resource]) -> None:
@@ -100,6 +109,13 @@ def _public(handler: Any, summary: str, kind: Any, media_type: str = "applicatio
         answers={200: kind, 304: None},
         answer_headers={"ETag": "Send it as If-None-Match, to be told with 304 that nothing has changed."},
     )
+
+
+def _stream_page(name: str, media: str) -> Page:
+    body = msgspec.json.encode(schema()) if name == "stream.schema.json" else (OURS / name).read_bytes()
+    # Only a page has a policy of its own.
+    own = ((b"content-security-policy", POLICY.encode()),) if media.startswith("text/html") else ()
+    return Page(body, media, CHECKED_EACH_TIME, *own)
 
 
 def _asset(name: str) -> Path:

@@ -1,14 +1,15 @@
-"""The newest frame of every symbol, and the sockets that want them. Reads nothing from anywhere."""
+"""The newest frame of every symbol, and who wants the updates of an account. Reads nothing from anywhere."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from hub.quote_stream.v1 import quote_stream_pb2
+from hub_gateway.interest import Interest
 from hub_runtime.metrics import counter, gauge
 
 REMEMBERED_UPDATES: Final = 20_000
@@ -21,8 +22,8 @@ class Frame:
     symbol: str
     epoch: int
     seq: int
-    snapshot: str
-    patch: str
+    snapshot: bytes
+    patch: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,17 @@ class Update:
 
     account_id: str
     event_id: str
-    text: str
+    text: bytes
+
+
+class OnFrame(Protocol):
+    """Whoever is told of every new frame; nothing here may wait or fail."""
+
+    def __call__(self, frame: Frame, *, anew: bool) -> None: ...
 
 
 class Reader(Protocol):
-    """A socket, as the fan-out sees one. Nothing here may wait or fail."""
-
-    def on_frame(self, frame: Frame) -> None: ...
+    """A socket that wants the updates of its account. Nothing here may wait or fail."""
 
     def on_update(self, update: Update) -> None: ...
 
@@ -46,13 +51,13 @@ class Reader(Protocol):
 
 
 def frame_of(message: quote_stream_pb2.QuoteFrame) -> Frame:
-    head = f'"symbol":"{message.symbol}","epoch":{message.epoch},"seq":{message.seq}'
+    head = f'"symbol":"{message.symbol}","epoch":{message.epoch},"seq":{message.seq}'.encode()
     return Frame(
         symbol=message.symbol,
         epoch=message.epoch,
         seq=message.seq,
-        snapshot=f'{{"type":"quotes_snapshot",{head},"quote":{message.quote_json.decode()}}}',
-        patch=f'{{{head},"ops":[{message.patch_json.decode()}]}}',
+        snapshot=b'{"type":"quotes_snapshot",%b,"quote":%b}' % (head, message.quote_json),
+        patch=b'{%b,"ops":[%b]}' % (head, message.patch_json),
     )
 
 
@@ -64,17 +69,18 @@ def update_of(message: quote_stream_pb2.AccountUpdate) -> Update:
         f'{{"type":"{kind}_update","event_id":"{message.event_id}","{subject}":"{message.subject_id}",'
         f'"version":{message.version},"{kind}":{message.update_json.decode()}}}'
     )
-    return Update(account_id=message.account_id, event_id=message.event_id, text=text)
+    return Update(account_id=message.account_id, event_id=message.event_id, text=text.encode())
 
 
 class Frames:
-    """The newest frame of every symbol, and who reads what."""
+    """The newest frame of every symbol, and who reads which account."""
 
     def __init__(self) -> None:
         self._newest: dict[str, Frame] = {}
-        self._symbols: dict[str, set[Reader]] = {}
         self._accounts: dict[str, set[Reader]] = {}
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self.interest = Interest()
+        self.on_frame: OnFrame = _nobody
         self.connected = False
         self._received = counter("hub_gateway_frames_total", "Quote frames received from quote-stream.")
         self._up = gauge("hub_gateway_upstream_connected", "Whether the stream of frames is open.")
@@ -86,37 +92,45 @@ class Frames:
     def newest(self) -> Mapping[str, Frame]:
         return self._newest
 
-    def read_symbol(self, reader: Reader, symbol: str) -> None:
-        self._symbols.setdefault(symbol, set()).add(reader)
-
-    def leave_symbol(self, reader: Reader, symbol: str) -> None:
-        _discard(self._symbols, symbol, reader)
-
     def read_account(self, reader: Reader, account_id: str) -> None:
+        """It is told that updates may have been missed as soon as none is missed any more."""
         self._accounts.setdefault(account_id, set()).add(reader)
+        if self.interest.add(account_id):
+            reader.on_gap()
 
     def leave_account(self, reader: Reader, account_id: str) -> None:
-        _discard(self._accounts, account_id, reader)
+        readers = self._accounts.get(account_id)
+        if readers is None:
+            return
+        readers.discard(reader)
+        if not readers:
+            del self._accounts[account_id]
+            self.interest.remove(account_id)
 
-    def apply(self, response: quote_stream_pb2.StreamFramesResponse) -> None:
-        for message in response.frames:
+    def apply(self, frames: Iterable[quote_stream_pb2.QuoteFrame]) -> None:
+        for message in frames:
             newest = self._newest.get(message.symbol)
             if newest is not None and (message.epoch, message.seq) <= (newest.epoch, newest.seq):
                 continue
             frame = self._newest[message.symbol] = frame_of(message)
             self._received.inc()
-            for reader in self._symbols.get(message.symbol, ()):
-                reader.on_frame(frame)
-        for update in response.updates:
+            self.on_frame(frame, anew=newest is not None and newest.epoch != frame.epoch)
+
+    def update(self, updates: Iterable[quote_stream_pb2.AccountUpdate]) -> None:
+        for update in updates:
             if not self._known((update.event_id, update.subject_id)):
                 for reader in self._accounts.get(update.account_id, ()):
                     reader.on_update(update_of(update))
 
+    def watched(self, accounts: Iterable[str]) -> None:
+        """From now on every update of these comes; what there was before, their owners know."""
+        for account_id in accounts:
+            for reader in self._accounts.get(account_id, ()):
+                reader.on_gap()
+
     def gap(self) -> None:
         """Whatever happened to accounts in between is not known: every reader asks the owners again."""
-        for readers in self._accounts.values():
-            for reader in readers:
-                reader.on_gap()
+        self.watched(list(self._accounts))
 
     def _known(self, update: tuple[str, str]) -> bool:
         """Streams overlap when one takes over from another. An event may be about several things."""
@@ -138,9 +152,5 @@ class Frames:
             self._up.set(0)
 
 
-def _discard(readers: dict[str, set[Reader]], key: str, reader: Reader) -> None:
-    found = readers.get(key)
-    if found is not None:
-        found.discard(reader)
-        if not found:
-            del readers[key]
+def _nobody(frame: Frame, *, anew: bool) -> None:
+    """Where no sockets are served."""

@@ -4,7 +4,7 @@ quote as JSON Patch operations (`add` first, then `replace`), and what it sends 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -17,6 +17,7 @@ from starlette.types import Scope
 from hub.market_data.v1 import market_data_pb2
 from hub.market_data.v1.market_data_pb2_grpc import MarketDataServiceStub
 from hub_errors import HubError, Invalid
+from hub_gateway.fanout import Join
 from hub_gateway.frames import Frame
 from hub_gateway.legacy_shapes import in_capitals, number
 from hub_gateway.session import Session
@@ -95,27 +96,44 @@ def symbols_of(scope: Scope, known: Mapping[str, Asset], *, most: int) -> Sequen
     return wanted
 
 
-class LegacySession(Session):
-    """The same reading, bounds and conflation as every session; another language."""
+def replaced(frames: Sequence[Frame]) -> bytes:
+    return _message([operation for frame in frames for operation in _replaced(frame)])
 
-    def follow(self, symbols: Sequence[str], known: Mapping[str, Asset]) -> None:
-        """What it is to be told; to be called once, before `run`. One without a quote is told of later."""
+
+class LegacySession(Session):
+    """The same bounds and conflation as every session; another language."""
+
+    __slots__ = ("_assets", "_first")
+    join: Join = staticmethod(replaced)
+
+    def follow_all(self, symbols: Sequence[str], known: Mapping[str, Asset]) -> None:
+        """What it is to be told; to be called once, before it is opened. One without a quote is told of
+        later."""
         self._assets = known
-        self._follow(symbols)
+        self._first = set(symbols)
+        self.follow(symbols)
 
     def _handle(self, text: str) -> None:
         """What the client sends has never meant anything."""
 
-    def _due(self) -> Iterator[str]:
-        changed, self._changed = self._changed, {}
-        self._replies.clear()
+    def _reply(self, **document: object) -> None:
+        """It is told of nothing but quotes."""
+
+    def _beat(self) -> None:
+        """There never was one."""
+
+    def _told(self, resync: str, fresh: Sequence[Frame], changed: Sequence[Frame]) -> list[bytes]:  # noqa: ARG002
+        """All at once. What it has had once is replaced, also in another epoch."""
         operations = []
-        for symbol, frame in changed.items():
-            first = symbol not in self._epochs
-            self._epochs[symbol] = frame.epoch
-            operations += _added(frame, self._assets[symbol]) if first else _replaced(frame)
-        if operations:
-            yield f'{{"type":"quotes_patch","operations":[{",".join(operations)}]}}'
+        for frame in (*fresh, *changed):
+            new = frame.symbol in self._first
+            operations += _added(frame, self._assets[frame.symbol]) if new else _replaced(frame)
+            self._first.discard(frame.symbol)
+        return [_message(operations)] if operations else []
+
+
+def _message(operations: Sequence[str]) -> bytes:
+    return f'{{"type":"quotes_patch","operations":[{",".join(operations)}]}}'.encode()
 
 
 def _added(frame: Frame, asset: Asset) -> list[str]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from opentelemetry.trace import SpanKind
 from starlette.types import Receive, Scope, Send
 
@@ -19,24 +17,23 @@ from hub_errors import Exhausted, HubError, Unavailable
 from hub_gateway import codes, legacy_socket, problems
 from hub_gateway.account import Account
 from hub_gateway.exchange import Request, Response
+from hub_gateway.fanout import Fanout
 from hub_gateway.frames import Frames
 from hub_gateway.gate import Caller, bearer
 from hub_gateway.legacy_socket import LegacySession
 from hub_gateway.middleware import SECURITY_HEADERS
 from hub_gateway.operation import Access, Operation, Resource
 from hub_gateway.problems import HttpError
-from hub_gateway.session import INTERNAL, NORMAL, RESTART, UNAUTHENTICATED, Ending, Session
+from hub_gateway.refreshes import Refreshes
+from hub_gateway.session import Ending, House, Session
 from hub_gateway.socket_limits import Roster, SocketLimits
+from hub_gateway.wire import RESTART, TAKEOVER, Wire
 from hub_identity import Trust
-from hub_runtime.log import get_logger
 from hub_runtime.metrics import counter, gauge
 from hub_runtime.tracing import current_traceparent, span
 
-log = get_logger("sockets")
-
 PATH: Final = "/api/v1/stream"
-WATCH_S: Final = 1.0
-CLOSE_S: Final = 1.0
+PARTS: Final = 20  # of a look after all sockets
 
 
 async def upgrade_required(_: Request) -> Response:
@@ -86,13 +83,19 @@ class Quotes:
         market_data: MarketDataServiceStub,
         limits: SocketLimits,
     ) -> None:
-        self._frames = frames
         self._assets = legacy_socket.Assets(market_data)
+        self._house = House(
+            frames=frames,
+            fanout=Fanout(frames, frame_s=limits.frame_s),
+            trust=trust,
+            refreshes=Refreshes(account),
+            limits=limits,
+            roster=Roster(limits.per_account),
+            on_end=self._on_end,
+        )
         self._trust = trust
-        self._account = account
         self._limits = limits
-        self._roster = Roster(limits.per_account)
-        self._sessions: set[Session] = set()
+        self._sessions: dict[Session, None] = {}
         self._draining = False
         self._open = gauge("hub_gateway_sockets", "Open WebSocket sessions.")
         self._closed = counter("hub_gateway_sockets_closed_total", "WebSocket sessions ended.", ("code",))
@@ -108,42 +111,34 @@ class Quotes:
         if (await receive())["type"] != "websocket.connect":
             return
         try:
-            session = await self._admitted(scope, receive, send)
+            session = await self._admitted(scope)
         except HubError as error:
             await reject(send, error)
             return
-        self._sessions.add(session)
+        self._sessions[session] = None
         self._open.set(len(self._sessions))
+        take_over: Callable[[], Wire] = scope["extensions"][TAKEOVER]
         try:
             await send({"type": "websocket.accept"})
-            ending = await session.run()
-        except* OSError:  # it was gone before it was let in
-            ending = Ending(NORMAL, "")
-        except* Exception as errors:
-            log.error("socket_failed", exc_info=errors)
-            ending = Ending(INTERNAL, "internal")
-        finally:
-            session.leave()
-            self._sessions.discard(session)
-            self._open.set(len(self._sessions))
-        self._closed.labels(str(ending.code)).inc()
-        await _close(send, ending)
+        except OSError:  # it was gone before it was let in
+            session.never_opened()
+            return
+        except BaseException:
+            session.never_opened()
+            raise
+        session.open(take_over())
 
-    async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> Session:
+    def _on_end(self, session: Session, ending: Ending) -> None:
+        self._sessions.pop(session, None)
+        self._open.set(len(self._sessions))
+        self._closed.labels(str(ending.code)).inc()
+
+    async def _admitted(self, scope: Scope) -> Session:
         """Nothing waits between the look at the room there is and the answer."""
-        legacy = scope["path"] == legacy_socket.PATH
-        session = (LegacySession if legacy else Session)(
-            receive=receive,
-            send=send,
-            frames=self._frames,
-            trust=self._trust,
-            account=self._account,
-            limits=self._limits,
-            roster=self._roster,
-        )
-        if not isinstance(session, LegacySession):
+        if scope["path"] != legacy_socket.PATH:
             headers = [value for name, value in scope["headers"] if name == b"authorization"]
             self._require_room()
+            session = Session(self._house)
             if headers:
                 session.admit(self._caller(headers[0].decode("latin-1")))
             return session
@@ -151,9 +146,10 @@ class Quotes:
         known = await self._assets.known()
         symbols = legacy_socket.symbols_of(scope, known, most=self._limits.symbols)
         self._require_room()
-        session.admit(caller)
-        session.follow(symbols, known)
-        return session
+        legacy = LegacySession(self._house)
+        legacy.admit(caller)
+        legacy.follow_all(symbols, known)
+        return legacy
 
     def _caller(self, header: str | None) -> Caller:
         token = bearer(header)
@@ -166,12 +162,23 @@ class Quotes:
             raise Exhausted("Too many sockets are open.", code="too_many_sockets", retry_after_s=10)
 
     async def watch(self) -> None:
-        """For ever: once a second nobody stays whose token is no longer good."""
+        """For ever: nobody stays whose token is no longer good, who reads nothing or who is not there; and
+        who may have missed something is told what there is."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._house.refreshes.run(), name="socket refreshes")
+            group.create_task(self._look_after_all(), name="socket watch")
+
+    async def _look_after_all(self) -> None:
+        """A part at a time, so that frames never wait for it."""
+        loop = asyncio.get_running_loop()
+        pause_s = self._limits.watch_s / PARTS
         while True:
-            await asyncio.sleep(WATCH_S)
-            for session in list(self._sessions):
-                session.calm()
-                session.end_unless_trusted()
+            everybody = list(self._sessions)
+            for part in range(PARTS):
+                for session in everybody[part::PARTS]:
+                    if session.opened and not session.ended:
+                        session.look_after(loop.time())
+                await asyncio.sleep(pause_s)
 
     async def drain(self, stopping: asyncio.Event, spread_s: float) -> None:
         """When the process stops, sockets go one after the other, so that they do not come back at once."""
@@ -191,13 +198,3 @@ async def reject(send: Send, error: HubError) -> None:
     start = {"type": "websocket.http.response.start", "status": problems.status_of(error), "headers": headers}
     await send(start)
     await send({"type": "websocket.http.response.body", "body": body})
-
-
-async def _close(send: Send, ending: Ending) -> None:
-    """Says why, if the client still listens."""
-    with suppress(OSError, TimeoutError, RuntimeError):
-        async with asyncio.timeout(CLOSE_S):
-            if ending.code == UNAUTHENTICATED:
-                text = msgspec.json.encode({"type": "error", "code": ending.reason}).decode()
-                await send({"type": "websocket.send", "text": text})
-            await send({"type": "websocket.close", "code": ending.code, "reason": ending.reason})

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
 from hub_gateway.problems import HttpError, raw_response
+from hub_gateway.wire import TAKEOVER, Wire
 from hub_runtime.settings import Address
 
 HEADER_TIME_S: Final = 10.0
@@ -23,6 +26,7 @@ HEADER_SIZE: Final = 65_536
 REFUSED_S: Final = 1.0
 LINGER_S: Final = 5.0
 STOP_S: Final = 3
+SEND_BUFFER: Final = 128 * 1024
 MESSAGE_SIZE: Final = 16_384
 
 
@@ -110,9 +114,29 @@ class ImpatientProtocol(HttpToolsProtocol):
 
 
 class ImpatientSocket(WebSocketsSansIOProtocol):
-    """Drops what a client that no longer reads leaves behind: closing politely would wait for it for ever."""
+    """The handshake of a WebSocket. Once it is let in, the connection is taken over (`hub.wire` among the
+    scope's extensions), and nothing of this is left. Drops what a client that no longer reads leaves behind:
+    closing politely would wait for it for ever."""
 
     _patience: asyncio.TimerHandle | None = None
+    _taken = False
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            extensions = cast(dict[str, Any], self.scope["extensions"])
+            extensions[TAKEOVER] = self._take_over
+
+    def _take_over(self) -> Wire:
+        """After the handshake was answered, in the same breath."""
+        self._taken = True
+        self.scope["extensions"] = {}  # which refers to this
+        self.connections.discard(self)
+        if self.read_paused:  # it spoke before it was let in, which is not allowed: that is passed over
+            self.transport.resume_reading()
+        # At the end of its task uvicorn closes a transport for which no timer waits to close it.
+        self.close_timer = self.loop.call_later(0, _nothing)
+        return Wire(self.transport, self.conn, cast(set[Any], self.connections))
 
     async def send(self, message: Any) -> None:
         """A refusal is an answer too; uvicorn would log an error for each."""
@@ -128,12 +152,17 @@ class ImpatientSocket(WebSocketsSansIOProtocol):
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         super().on_task_complete(task)
-        self._patience = self.loop.call_later(LINGER_S, self.transport.abort)
+        if not self._taken:
+            self._patience = self.loop.call_later(LINGER_S, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._patience is not None:
             self._patience.cancel()
         super().connection_lost(exc)
+
+
+def _nothing() -> None:
+    """For a timer that is only there to be seen."""
 
 
 class _Server(uvicorn.Server):
@@ -165,8 +194,7 @@ class HttpServer:
                 "ws": ImpatientSocket,
                 "ws_max_size": MESSAGE_SIZE,
                 "ws_per_message_deflate": False,
-                "ws_ping_interval": 20.0,
-                "ws_ping_timeout": 20.0,
+                "ws_ping_interval": None,  # one watch pings all (quotes.py)
                 "lifespan": "off",
                 "log_config": None,
                 "access_log": False,
@@ -199,14 +227,23 @@ class HttpServer:
         await self._group.__aexit__(None, None, None)
 
 
+def allow_many_connections() -> None:
+    """As many descriptors as the system lets this process have: each socket is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _listen(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit it: what a client does not read is not to fill the system's memory, and quotes
+        # that wait there grow old.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         listening.setblocking(False)
         listening.bind((address.host, address.port))
-        listening.listen(2048)
+        listening.listen(4096)
     except OSError:
         listening.close()
         raise

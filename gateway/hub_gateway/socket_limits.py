@@ -20,8 +20,15 @@ class SocketLimits:
     frame_s: float = 0.1  # between two sends
     heartbeat_s: float = 15.0
     auth_s: float = 5.0
-    slow_s: float = 2.0  # a send that takes longer makes the client start from snapshots again
+    ping_s: float = 20.0  # of silence from the client
+    pong_s: float = 20.0
+    slow_s: float = 2.0  # what takes longer to go out makes the client start from snapshots again
     drop_s: float = 10.0
+
+    @property
+    def watch_s(self) -> float:
+        """How often each socket is looked after."""
+        return min(1.0, self.heartbeat_s / 2, self.auth_s / 2, self.drop_s / 2)
 
 
 class Roster:

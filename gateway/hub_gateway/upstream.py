@@ -8,7 +8,9 @@ from typing import Final
 
 from hub.quote_stream.v1 import quote_stream_pb2
 from hub.quote_stream.v1.quote_stream_pb2_grpc import QuoteStreamServiceStub
+from hub_errors import HubError
 from hub_gateway.frames import Frames
+from hub_gateway.interest import Line
 from hub_rpc import reading
 from hub_runtime.backoff import Backoff
 from hub_runtime.log import get_logger
@@ -79,16 +81,40 @@ class _Stream:
         self._task = group.create_task(self._read(), name="frames")
 
     async def _read(self) -> None:
+        line = self._frames.interest.open()
         try:
-            async with reading(self._stub.StreamFrames(quote_stream_pb2.StreamFramesRequest())) as responses:
-                async for response in responses:
-                    self._frames.apply(response)
-                    self.began.set()
+            try:
+                await self._follow(line)
+            except HubError as error:
+                if error.code != "not_implemented":
+                    raise
+                line.everything = True  # quote-stream is of the release before
+                await self._stream()
         except Exception as error:  # noqa: BLE001 - whoever waits for the stream raises it
             self._error = error
         finally:
+            self._frames.interest.close(line)
             self.ended.set()
             self.began.set()
+
+    async def _follow(self, line: Line) -> None:
+        async with reading(self._stub.FollowFrames(line.requests())) as responses:
+            try:
+                async for response in responses:
+                    self._frames.apply(response.frames)
+                    self._frames.update(response.updates)
+                    self._frames.watched(self._frames.interest.obeyed(line, response.obeyed))
+                    if response.obeyed:
+                        self.began.set()
+            finally:
+                line.close()
+
+    async def _stream(self) -> None:
+        async with reading(self._stub.StreamFrames(quote_stream_pb2.StreamFramesRequest())) as responses:
+            async for response in responses:
+                self._frames.apply(response.frames)
+                self._frames.update(response.updates)
+                self.began.set()
 
     async def ended_within(self, seconds: float) -> None:
         """Returns when the stream is old enough; raises what ended it before."""

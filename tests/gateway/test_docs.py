@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from hub_gateway.docs import ASSETS
+from hub_gateway.docs import ASSETS, STREAM
 from tests.gateway.test_bad_input import problem
 from tests.gateway.world import Gateway
 
@@ -23,6 +23,18 @@ async def test_the_page_names_only_files_that_are_served(lonely: Gateway) -> Non
         assert asset.headers["content-type"] == ASSETS[path.removeprefix("/docs/")]
         assert asset.headers["cache-control"] == "public, max-age=86400"
         assert asset.content
+
+
+async def test_the_page_of_the_stream_names_only_files_that_are_served(lonely: Gateway) -> None:
+    page = await lonely.http.get("/docs/stream.html")
+    wanted = set(re.findall(r'(?:src|href)="([^"]*)"', page.text))
+    script = await lonely.http.get("/docs/stream-page.js")
+    wanted |= set(re.findall(r'from "([^"]*)"', script.text))
+    assert wanted == {"/docs/favicon-32x32.png", "/docs/stream-page.js", "/docs/stream-client.js"}
+    for path in wanted:
+        assert (await lonely.http.get(path)).status_code == 200
+    assert "script-src 'self';" in page.headers["content-security-policy"]
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|javascript:", page.text)
 
 
 async def test_the_page_has_a_policy_of_its_own_and_everything_else_the_strict_one(lonely: Gateway) -> None:
@@ -42,7 +54,9 @@ async def test_no_script_and_no_style_stands_in_the_page(lonely: Gateway) -> Non
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|javascript:", text)
 
 
-@pytest.mark.parametrize("path", ["/docs", "/openapi.json", *(f"/docs/{name}" for name in ASSETS)])
+@pytest.mark.parametrize(
+    "path", ["/docs", "/openapi.json", *(f"/docs/{name}" for name in (*ASSETS, *STREAM))]
+)
 async def test_who_has_it_already_is_told_so(lonely: Gateway, path: str) -> None:
     first = await lonely.http.get(path)
     again = await lonely.http.get(path, headers={"if-none-match": first.headers["etag"]})

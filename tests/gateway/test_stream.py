@@ -245,7 +245,6 @@ async def test_a_socket_on_another_path_is_refused(gateway: Gateway) -> None:
         ('{"type":"dance"}', "invalid_value"),
         ('{"type":"subscribe","symbols":"AAPL"}', "wrong_type"),
         ('{"type":"subscribe","symbols":["aapl"]}', "invalid_symbol"),
-        ('{"type":"subscribe","symbols":["NOPE"]}', "unknown_symbol"),
         ('{"type":"subscribe","colour":1}', "unknown_field"),
         (json.dumps({"type": "subscribe", "symbols": [f"S{n}" for n in range(600)]}), "too_many_symbols"),
     ],
@@ -258,6 +257,19 @@ async def test_a_message_that_makes_no_sense_is_answered_and_the_socket_stays(
         assert (await hear(client, "error"))["code"] == code
         await say(client, type="subscribe", symbols=["AAPL"])
         await hear(client, "quotes_snapshot")
+
+
+async def test_unknown_symbols_are_named_and_the_rest_is_followed(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    async with dial(gateway, gateway.bearer()) as client:
+        await say(client, type="subscribe", symbols=["NOPE", "AAPL", "NADA", "NOPE"])
+        answer = await hear(client, "subscribed")
+        assert (answer["symbols"], answer["unknown"]) == (["AAPL"], ["NOPE", "NADA"])
+        await hear(client, "quotes_snapshot", symbol="AAPL")
+        await say(client, type="subscribe", symbols=["MSFT"])
+        answer = await hear(client, "subscribed")
+        assert (answer["symbols"], answer.get("unknown")) == (SYMBOLS, None)
 
 
 async def test_a_message_that_is_too_large_or_binary_closes_the_socket(gateway: Gateway) -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 from collections import Counter
 
 import pytest
 
+from hub_gateway.follower import patches
+from hub_gateway.frames import frame_of
+from hub_gateway.wire import framed
+from hub_quote_stream.patch import frame
 from tests.load.client import connected, request
 from tests.load.paced import pace, quantile
+from tests.load.sockets_clients import Client, Clients
 from tests.load.summary import ask
 from tests.load.traders import STOCK, SYMBOLS, Trader, orders_of
 from tests.load.usage import cpu_us, less
+from tests.quote_stream.quotes import quote
 
 TRADERS = [Trader(f"account-{number}", f"token-{number}", "") for number in range(20)]
 
@@ -97,3 +104,25 @@ async def test_everybody_asks_at_once_and_again_and_what_is_refused_is_told() ->
     assert len(asked.took_ms) >= 4
     assert set(asked.refused) == {"503 {}"}
     assert 2 <= len(asked.refused) <= len(asked.took_ms) - 2
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000, 5000, 1_000_000])
+def test_messages_are_counted_however_they_are_cut(step: int) -> None:
+    large, small = ([frame_of(frame(quote(f"S{n}"))) for n in range(size)] for size in (100, 1))
+    told = b"".join(
+        [
+            framed(b'{"type":"subscribed","symbols":[],"orders":false}'),
+            framed(small[0].snapshot),
+            *(framed(patches(each)) for each in (small, large, small, large)),
+            framed(b'{"type":"heartbeat"}'),
+        ]
+    )
+    clients, client = Clients(0, "/"), Client(socket.socket())
+    for at in range(0, len(told), step):
+        part = told[at : at + step]
+        for begin in range(0, len(part), len(clients._buffer)):
+            piece = part[begin : begin + len(clients._buffer)]
+            clients._buffer[: len(piece)] = piece
+            clients._take(client, len(piece))
+    client.sock.close()
+    assert (clients.messages, clients.snapshots, client.left, client.head) == (4, 1, 0, b"")

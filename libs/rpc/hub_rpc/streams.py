@@ -12,7 +12,9 @@ M = TypeVar("M")
 
 
 @asynccontextmanager
-async def reading(call: aio.UnaryStreamCall[Any, M]) -> AsyncIterator[AsyncIterator[M]]:
+async def reading(
+    call: aio.UnaryStreamCall[Any, M] | aio.StreamStreamCall[Any, M],
+) -> AsyncIterator[AsyncIterator[M]]:
     """`async with reading(stub.Watch(request)) as messages: async for ...`: leaving the block ends the call,
     which merely leaving the loop would not."""
     try:

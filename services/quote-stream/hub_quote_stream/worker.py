@@ -25,6 +25,8 @@ def account_updates(frames: Frames) -> Callable[[Sequence[event_pb2.Envelope]], 
 
     async def handle(envelopes: Sequence[event_pb2.Envelope]) -> None:
         for envelope in envelopes:
+            if not frames.wanted(envelope.account_id):
+                continue  # no socket of that account is open anywhere
             with use_traceparent(envelope.traceparent), span("quote_stream.update", kind=SpanKind.CONSUMER):
                 for update in mapping.updates(envelope):
                     frames.update(update)

@@ -144,3 +144,67 @@ class StreamFramesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StreamFramesResponse: _TypeAlias = StreamFramesResponse  # noqa: Y015
+
+@_typing.final
+class FollowFramesRequest(_message.Message):
+    """From now on. An account that is not watched may be left, and one that is watched may be watched again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WATCH_ACCOUNTS_FIELD_NUMBER: _builtins.int
+    LEAVE_ACCOUNTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def watch_accounts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Accounts whose updates are wanted."""
+
+    @_builtins.property
+    def leave_accounts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Accounts whose updates are not wanted any more."""
+
+    def __init__(
+        self,
+        *,
+        watch_accounts: _abc.Iterable[_builtins.str] | None = ...,
+        leave_accounts: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leave_accounts", b"leave_accounts", "watch_accounts", b"watch_accounts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FollowFramesRequest: _TypeAlias = FollowFramesRequest  # noqa: Y015
+
+@_typing.final
+class FollowFramesResponse(_message.Message):
+    """What a gateway sends on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FRAMES_FIELD_NUMBER: _builtins.int
+    UPDATES_FIELD_NUMBER: _builtins.int
+    OBEYED_FIELD_NUMBER: _builtins.int
+    obeyed: _builtins.int
+    """How many of the caller's messages were obeyed when this was sent. What happened to a watched account after that is in this message or a later one; what happened before, only its owners know."""
+    @_builtins.property
+    def frames(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuoteFrame]:
+        """New frames."""
+
+    @_builtins.property
+    def updates(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountUpdate]:
+        """New updates."""
+
+    def __init__(
+        self,
+        *,
+        frames: _abc.Iterable[Global___QuoteFrame] | None = ...,
+        updates: _abc.Iterable[Global___AccountUpdate] | None = ...,
+        obeyed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "obeyed", b"obeyed", "updates", b"updates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FollowFramesResponse: _TypeAlias = FollowFramesResponse  # noqa: Y015

@@ -40,6 +40,11 @@ class QuoteStreamServiceStub:
                 request_serializer=hub_dot_quote__stream_dot_v1_dot_quote__stream__pb2.StreamFramesRequest.SerializeToString,
                 response_deserializer=hub_dot_quote__stream_dot_v1_dot_quote__stream__pb2.StreamFramesResponse.FromString,
                 _registered_method=True)
+        self.FollowFrames = channel.stream_stream(
+                '/hub.quote_stream.v1.QuoteStreamService/FollowFrames',
+                request_serializer=hub_dot_quote__stream_dot_v1_dot_quote__stream__pb2.FollowFramesRequest.SerializeToString,
+                response_deserializer=hub_dot_quote__stream_dot_v1_dot_quote__stream__pb2.FollowFramesResponse.FromString,
+                _registered_method=True)
 
 
 class QuoteStreamServiceServicer:
@@ -48,6 +53,14 @@ class QuoteStreamServiceServicer:
 
     def StreamFrames(self, request, context):
         """Everything a gateway fans out: the newest frame of every symbol first, then frames and updates as they happen. One stream per gateway process.
+        It says nothing of what it wants, so it gets the updates of all accounts: FollowFrames costs less.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FollowFrames(self, request_iterator, context):
+        """The same, but updates come only of the accounts that the gateway names, and names again as its sockets come and go. The first answer comes at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -60,6 +73,11 @@ def add_QuoteStreamServiceServicer_to_server(servicer, server):
                     servicer.StreamFrames,
                     request_deserializer=hub_dot_quote__stream_dot_v1_dot_quote__stream__pb2.StreamFramesRequest.FromString,
                     response_serializer=hub_dot_quote__stream_dot_v1_dot_quote__stream__pb2.StreamFramesResponse.SerializeToString,
+            ),
+            'FollowFrames': grpc.stream_stream_rpc_method_handler(
+                    servicer.FollowFrames,
+                    request_deserializer=hub_dot_quote__stream_dot_v1_dot_quote__stream__pb2.FollowFramesRequest.FromString,
+                    response_serializer=hub_dot_quote__stream_dot_v1_dot_quote__stream__pb2.FollowFramesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +108,33 @@ class QuoteStreamService:
             '/hub.quote_stream.v1.QuoteStreamService/StreamFrames',
             hub_dot_quote__stream_dot_v1_dot_quote__stream__pb2.StreamFramesRequest.SerializeToString,
             hub_dot_quote__stream_dot_v1_dot_quote__stream__pb2.StreamFramesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FollowFrames(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/hub.quote_stream.v1.QuoteStreamService/FollowFrames',
+            hub_dot_quote__stream_dot_v1_dot_quote__stream__pb2.FollowFramesRequest.SerializeToString,
+            hub_dot_quote__stream_dot_v1_dot_quote__stream__pb2.FollowFramesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -17,7 +17,11 @@ class QuoteStreamServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     StreamFrames: _aio.UnaryStreamMultiCallable[_quote_stream_pb2.StreamFramesRequest, _quote_stream_pb2.StreamFramesResponse]
-    """Everything a gateway fans out: the newest frame of every symbol first, then frames and updates as they happen. One stream per gateway process."""
+    """Everything a gateway fans out: the newest frame of every symbol first, then frames and updates as they happen. One stream per gateway process.
+    It says nothing of what it wants, so it gets the updates of all accounts: FollowFrames costs less.
+    """
+    FollowFrames: _aio.StreamStreamMultiCallable[_quote_stream_pb2.FollowFramesRequest, _quote_stream_pb2.FollowFramesResponse]
+    """The same, but updates come only of the accounts that the gateway names, and names again as its sockets come and go. The first answer comes at once."""
 
 class QuoteStreamServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owned by the quote-stream service."""
@@ -28,6 +32,16 @@ class QuoteStreamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _quote_stream_pb2.StreamFramesRequest,
         context: _aio.ServicerContext[_quote_stream_pb2.StreamFramesRequest, _abc.AsyncIterator[_quote_stream_pb2.StreamFramesResponse]],
     ) -> _abc.AsyncIterator[_quote_stream_pb2.StreamFramesResponse]:
-        """Everything a gateway fans out: the newest frame of every symbol first, then frames and updates as they happen. One stream per gateway process."""
+        """Everything a gateway fans out: the newest frame of every symbol first, then frames and updates as they happen. One stream per gateway process.
+        It says nothing of what it wants, so it gets the updates of all accounts: FollowFrames costs less.
+        """
+
+    @_abc_1.abstractmethod
+    def FollowFrames(
+        self,
+        request_iterator: _abc.AsyncIterator[_quote_stream_pb2.FollowFramesRequest],
+        context: _aio.ServicerContext[_abc.AsyncIterator[_quote_stream_pb2.FollowFramesRequest], _abc.AsyncIterator[_quote_stream_pb2.FollowFramesResponse]],
+    ) -> _abc.AsyncIterator[_quote_stream_pb2.FollowFramesResponse]:
+        """The same, but updates come only of the accounts that the gateway names, and names again as its sockets come and go. The first answer comes at once."""
 
 def add_QuoteStreamServiceServicer_to_server(servicer: QuoteStreamServiceServicer, server: _aio.Server) -> None: ...
