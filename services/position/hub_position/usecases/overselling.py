@@ -25,7 +25,7 @@ async def restrict_oversold(before: datetime, *, pool: Pool, now: datetime) -> i
         if not due:
             return 0
         accounts = await books.lock_accounts(due)
-        batch = Batch(accounts=accounts, positions={}, holds={}, histories={}, new_id=uuid7, now=now)
+        batch = Batch(accounts=accounts, positions={}, holds={}, new_id=uuid7, now=now)
         # After the lock: a purchase that came meanwhile, or another process, has been here first.
         for account_id in sorted(await overselling.still(before, due)):
             batch.restrict(account_id, OVERSOLD)
