@@ -60,11 +60,15 @@ def in_force(instrument: Instrument, market_hours: str) -> Instrument:
 
 
 def halted_by_split(instrument: Instrument, splits: Splits, board: Board, now: datetime) -> Instrument:
-    """A halt of its own: who lifts another one does not lift it."""
-    quote = board.quotes.get(instrument.symbol)
-    if not splits.halts(instrument.symbol, now, None if quote is None else quote.market_time):
+    """A halt of its own: who lifts an administrator's, which is shown first, does not lift it."""
+    if instrument.halted or not split_halts(instrument.symbol, splits, board, now):
         return instrument
     return replace(instrument, halted=True, halt_reason=HALT_REASON)
+
+
+def split_halts(symbol: str, splits: Splits, board: Board, now: datetime) -> bool:
+    quote = board.quotes.get(symbol)
+    return splits.halts(symbol, now, None if quote is None else quote.market_time)
 
 
 def _split(
