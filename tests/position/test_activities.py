@@ -133,6 +133,10 @@ async def test_a_late_execution_is_a_fill_and_an_adjustment_that_says_why(reader
     assert (adjusted.cost, adjusted.realised_pnl) == ("-500", "-500")
     assert adjusted.fill.trade_id == bought.fill.trade_id == str(late.trade.trade_id)
     assert sold.realised_pnl == "200"
+    assert await reader.all(symbol="AAPL") == (await reader.all())[:-1]
+    page = await reader.page(symbol="AAPL", page_size=1)
+    rest = await reader.all(symbol="AAPL", page_token=page.next_page_token)
+    assert [*page.activities, *rest] == (await reader.all())[:-1]
     position = await world.position(owner)
     found = await reader.all(types=["fill", "adjustment"])
     assert sum(Decimal(each.realised_pnl) for each in found) == position.holding.realised_pnl

@@ -49,27 +49,30 @@ def _activities(heads: str, order: str) -> str:
 HEAD: Final = "posting_id, transaction_id, kind, symbol, trade_id, posted_at"
 
 
-def _newest(narrower: str) -> str:
-    return _activities(
-        f"""
-            SELECT {HEAD} FROM postings AS head
-            WHERE account_id = $1 AND kind = ANY ($3::text[]) AND {narrower}
-              AND posting_id < least($2, (SELECT CASE WHEN $6::timestamptz IS NULL THEN $2
-                                                      ELSE posting_at($1, $6 + {WAITED}) END))
-              AND posting_id >= (SELECT CASE WHEN $5::timestamptz IS NULL THEN 0
-                                             ELSE posting_at($1, $5 - {WAITED}) END)
-              AND ($5 IS NULL OR posted_at >= $5) AND ($6 IS NULL OR posted_at < $6)
-              AND {IS_FIRST}
-            ORDER BY posting_id DESC LIMIT $7
-        """,
-        "DESC",
-    )
+def _heads(narrower: str) -> str:
+    return f"""
+        SELECT {HEAD} FROM postings AS head
+        WHERE account_id = $1 AND kind = ANY ($3::text[]) AND {narrower}
+          AND posting_id < least($2, (SELECT CASE WHEN $6::timestamptz IS NULL THEN $2
+                                                  ELSE posting_at($1, $6 + {WAITED}) END))
+          AND posting_id >= (SELECT CASE WHEN $5::timestamptz IS NULL THEN 0
+                                         ELSE posting_at($1, $5 - {WAITED}) END)
+          AND ($5 IS NULL OR posted_at >= $5) AND ($6 IS NULL OR posted_at < $6)
+          AND {IS_FIRST}
+        ORDER BY posting_id DESC LIMIT $7
+    """
 
 
 # Each as the index that it is read in the order of says.
-OF_ALL: Final = _newest("($4 = '' OR symbol = $4)")
-OF_SYMBOL: Final = _newest("symbol = $4 AND symbol <> '' AND kind <> 'settlement'")
-BESIDE_TRADES: Final = _newest("kind NOT IN ('trade', 'settlement') AND ($4 = '' OR symbol = $4)")
+_TRADED: Final = _heads("symbol = $4 AND kind = 'trade' AND ledger_account = 'cash_unsettled'")
+_BESIDE: Final = _heads("kind NOT IN ('trade', 'settlement') AND ($4 = '' OR symbol = $4)")
+OF_ALL: Final = _activities(_heads("($4 = '' OR symbol = $4)"), "DESC")
+OF_SYMBOL: Final = _activities(
+    f"(SELECT * FROM ({_TRADED}) AS traded UNION ALL SELECT * FROM ({_BESIDE}) AS beside)"
+    " ORDER BY posting_id DESC LIMIT $7",
+    "DESC",
+)
+BESIDE_TRADES: Final = _activities(_BESIDE, "DESC")
 
 BETWEEN: Final = _activities(
     f"""
