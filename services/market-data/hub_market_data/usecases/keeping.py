@@ -32,9 +32,10 @@ async def refresh(board: Board, *, catalogue: Catalogue, clock: Clock, market_ho
     """Reads the catalogue as it is now."""
     async with board.reading:
         now = board.market_time or clock()
-        loaded = await catalogue.load(now)
+        only = ALWAYS_OPEN if market_hours == ALWAYS_OPEN else None
+        loaded = await catalogue.load(now, calendar=only)
         board.catalogue(
-            [in_force(instrument, market_hours) for instrument in loaded.instruments],
+            loaded.instruments,
             (*always_open_sessions(now), *loaded.sessions),
             calendars=loaded.calendars,
             settlement_days=loaded.settlement_days,
