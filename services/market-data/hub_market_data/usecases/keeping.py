@@ -34,8 +34,9 @@ async def refresh(board: Board, *, catalogue: Catalogue, clock: Clock, market_ho
     """Reads the catalogue as it is now."""
     async with board.reading:
         now = board.market_time or clock()
-        loaded = await catalogue.load(now)
-        instruments = [in_force(instrument, market_hours) for instrument in loaded.instruments]
+        only = ALWAYS_OPEN if market_hours == ALWAYS_OPEN else None
+        loaded = await catalogue.load(now, calendar=only)
+        instruments = loaded.instruments
         splits = Splits(_split(each, instruments, loaded, board.extended_hours) for each in loaded.splits)
         board.catalogue(
             [halted_by_split(instrument, splits, board, now) for instrument in instruments],
