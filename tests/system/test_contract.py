@@ -19,7 +19,7 @@ SETTINGS = CHECKOUT / "tests/system/schemathesis.toml"
 LIMIT_S = 220
 FULL = ("--max-examples", "5")
 # What an administrator does to markets and users, others in this session would feel; test_admin does these.
-FELT = ("/halt", "/resume", "/hours", "/clock", "/roles", "/admin/calendars")
+FELT = ("/halt", "/resume", "/actions", "/hours", "/clock", "/roles", "/admin/calendars")
 # What cannot succeed here: the token must last, orders at the market end before they can be cancelled or
 # replaced, there may be no position yet, nor a watchlist just then, and sockets are no requests.
 ELSEWHERE = {
