@@ -200,9 +200,9 @@ async def played(feed: Lean, enough: Callable[[Sequence[Tick]], bool]) -> list[T
     raise AssertionError
 
 
-def feed_of(root: Path, **more: object) -> Lean:
+def feed_of(root: Path, resolution: str = "tick", /, **more: object) -> Lean:
     known = {"symbols": [each.upper() for each in SYMBOLS], "speed": QUICK, "night_s": 0.01}
-    return Lean(LeanFolder(root, "tick"), **{**known, **more})  # type: ignore[arg-type]
+    return Lean(LeanFolder(root, resolution), **{**known, **more})  # type: ignore[arg-type]
 
 
 def faults(kind: str) -> float:
@@ -307,6 +307,14 @@ async def test_a_successor_goes_on_at_the_very_event(small: Path) -> None:
     assert [tick async for tick in _rest_of(second)] == whole[555:]
 
 
+async def test_of_other_files_a_successor_plays_what_is_later_than_the_markets_clock(small: Path) -> None:
+    ticks = feed_of(small)
+    last = (await played(ticks, lambda seen: len(seen) == 700))[-1].market_time
+    seconds = feed_of(small, "second", place=ticks.place(), market_time=ticks.market_time())
+    rest = [tick async for tick in _rest_of(seconds)]
+    assert rest == [tick async for tick in _rest_of(feed_of(small, "second")) if tick.market_time >= last]
+
+
 async def test_market_time_is_as_fast_as_it_is_told_and_a_night_is_not_waited_for(tmp_path: Path) -> None:
     two_files(tmp_path, ["34200000,1000000,1,N,1,0", "34260000,1000000,1,N,1,0"], [])
     pack(place(tmp_path, "tick", "ibm", DAYS[1], "trade"), ["34200000,1000000,1,N,1,0"])
@@ -349,7 +357,7 @@ async def test_it_starts_where_it_is_told_to(small: Path) -> None:
     ("more", "sentence"),
     [
         ({"market_time": datetime(2026, 3, 2, tzinfo=UTC)}, "never goes back"),
-        ({"market_time": datetime(2026, 3, 2, tzinfo=UTC), "place": "2025-01-01/3"}, "no file is later"),
+        ({"market_time": datetime(2026, 3, 2, tzinfo=UTC), "place": "2025-01-01/3/1"}, "no file is later"),
         ({"start": datetime(2014, 1, 1, tzinfo=UTC)}, "lies behind the last day"),
     ],
 )

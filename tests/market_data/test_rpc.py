@@ -11,7 +11,7 @@ from hub.market_data.v1 import market_data_pb2 as pb
 from hub.market_data.v1 import market_data_pb2_grpc
 from hub_errors import Denied, Invalid, Unavailable
 from hub_market_data.board import Board
-from hub_market_data.rpc import SIGN_OF_LIFE_S
+from hub_market_data.rpc import SIGN_OF_LIFE_S, silence_s
 from hub_rpc import reading
 from tests.market_data.conftest import served
 from tests.market_data.prices import NOON, open_board, quote
@@ -119,3 +119,7 @@ async def test_only_listed_services_may_stream(tls: Tls, caller: str) -> None:
         with pytest.raises(Denied):
             async with reading(stub(channel).StreamQuotes(pb.StreamQuotesRequest())) as messages:
                 await anext(messages)
+
+
+def test_signs_of_life_do_not_fill_a_process_that_has_very_many_streams() -> None:
+    assert [silence_s(streams) for streams in (1, 2000, 4000, 10_000, 20_000)] == [1, 1, 2, 4, 4]

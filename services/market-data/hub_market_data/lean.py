@@ -26,14 +26,14 @@ GRAIN_S: Final = 0.004
 # Whoever is later than this does not run after the time that was lost.
 LATE_S: Final = 1.0
 EVENTS_AT_ONCE: Final = 2000
-_PLACE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})/(\d{1,12})")
+_PLACE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})/(\d{1,12})/(\d{1,10})")
 
 log = get_logger("lean")
 
 
 class Lean:
-    """Its place is `day/count`: how many events of which day were played. Raises ValueError where the folder
-    has nothing to play that is later than the market's clock."""
+    """Its place is `day/count/mark`: how many events of which day were played, and of which files. Raises
+    ValueError where the folder has nothing to play that is later than the market's clock."""
 
     kind = "lean"
 
@@ -60,7 +60,7 @@ class Lean:
         self._tapes = {symbol: Tape(symbol) for symbol in folder.symbols if symbol in symbols}
         if left_out := [symbol for symbol in folder.symbols if symbol not in symbols]:
             log.warning("lean_symbols_unknown", symbols=left_out[:100], count=len(left_out))
-        self._day, self._played = _parsed(place) or (date.min, 0)
+        self._day, self._played, self._mark = _parsed(place) or (date.min, 0, 0)
         self._days = [day for day in folder.days if day >= self._day]
         self._from = max(filter(None, (start, market_time)), default=_midnight(folder.days[0]))
         self._time = market_time or self._from
@@ -85,7 +85,7 @@ class Lean:
         return self._time
 
     def place(self) -> str:
-        return f"{self._day.isoformat()}/{self._played}" if self._day > date.min else ""
+        return f"{self._day.isoformat()}/{self._played}/{self._mark}" if self._day > date.min else ""
 
     def move_to(self, market_time: datetime) -> None:
         """What lies between is not shown."""
@@ -122,8 +122,10 @@ class Lean:
     async def _events(self, day: date) -> AsyncIterator[tuple[int, Event]]:
         """With their numbers; read in a thread, some at a time."""
         events = self._folder.events(day, self._tapes)
-        self._skipped = self._played if day == self._day else 0
-        self._day, self._played = day, self._skipped
+        mark = self._folder.mark(day, self._tapes)
+        # Of other files only the market's clock tells what has been.
+        self._skipped = self._played if (day, mark) == (self._day, self._mark) else 0
+        self._day, self._played, self._mark = day, self._skipped, mark
         numbered = enumerate(events, start=1)
         while batch := await asyncio.to_thread(lambda: list(islice(numbered, EVENTS_AT_ONCE))):
             for each in batch:
@@ -169,6 +171,6 @@ def _midnight(day: date) -> datetime:
     return new_york_midnight(datetime(day.year, day.month, day.day, 17, tzinfo=UTC))
 
 
-def _parsed(place: str) -> tuple[date, int] | None:
+def _parsed(place: str) -> tuple[date, int, int] | None:
     found = _PLACE.fullmatch(place)
-    return (date.fromisoformat(found[1]), int(found[2])) if found else None
+    return (date.fromisoformat(found[1]), int(found[2]), int(found[3])) if found else None

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -106,14 +106,24 @@ class LeanFolder:
         except (OSError, ValueError, IndexError):
             return ""
 
-    def events(self, day: date, symbols: Mapping[str, object]) -> Iterator[Event]:
+    def events(self, day: date, symbols: Container[str]) -> Iterator[Event]:
         """Of these symbols, in the order of their times. Reads as it goes; what cannot be read is told and
         left out."""
-        files = [each for each in self._files.get(day, ()) if each[0] in symbols]
+        files = self._of(day, symbols)
         streams = [
             _read_file(path, partial(_reader(kind, self.resolution), symbol)) for symbol, kind, path in files
         ]
         return merge(*streams, key=_time)
+
+    def mark(self, day: date, symbols: Container[str]) -> int:
+        """The same for the same files."""
+        names = [
+            f"{path.relative_to(self.root)} {path.stat().st_size}" for _, _, path in self._of(day, symbols)
+        ]
+        return zlib.crc32("\n".join(names).encode())
+
+    def _of(self, day: date, symbols: Container[str]) -> Sequence[tuple[str, str, Path]]:
+        return [each for each in self._files.get(day, ()) if each[0] in symbols]
 
 
 def _time(event: Event) -> int:

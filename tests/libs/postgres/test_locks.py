@@ -118,3 +118,20 @@ async def test_an_error_inside_comes_out_as_itself(empty_database: Database) -> 
     with pytest.raises(ValueError, match="mine"):
         async with holding_lock(login.url, login.password, "relay"):
             raise ValueError("mine")
+
+
+async def test_a_holder_that_says_nothing_for_too_long_does_not_hold_and_one_that_lives_does(
+    empty_database: Database,
+) -> None:
+    login = empty_database.runtime
+    async with asyncio.timeout(20), holding_lock(login.url, login.password, "feed", stale_s=3.0) as lock:
+        answers = [lock.holds]
+        lock.confirmed_at -= 3.0  # as after a pause
+        answers.append(lock.holds)
+        assert not lock.lost.is_set(), "its session is there still"
+        async with asyncio.timeout(10):
+            while not lock.holds:  # noqa: ASYNC110 - a probe is answered
+                await asyncio.sleep(0.02)
+        lock.lost.set()
+        answers.append(lock.holds)
+    assert answers == [True, False, False]
