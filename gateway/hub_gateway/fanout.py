@@ -18,7 +18,7 @@ from hub_runtime.metrics import counter
 
 log = get_logger("sockets")
 
-SLICE_S: Final = 0.01  # a round lets others have their turn
+SLICE_S: Final = 0.005  # a round lets others have their turn
 REMEMBERED: Final = 4 * 1024 * 1024  # bytes of messages, in one round
 AT_A_TIME: Final = 64  # members of a group between two looks at the clock
 
