@@ -1,5 +1,5 @@
 """What happened in accounts, read from their ledgers. A transaction is an event: its first posting says where
-it is, and its postings together what it did."""
+it is, and its postings together what it did. Where it moves no money, its posting is one of shares."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from uuid import UUID
 
 import asyncpg
 
-from hub_position.domain.activity import LATE, Activity, Cut, CutPosition, Fill, Wanted
+from hub_position.domain.activity import (
+    LATE,
+    LATE_ACTION,
+    Activity,
+    Cut,
+    CutPosition,
+    Fill,
+    Shares,
+    Wanted,
+)
 from hub_position.domain.trade import Side
 from hub_postgres import Pool, acquire
 
@@ -23,12 +32,14 @@ WAITED: Final = "interval '1 minute'"
 IS_FIRST: Final = """(
     SELECT count(*) FROM postings AS line
     WHERE line.transaction_id = head.transaction_id AND line.posting_id < head.posting_id) = 0"""
+MOVES_NO_MONEY: Final = """(
+    SELECT count(*) FROM postings AS line WHERE line.transaction_id = head.transaction_id) = 0"""
 
 
 def _activities(heads: str, order: str) -> str:
     """The transactions of these first postings, with what they are about."""
     return f"""
-        SELECT head.*, did.*, trade.*, (SELECT reason FROM cash_movements
+        SELECT head.*, did.*, trade.*, shares.*, (SELECT reason FROM cash_movements
                                         WHERE movement_id = head.transaction_id) AS reason
         FROM ({heads}) AS head
         CROSS JOIN LATERAL (
@@ -42,6 +53,10 @@ def _activities(heads: str, order: str) -> str:
         LEFT JOIN LATERAL (
             SELECT order_id, side, quantity, price, executed_at FROM trades
             WHERE trades.trade_id = head.trade_id LIMIT 1) AS trade ON true
+        LEFT JOIN LATERAL (
+            SELECT quantity_before, quantity_after, ratio FROM share_postings
+            WHERE share_postings.transaction_id = head.transaction_id AND kind <> 'trade'
+            LIMIT 1) AS shares ON true
         ORDER BY posting_id {order}
     """
 
@@ -50,9 +65,11 @@ HEAD: Final = "posting_id, transaction_id, kind, symbol, trade_id, posted_at"
 
 
 def _newest(narrower: str) -> str:
+    """Of shares an account has few postings, so they are narrowed while they are read."""
     return _activities(
         f"""
-            SELECT {HEAD} FROM postings AS head
+            SELECT * FROM (
+            (SELECT {HEAD} FROM postings AS head
             WHERE account_id = $1 AND kind = ANY ($3::text[]) AND {narrower}
               AND posting_id < least($2, (SELECT CASE WHEN $6::timestamptz IS NULL THEN $2
                                                       ELSE posting_at($1, $6 + {WAITED}) END))
@@ -60,6 +77,15 @@ def _newest(narrower: str) -> str:
                                              ELSE posting_at($1, $5 - {WAITED}) END)
               AND ($5 IS NULL OR posted_at >= $5) AND ($6 IS NULL OR posted_at < $6)
               AND {IS_FIRST}
+            ORDER BY posting_id DESC LIMIT $7)
+            UNION ALL
+            (SELECT {HEAD} FROM share_postings AS head
+            WHERE account_id = $1 AND kind = ANY ($3::text[]) AND ($4 = '' OR symbol = $4)
+              AND posting_id < $2
+              AND ($5 IS NULL OR posted_at >= $5) AND ($6 IS NULL OR posted_at < $6)
+              AND {MOVES_NO_MONEY}
+            ORDER BY posting_id DESC LIMIT $7)
+            ) AS either
             ORDER BY posting_id DESC LIMIT $7
         """,
         "DESC",
@@ -73,8 +99,15 @@ BESIDE_TRADES: Final = _newest("kind NOT IN ('trade', 'settlement') AND ($4 = ''
 
 BETWEEN: Final = _activities(
     f"""
-        SELECT {HEAD} FROM postings AS head
+        SELECT * FROM (
+        (SELECT {HEAD} FROM postings AS head
         WHERE account_id = $1 AND posting_id > $2 AND posting_id <= $3 AND {IS_FIRST}
+        ORDER BY posting_id LIMIT $4)
+        UNION ALL
+        (SELECT {HEAD} FROM share_postings AS head
+        WHERE account_id = $1 AND posting_id > $2 AND posting_id <= $3 AND {MOVES_NO_MONEY}
+        ORDER BY posting_id LIMIT $4)
+        ) AS either
         ORDER BY posting_id LIMIT $4
     """,
     "ASC",
@@ -86,11 +119,17 @@ ACCOUNT: Final = "SELECT currency, opened_at FROM accounts WHERE account_id = $1
 # cut stays where it is.
 THROUGH: Final = f"""
     SELECT greatest($2, coalesce(
-        (SELECT posting_id - 1 FROM postings
-         WHERE account_id = $1 AND posting_id > $2 AND posted_at >= $3::timestamptz
-           AND posting_id >= posting_at($1, $3 - {WAITED})
-         ORDER BY posting_id LIMIT 1),
-        (SELECT posting_id FROM postings WHERE account_id = $1 ORDER BY posting_id DESC LIMIT 1),
+        least(
+            (SELECT posting_id - 1 FROM postings
+             WHERE account_id = $1 AND posting_id > $2 AND posted_at >= $3::timestamptz
+               AND posting_id >= posting_at($1, $3 - {WAITED})
+             ORDER BY posting_id LIMIT 1),
+            (SELECT posting_id - 1 FROM share_postings
+             WHERE account_id = $1 AND posting_id > $2 AND posted_at >= $3
+             ORDER BY posting_id LIMIT 1)),
+        greatest(
+            (SELECT posting_id FROM postings WHERE account_id = $1 ORDER BY posting_id DESC LIMIT 1),
+            (SELECT posting_id FROM share_postings WHERE account_id = $1 ORDER BY posting_id DESC LIMIT 1)),
         0))
 """
 
@@ -100,20 +139,31 @@ SUMS: Final = """
     FROM postings WHERE account_id = $1 AND posting_id <= $2
 """
 
-# What is held now without what was traded since, and its cost by the postings to there.
+# What is held now without what was traded since, and without what splits and late facts have made of it since;
+# and its cost by the postings to there.
 HOLDINGS: Final = """
-    SELECT symbol, quantity - coalesce(shares, 0) AS quantity, coalesce(cost, 0) AS total_cost
-    FROM positions
+    SELECT symbol, held.quantity - coalesce(traded, 0) - coalesce(made, 0) AS quantity,
+           coalesce(cost, 0) AS total_cost
+    FROM positions AS held
     LEFT JOIN (
-        SELECT symbol, sum(CASE side WHEN 'BUY' THEN quantity ELSE -quantity END) AS shares FROM trades
-        WHERE trade_id IN (SELECT trade_id FROM postings
-                           WHERE account_id = $1 AND posting_id > $2 AND kind = 'trade')
+        SELECT symbol, sum(CASE side WHEN 'BUY' THEN quantity ELSE -quantity END) AS traded
+        FROM (SELECT trade_id FROM postings
+              WHERE account_id = $1 AND posting_id > $2 AND kind = 'trade'
+              UNION SELECT trade_id FROM share_postings
+              WHERE account_id = $1 AND posting_id > $2 AND kind = 'trade') AS booked
+        CROSS JOIN LATERAL (SELECT symbol, side, quantity FROM trades
+                            WHERE trades.trade_id = booked.trade_id LIMIT 1) AS trade
         GROUP BY symbol) AS since USING (symbol)
+    LEFT JOIN (
+        SELECT symbol, sum(quantity_after - quantity_before) AS made FROM share_postings
+        WHERE account_id = $1 AND posting_id > $2
+        GROUP BY symbol) AS splits USING (symbol)
     LEFT JOIN (
         SELECT symbol, sum(amount) AS cost FROM postings
         WHERE account_id = $1 AND posting_id <= $2 AND ledger_account = 'securities'
         GROUP BY symbol) AS before USING (symbol)
-    WHERE account_id = $1 AND (quantity <> coalesce(shares, 0) OR coalesce(cost, 0) <> 0)
+    WHERE account_id = $1
+      AND (held.quantity <> coalesce(traded, 0) + coalesce(made, 0) OR coalesce(cost, 0) <> 0)
     ORDER BY symbol
 """
 
@@ -181,5 +231,19 @@ def _activity(row: asyncpg.Record) -> Activity:
         fee=row["fee"],
         dividend=row["dividend"],
         fill=fill,
-        reason=row["reason"] or (LATE if row["kind"] == "adjustment" and fill else ""),
+        shares=_shares(row),
+        reason=row["reason"] or _reason(row["kind"], row["symbol"], fill),
     )
+
+
+def _shares(row: asyncpg.Record) -> Shares | None:
+    if row["quantity_before"] is None:
+        return None
+    return Shares(row["quantity_before"], row["quantity_after"], row["ratio"])
+
+
+def _reason(kind: str, symbol: str, fill: Fill | None) -> str:
+    """Of an adjustment of an instrument's facts."""
+    if kind != "adjustment" or not symbol:
+        return ""
+    return LATE if fill else LATE_ACTION
