@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -238,7 +239,7 @@ async def test_at_every_cut_the_lines_before_it_come_to_what_was_held(trader: Tr
         cuts.append(await trader.cut(cuts[-1].through))
         moments.append(stamp(utc_now()))
         await trader.sound()
-    for before, after in zip(cuts, cuts[1:], strict=False):
+    for before, after in pairwise(cuts):
         rolled = quantities(before).get(trader.symbol, Decimal(0))
         rolled += sum(map(shares, await trader.between(before.through, after.through)))
         assert rolled == quantities(after).get(trader.symbol, Decimal(0))

@@ -139,8 +139,8 @@ SUMS: Final = """
     FROM postings WHERE account_id = $1 AND posting_id <= $2
 """
 
-# What is held now without what was traded since, and without what splits and late facts have made of it since;
-# and its cost by the postings to there.
+# What is held now without what was traded since and what splits and late facts have made of it since; and its
+# cost by the postings to there.
 HOLDINGS: Final = """
     SELECT symbol, held.quantity - coalesce(traded, 0) - coalesce(made, 0) AS quantity,
            coalesce(cost, 0) AS total_cost
