@@ -15,13 +15,21 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from hub_gateway.wire import framed
+from hub_quote_stream.frames import Frames
 from tests.gateway.test_session import texts_of
-from tests.gateway.test_stream import closed, dial, gateway, hear, say, until, upstream
+from tests.gateway.test_stream import Upstream, closed, dial, hear, say, streaming, until
 from tests.gateway.world import Gateway
-
-__all__ = ["gateway", "upstream"]
+from tests.support.servers import Login
+from tests.support.tls import Tls
 
 Raw = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture(scope="module")
+async def gateway(tls: Tls, redis_server: Login) -> AsyncIterator[Gateway]:
+    """One for all: that it goes on is a part of what is tested."""
+    async with streaming(tls, redis_server, Upstream(Frames(most_updates=100))) as gateway:
+        yield gateway
 
 
 @asynccontextmanager

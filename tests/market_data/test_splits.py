@@ -253,6 +253,13 @@ async def test_a_halt_of_an_administrator_outlives_the_split(house: House, pool:
     await time_is(house, EFFECTIVE)
     with house.administered():
         await house.admin.HaltInstrument(pb.HaltInstrumentRequest(symbol="AAPL", reason="news"))
+        lifted = await house.admin.ResumeInstrument(pb.ResumeInstrumentRequest(symbol="AAPL"))
+        assert (lifted.instrument.halted, lifted.instrument.halt_reason) == (True, "corporate_action")
+        await house.admin.HaltInstrument(pb.HaltInstrumentRequest(symbol="AAPL", reason="news"))
+        # The same reason by somebody who only means it.
+        await house.admin.HaltInstrument(pb.HaltInstrumentRequest(symbol="IBM", reason="corporate_action"))
+        resumed = await house.admin.ResumeInstrument(pb.ResumeInstrumentRequest(symbol="IBM"))
+        assert not resumed.instrument.halted
     [(due, _)] = await list_due(announcing(house, pool))
     await complete(announcing(house, pool), due.action_id)
     await eventually(lambda: house.board.takes("AAPL", EFFECTIVE))

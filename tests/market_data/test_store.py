@@ -100,3 +100,17 @@ async def test_of_a_calendar_with_rows_the_running_and_the_next_two_sessions_and
     assert await hours_until_open(NOON) == [-26, -2, 22, 46]
     assert await hours_until_open(NOON + timedelta(hours=4)) == [-26, -2, 22, 46, 70]
     assert await hours_until_open(NOON + timedelta(hours=5)) == [-2, 22, 46, 70]
+
+
+async def test_an_instrument_that_has_not_changed_is_the_same_object(
+    catalogue: Catalogue, pool: Pool
+) -> None:
+    """It is read every two seconds: what is the same costs no time to compare, and starts no stream over."""
+    first = {each.symbol: each for each in (await catalogue.load(NOON)).instruments}
+    await pool.execute("UPDATE instruments SET halted = true WHERE symbol = 'IBM'")
+    second = {each.symbol: each for each in (await catalogue.load(NOON)).instruments}
+    assert {symbol for symbol in first if second[symbol] is not first[symbol]} == {"IBM"}
+    assert second["IBM"].halted
+    always = {each.symbol: each for each in (await catalogue.load(NOON, calendar="24x7")).instruments}
+    assert {each.calendar for each in always.values()} == {"24x7"}
+    assert {each.calendar for each in (await catalogue.load(NOON)).instruments} == {"XNYS"}

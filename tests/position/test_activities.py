@@ -133,6 +133,10 @@ async def test_a_late_execution_is_a_fill_and_an_adjustment_that_says_why(reader
     assert (adjusted.cost, adjusted.realised_pnl) == ("-500", "-500")
     assert adjusted.fill.trade_id == bought.fill.trade_id == str(late.trade.trade_id)
     assert sold.realised_pnl == "200"
+    assert await reader.all(symbol="AAPL") == (await reader.all())[:-1]
+    page = await reader.page(symbol="AAPL", page_size=1)
+    rest = await reader.all(symbol="AAPL", page_token=page.next_page_token)
+    assert [*page.activities, *rest] == (await reader.all())[:-1]
     position = await world.position(owner)
     found = await reader.all(types=["fill", "adjustment"])
     assert sum(Decimal(each.realised_pnl) for each in found) == position.holding.realised_pnl
@@ -276,3 +280,9 @@ async def test_a_page_is_read_in_the_order_of_an_index_and_reads_no_table_whole(
 ) -> None:
     plan = await plan_of(world.pool, getattr(activities, name))
     assert not any(step in plan for step in ("Seq Scan", "Hash Join", "Merge Join")), plan
+
+
+@pytest.mark.parametrize("name", ["THROUGH", "SUMS", "HOLDINGS"])
+async def test_a_cut_walks_indexes_too(world: World, name: str) -> None:
+    plan = await plan_of(world.pool, getattr(activities, name))
+    assert "Seq Scan" not in plan, plan

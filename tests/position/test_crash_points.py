@@ -38,7 +38,11 @@ async def act(world: World, what: str, owner: Owner) -> Act:
     return acts[what]
 
 
-@pytest.mark.parametrize("point", crash_points("position."))
+# Those of corporate actions are in test_actions.
+POINTS = [point for point in crash_points("position.") if not point.startswith("position.action.")]
+
+
+@pytest.mark.parametrize("point", POINTS)
 async def test_what_was_asked_again_after_a_crash_happened_once(world: World, point: str) -> None:
     what = point.split(".")[1]
     held, states = {"holds": 1000, "reprice": 1300, "book": 720, "cash": 1000, "settle": 1000}[what], []

@@ -9,17 +9,24 @@ import schemathesis
 # Refusals that a schema cannot tell: they depend on other members, on other requests, or on lists.
 BEYOND_SCHEMA: Final = frozenset(
     {
+        "amount_not_allowed",
+        "amount_required",
         "closes_before_open",
+        "ex_date_not_ahead",
+        "ex_date_too_far",
         "extended_hours_not_allowed",
+        "invalid_amount",
         "invalid_decimal",  # a JSON number with an exponent
         "invalid_email",  # more than 64 characters before the @
         "invalid_page_token",
         "invalid_percentage",
+        "invalid_ratio",
         "invalid_reason",  # nothing but blanks
         "inverted_range",
         "lot_size",
         "market_time_not_later",
         "market_time_too_far",
+        "not_a_trading_day",
         "nothing_to_change",
         "nothing_to_replace",
         "notional_not_allowed",
@@ -32,6 +39,8 @@ BEYOND_SCHEMA: Final = frozenset(
         "quantity_too_large",
         "quantity_too_small",
         "range_too_long",
+        "ratio_not_allowed",
+        "ratio_required",
         "stop_not_allowed",
         "stop_required",
         "tick_size",

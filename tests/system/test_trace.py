@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from hub_local.stack import Stack
+from tests.system.test_stream import dial, hear, subscribe
 from tests.system.traces import Span, Traces
 from tests.system.user import NewUser
 
@@ -18,9 +19,12 @@ async def test_a_sampled_order_has_its_spans_with_parents_and_links(
     stack: Stack, new_user: NewUser, traces: Traces
 ) -> None:
     user = await new_user()
-    order = await user.buy("AAPL", "1")
-    await user.final(order["order_id"])
-    await user.position("AAPL", "1")
+    async with dial(stack, user) as screen:  # quote-stream makes something of an order where somebody looks
+        await subscribe(screen, orders=True)
+        await hear(screen, lambda message: message["type"] == "orders_snapshot")
+        order = await user.buy("AAPL", "1")
+        await user.final(order["order_id"])
+        await user.position("AAPL", "1")
     expected = {"gateway/POST /api/v1/orders", "order/order.submit", "order/order.execute"}
     expected |= {"position/position.book", "quote-stream/quote_stream.update"}
 

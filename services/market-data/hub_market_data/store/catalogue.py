@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -89,10 +89,14 @@ class Loaded:
 
 
 class Catalogue:
+    """It is read every few seconds, and seldom has anything changed: what is as before is the same object."""
+
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._known: dict[str, tuple[asyncpg.Record, str | None, Instrument]] = {}
 
-    async def load(self, market_time: datetime) -> Loaded:
+    async def load(self, market_time: datetime, *, calendar: str | None = None) -> Loaded:
+        """With `calendar` all instruments trade by that one, whatever their own is."""
         today = market_time.astimezone(UTC).date()
         async with acquire(self._pool) as connection:
             instruments = await connection.fetch(_INSTRUMENTS)
@@ -102,15 +106,24 @@ class Catalogue:
             days = await connection.fetch(_SETTLEMENT_DAYS, today - SETTLEMENT_BACK, today + SETTLEMENT_AHEAD)
             splits = await connection.fetch(_SPLITS)
         settlement: dict[str, list[date]] = {}
-        for calendar, day in days:
-            settlement.setdefault(calendar, []).append(day)
+        for name, day in days:
+            settlement.setdefault(name, []).append(day)
         return Loaded(
-            instruments=[instrument_of(row) for row in instruments],
+            instruments=[self._instrument(row, calendar) for row in instruments],
             calendars=[Calendar(**row) for row in calendars],
             sessions=[Session(**row) for row in sessions],
-            settlement_days={calendar: tuple(each) for calendar, each in settlement.items()},
+            settlement_days={name: tuple(each) for name, each in settlement.items()},
             splits=[AddedSplit(**row) for row in splits],
         )
+
+    def _instrument(self, row: asyncpg.Record, calendar: str | None) -> Instrument:
+        symbol: str = row["symbol"]
+        known = self._known.get(symbol)
+        if known is not None and known[0] == row and known[1] == calendar:
+            return known[2]
+        made = instrument_of(row) if calendar is None else replace(instrument_of(row), calendar=calendar)
+        self._known[symbol] = row, calendar, made
+        return made
 
     async def sessions(self, calendar: str, first_day: date, last_day: date) -> Sequence[Session]:
         async with acquire(self._pool) as connection:

@@ -36,7 +36,7 @@ from hub_market_data.domain.instruments import (
 from hub_market_data.domain.splits import HALT_REASON
 from hub_market_data.store import Act, Admin
 from hub_market_data.usecases.asking import require_loaded, unknown_calendar
-from hub_market_data.usecases.keeping import halted_by_split, in_force
+from hub_market_data.usecases.keeping import halted_by_split, in_force, split_halts
 from hub_market_data.usecases.looking_up import Reading
 from hub_runtime import Clock, get_logger
 
@@ -77,8 +77,15 @@ async def halt(market: Market, actor: UUID, symbol: str, text: str) -> Instrumen
 
 async def resume(market: Market, actor: UUID, symbol: str) -> Instrument:
     """Raises Conflict while a split is applied to positions: that halt ends by itself."""
-    known = market.board.instruments.get(symbol)
-    if known is not None and known.halt_reason == HALT_REASON:
+    board = market.board
+    known = board.instruments.get(symbol)
+    now = board.market_time or market.clock()
+    # An administrator may have given the same reason.
+    if (
+        known is not None
+        and known.halt_reason == HALT_REASON
+        and split_halts(symbol, board.splits, board, now)
+    ):
         raise Conflict(
             "A split is being applied; trading goes on by itself when that is done.",
             code="corporate_action_halt",

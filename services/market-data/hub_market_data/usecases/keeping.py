@@ -34,8 +34,9 @@ async def refresh(board: Board, *, catalogue: Catalogue, clock: Clock, market_ho
     """Reads the catalogue as it is now."""
     async with board.reading:
         now = board.market_time or clock()
-        loaded = await catalogue.load(now)
-        instruments = [in_force(instrument, market_hours) for instrument in loaded.instruments]
+        only = ALWAYS_OPEN if market_hours == ALWAYS_OPEN else None
+        loaded = await catalogue.load(now, calendar=only)
+        instruments = loaded.instruments
         splits = Splits(_split(each, instruments, loaded, board.extended_hours) for each in loaded.splits)
         board.catalogue(
             [halted_by_split(instrument, splits, board, now) for instrument in instruments],
@@ -60,11 +61,15 @@ def in_force(instrument: Instrument, market_hours: str) -> Instrument:
 
 
 def halted_by_split(instrument: Instrument, splits: Splits, board: Board, now: datetime) -> Instrument:
-    """A halt of its own: who lifts another one does not lift it."""
-    quote = board.quotes.get(instrument.symbol)
-    if not splits.halts(instrument.symbol, now, None if quote is None else quote.market_time):
+    """A halt of its own: who lifts an administrator's, which is shown first, does not lift it."""
+    if instrument.halted or not split_halts(instrument.symbol, splits, board, now):
         return instrument
     return replace(instrument, halted=True, halt_reason=HALT_REASON)
+
+
+def split_halts(symbol: str, splits: Splits, board: Board, now: datetime) -> bool:
+    quote = board.quotes.get(symbol)
+    return splits.halts(symbol, now, None if quote is None else quote.market_time)
 
 
 def _split(

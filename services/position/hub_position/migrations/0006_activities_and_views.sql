@@ -8,9 +8,10 @@
 ALTER TABLE positions ADD COLUMN negative_since timestamptz;
 CREATE INDEX positions_negative ON positions (negative_since, position_id) WHERE negative_since IS NOT NULL;
 
--- What an account did in one instrument, and what it did beside trading.
-CREATE INDEX postings_of_symbol ON postings (account_id, symbol, posting_id)
-    WHERE symbol <> '' AND kind <> 'settlement';
+-- What an account traded in one instrument, by the one line that every trade has and begins with, and what it did beside
+-- trading. (All lines by their symbol would be a quarter more to write for every booking.)
+CREATE INDEX postings_of_trades ON postings (account_id, symbol, posting_id)
+    WHERE kind = 'trade' AND ledger_account = 'cash_unsettled';
 CREATE INDEX postings_beside_trades ON postings (account_id, posting_id) WHERE kind NOT IN ('trade', 'settlement');
 
 -- The account's first posting that is not older than a moment, or the number after its last. Postings are added in the

@@ -64,51 +64,50 @@ def _activities(heads: str, order: str) -> str:
 HEAD: Final = "posting_id, transaction_id, kind, symbol, trade_id, posted_at"
 
 
-def _newest(narrower: str) -> str:
-    """Of shares an account has few postings, so they are narrowed while they are read."""
-    return _activities(
-        f"""
-            SELECT * FROM (
-            (SELECT {HEAD} FROM postings AS head
-            WHERE account_id = $1 AND kind = ANY ($3::text[]) AND {narrower}
-              AND posting_id < least($2, (SELECT CASE WHEN $6::timestamptz IS NULL THEN $2
-                                                      ELSE posting_at($1, $6 + {WAITED}) END))
-              AND posting_id >= (SELECT CASE WHEN $5::timestamptz IS NULL THEN 0
-                                             ELSE posting_at($1, $5 - {WAITED}) END)
-              AND ($5 IS NULL OR posted_at >= $5) AND ($6 IS NULL OR posted_at < $6)
-              AND {IS_FIRST}
-            ORDER BY posting_id DESC LIMIT $7)
-            UNION ALL
-            (SELECT {HEAD} FROM share_postings AS head
-            WHERE account_id = $1 AND kind = ANY ($3::text[]) AND ($4 = '' OR symbol = $4)
-              AND posting_id < $2
-              AND ($5 IS NULL OR posted_at >= $5) AND ($6 IS NULL OR posted_at < $6)
-              AND {MOVES_NO_MONEY}
-            ORDER BY posting_id DESC LIMIT $7)
-            ) AS either
-            ORDER BY posting_id DESC LIMIT $7
-        """,
-        "DESC",
-    )
+def _heads(narrower: str) -> str:
+    return f"""
+        SELECT {HEAD} FROM postings AS head
+        WHERE account_id = $1 AND kind = ANY ($3::text[]) AND {narrower}
+          AND posting_id < least($2, (SELECT CASE WHEN $6::timestamptz IS NULL THEN $2
+                                                  ELSE posting_at($1, $6 + {WAITED}) END))
+          AND posting_id >= (SELECT CASE WHEN $5::timestamptz IS NULL THEN 0
+                                         ELSE posting_at($1, $5 - {WAITED}) END)
+          AND ($5 IS NULL OR posted_at >= $5) AND ($6 IS NULL OR posted_at < $6)
+          AND {IS_FIRST}
+        ORDER BY posting_id DESC LIMIT $7
+    """
+
+
+def _newest(*heads: str) -> str:
+    """The newest of all of these, each of which is read in the order of an index and to its own limit."""
+    either = " UNION ALL ".join(f"SELECT * FROM ({head}) AS part" for head in heads)
+    return _activities(f"SELECT * FROM ({either}) AS heads ORDER BY posting_id DESC LIMIT $7", "DESC")
 
 
 # Each as the index that it is read in the order of says.
-OF_ALL: Final = _newest("($4 = '' OR symbol = $4)")
-OF_SYMBOL: Final = _newest("symbol = $4 AND symbol <> '' AND kind <> 'settlement'")
-BESIDE_TRADES: Final = _newest("kind NOT IN ('trade', 'settlement') AND ($4 = '' OR symbol = $4)")
+_TRADED: Final = _heads("symbol = $4 AND kind = 'trade' AND ledger_account = 'cash_unsettled'")
+_BESIDE: Final = _heads("kind NOT IN ('trade', 'settlement') AND ($4 = '' OR symbol = $4)")
+# An account has few of these, so they are narrowed while they are read.
+_OF_SHARES: Final = f"""
+    SELECT {HEAD} FROM share_postings AS head
+    WHERE account_id = $1 AND kind = ANY ($3::text[]) AND ($4 = '' OR symbol = $4) AND posting_id < $2
+      AND ($5 IS NULL OR posted_at >= $5) AND ($6 IS NULL OR posted_at < $6) AND {MOVES_NO_MONEY}
+    ORDER BY posting_id DESC LIMIT $7
+"""
+OF_ALL: Final = _newest(_heads("($4 = '' OR symbol = $4)"), _OF_SHARES)
+OF_SYMBOL: Final = _newest(_TRADED, _BESIDE, _OF_SHARES)
+BESIDE_TRADES: Final = _newest(_BESIDE, _OF_SHARES)
 
+_STRETCH: Final = "account_id = $1 AND posting_id > $2 AND posting_id <= $3"
 BETWEEN: Final = _activities(
     f"""
         SELECT * FROM (
-        (SELECT {HEAD} FROM postings AS head
-        WHERE account_id = $1 AND posting_id > $2 AND posting_id <= $3 AND {IS_FIRST}
-        ORDER BY posting_id LIMIT $4)
-        UNION ALL
-        (SELECT {HEAD} FROM share_postings AS head
-        WHERE account_id = $1 AND posting_id > $2 AND posting_id <= $3 AND {MOVES_NO_MONEY}
-        ORDER BY posting_id LIMIT $4)
-        ) AS either
-        ORDER BY posting_id LIMIT $4
+            (SELECT {HEAD} FROM postings AS head WHERE {_STRETCH} AND {IS_FIRST}
+             ORDER BY posting_id LIMIT $4)
+            UNION ALL
+            (SELECT {HEAD} FROM share_postings AS head WHERE {_STRETCH} AND {MOVES_NO_MONEY}
+             ORDER BY posting_id LIMIT $4)
+        ) AS heads ORDER BY posting_id LIMIT $4
     """,
     "ASC",
 )
