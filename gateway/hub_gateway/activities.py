@@ -37,6 +37,9 @@ COLUMNS: Final = (
     "side",
     "quantity",
     "price",
+    "ratio",
+    "quantity_before",
+    "quantity_after",
     "net_amount",
     "settled",
     "cost",
@@ -50,7 +53,19 @@ COLUMNS: Final = (
     "reason",
 )
 NUMBERS: Final = frozenset(
-    ("quantity", "price", "net_amount", "settled", "cost", "realised_pnl", "fee", "dividend")
+    (
+        "quantity",
+        "price",
+        "ratio",
+        "quantity_before",
+        "quantity_after",
+        "net_amount",
+        "settled",
+        "cost",
+        "realised_pnl",
+        "fee",
+        "dividend",
+    )
 )
 PROBLEMS: Final = {400: ("invalid_value", "invalid_symbol", "inverted_range")}
 
@@ -72,7 +87,8 @@ class Activities:
             summary="What happened in your account, newest first",
             tag="portfolio",
             description="One line for each event, as it was booked: it never changes. An execution that came "
-            "late is a fill and, beside it, an adjustment of those that it restates. `from` and `before` are "
+            "late is a fill and, beside it, an adjustment of those that it restates. A split moves no money, "
+            "and says how many shares there were before it and after. `from` and `before` are "
             "of `posted_at`.",
             query=(*FILTERS, *PAGES),
             answers={200: ActivitiesPage},

@@ -59,18 +59,22 @@ async def street(books: House, pool: Pool, market_pool: Pool, tls: Tls) -> Async
         yield Street(front)
 
 
-def bar(starts_at: datetime, close: str) -> tuple[str, Bar]:
+def bar(starts_at: datetime, close: str, symbol: str = "SPY") -> tuple[str, Bar]:
     price = Decimal(close)
     prices = {"open": price, "high": price, "low": price, "close": price}
-    return "SPY", Bar(starts_at=starts_at, day=starts_at.date(), volume=Decimal(1), **prices)
+    return symbol, Bar(starts_at=starts_at, day=starts_at.date(), volume=Decimal(1), **prices)
 
 
 async def with_bars(
-    pool: Pool, *, days: Mapping[date, str] | None = None, minutes: Mapping[datetime, str] | None = None
+    pool: Pool,
+    *,
+    days: Mapping[date, str] | None = None,
+    minutes: Mapping[datetime, str] | None = None,
+    symbol: str = "SPY",
 ) -> None:
     unsaved = Unsaved(
-        minutes=tuple(bar(moment, close) for moment, close in (minutes or {}).items()),
-        days=tuple(bar(midnight(day), close) for day, close in (days or {}).items()),
+        minutes=tuple(bar(moment, close, symbol) for moment, close in (minutes or {}).items()),
+        days=tuple(bar(midnight(day), close, symbol) for day, close in (days or {}).items()),
     )
     async with transaction(pool) as connection:
         await keep_bars(connection, unsaved)

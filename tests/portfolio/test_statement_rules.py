@@ -31,10 +31,9 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def happened(type_: str, net: str, *, settled: str = "0", cost: str = "0", symbol: str = "") -> Happened:
-    return Happened(
-        type_, symbol, Decimal(net), Decimal(settled), Decimal(cost), realised=Decimal(0), fee=Decimal(0)
-    )
+def happened(type_: str, net: str, *, symbol: str = "", **amounts: str) -> Happened:
+    told = {name: Decimal(amounts.get(name, "0")) for name in ("settled", "cost", "shares")}
+    return Happened(type_, symbol, Decimal(net), realised=Decimal(0), fee=Decimal(0), **told)
 
 
 def test_a_month_is_new_yorks_in_summer_and_in_winter() -> None:
@@ -65,13 +64,19 @@ def test_a_roll_that_does_not_come_to_the_ledger_is_refused() -> None:
     roll.take(
         [
             happened("deposit", "5", settled="5"),
-            happened("fill", "-20", cost="20", symbol="AAPL"),
-            happened("fill", "-7", cost="7", symbol="MSFT"),
+            happened("fill", "-20", cost="20", shares="2", symbol="AAPL"),
+            happened("fill", "-7", cost="7", shares="1", symbol="MSFT"),
             happened("settlement", "0", settled="-20"),
             happened("merger", "3", settled="3"),
+            happened("split", "0", shares="9", symbol="AAPL"),
+            happened("split", "0", shares="-4", symbol="SHORT"),
         ]
     )
-    held = [Held("AAPL", Decimal(3), Decimal(30)), Held("MSFT", Decimal(1), Decimal(7))]
+    held = [
+        Held("AAPL", Decimal(12), Decimal(30)),
+        Held("MSFT", Decimal(1), Decimal(7)),
+        Held("SHORT", Decimal(-4), Decimal(0)),
+    ]
     roll.check(State(Decimal(88), Decimal(-7), held))
     sums = roll.sums
     told = [sums.of("deposit"), sums.of("fill"), sums.other, sums.net_change]
@@ -80,7 +85,9 @@ def test_a_roll_that_does_not_come_to_the_ledger_is_refused() -> None:
         State(Decimal(87), Decimal(-6), held),
         State(Decimal(88), Decimal(-8), held),
         State(Decimal(88), Decimal(-7), held[:1]),
-        State(Decimal(88), Decimal(-7), [held[0], Held("MSFT", Decimal(1), Decimal(8))]),
+        State(Decimal(88), Decimal(-7), [held[0], Held("MSFT", Decimal(1), Decimal(8)), held[2]]),
+        State(Decimal(88), Decimal(-7), [Held("AAPL", Decimal(3), Decimal(30)), *held[1:]]),
+        State(Decimal(88), Decimal(-7), held[:2]),
     ):
         with pytest.raises(WrongError):
             roll.check(wrong)

@@ -280,3 +280,9 @@ async def test_a_page_is_read_in_the_order_of_an_index_and_reads_no_table_whole(
 ) -> None:
     plan = await plan_of(world.pool, getattr(activities, name))
     assert not any(step in plan for step in ("Seq Scan", "Hash Join", "Merge Join")), plan
+
+
+@pytest.mark.parametrize("name", ["THROUGH", "SUMS", "HOLDINGS"])
+async def test_a_cut_walks_indexes_too(world: World, name: str) -> None:
+    plan = await plan_of(world.pool, getattr(activities, name))
+    assert "Seq Scan" not in plan, plan

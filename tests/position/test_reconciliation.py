@@ -108,6 +108,7 @@ ACTION_DAMAGES = {
             ("action_held", "DIVIDEND"),
             ("action_cash", "DIVIDEND"),
             ("action_split", "DIVIDEND"),
+            ("ledger_shares", "symbol"),
             ("trade_cost", "trade"),
         },
     ),
@@ -121,8 +122,13 @@ ACTION_DAMAGES = {
             ("action_held", "DIVIDEND"),
             ("action_cash", "DIVIDEND"),
             ("action_split", "DIVIDEND"),
+            ("ledger_shares", "symbol"),
             ("trade_cost", "trade"),
         },
+    ),
+    "a split of which users see nothing": (
+        "DELETE FROM share_postings WHERE account_id = $1 AND kind = 'split'",
+        {("ledger_shares", "symbol")},
     ),
     "a dividend that was posted twice": (
         """WITH paid AS (UPDATE accounts SET cash_settled = cash_settled + 20 WHERE account_id = $1)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -15,17 +16,20 @@ from hypothesis import strategies as st
 
 from hub.position.v1 import views_pb2, views_pb2_grpc
 from hub_errors import Conflict, HubError, Invalid, NotFound, Refused
+from hub_position.domain.actions import split_factor
 from hub_position.domain.trade import Side
-from hub_position.domain.views import Name, View, Whole, divide
+from hub_position.domain.views import Name, View, Whole, after_splits, divide
 from hub_rpc import calling_as
 from hub_runtime import uuid7
+from tests.position.acting import apply_to_all, bought, new_symbol, split, traded
 from tests.position.house import House, position_house
-from tests.position.world import Owner, World
+from tests.position.world import Owner, World, ending, execution, hold_of
 from tests.support.tls import Tls
 from tests.support.tokens import TokenUser
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 SHARES = st.decimals(min_value="0.00000001", max_value="99999999999", places=8)
+RATIOS = st.sampled_from([Decimal(each) for each in ("4", "0.33333333", "1.5", "0.1", "7")])
 PERCENT = st.decimals(min_value="0.00000001", max_value="100", places=8)
 SIZES = st.lists(st.one_of(st.tuples(SHARES, st.none()), st.tuples(st.none(), PERCENT)), max_size=20)
 
@@ -94,6 +98,22 @@ def test_what_shrinks_below_its_parts_shrinks_them_by_the_same_factor() -> None:
     assert [part.quantity for part in divide(whole("0", "0", "4", "50%")).parts] == [0, 0]
 
 
+@given(st.lists(SHARES, max_size=5), st.lists(RATIOS, max_size=6), st.lists(RATIOS, max_size=3))
+def test_parts_that_fitted_fit_after_any_splits_and_follow_one_exactly(
+    sizes: list[Decimal], ratios: list[Decimal], before: list[Decimal]
+) -> None:
+    def product(numbers: list[Decimal]) -> Decimal:
+        actions = [split("X", str(number), minute=1) for number in numbers]
+        return split_factor(actions)
+
+    said, now = product(before), product([*before, *ratios])
+    made = [after_splits(size, said, now) for size in sizes]
+    exact = Fraction(sum(sizes)) * Fraction(product(ratios))
+    assert sum(map(Fraction, made)) <= exact
+    assert exact - sum(map(Fraction, made)) < len(sizes) * Fraction(1, 10**8) or not sizes
+    assert all(after_splits(size, said, said) == size for size in sizes)
+
+
 @dataclass(frozen=True)
 class Investor:
     stub: Any
@@ -115,8 +135,8 @@ class Investor:
         position: views_pb2.ViewedPosition = found.position
         return position
 
-    async def merge(self, view_id: str, into: str = "") -> list[tuple[str, str]]:
-        request = views_pb2.MergeViewRequest(symbol="AAPL", view_id=view_id, into_view_id=into)
+    async def merge(self, view_id: str, into: str = "", symbol: str = "AAPL") -> list[tuple[str, str]]:
+        request = views_pb2.MergeViewRequest(symbol=symbol, view_id=view_id, into_view_id=into)
         return brief((await self.call("MergeView", request)).position)
 
     async def refused(self, kind: type[HubError], code: str, field: str, awaitable: Any) -> None:
@@ -245,3 +265,43 @@ async def test_a_part_is_nobody_elses(investor: Investor, house: House) -> None:
     assert brief(await other.position()) == [("rest", "1")]
     assert await other.merge(mine) == [("rest", "1")]
     assert brief(await investor.position()) == [("mine", "1"), ("rest", "9")]
+
+
+async def test_parts_follow_splits_that_come_after_them(investor: Investor) -> None:
+    """Fifty of a hundred shares are two hundred of four hundred."""
+    world, owner, symbol = investor.world, investor.owner, new_symbol()
+    await traded(world, owner, bought(owner, symbol, "100", "100", minute=1))
+    old = await investor.make("old", symbol=symbol, quantity="50")
+    await investor.make("fifth", symbol=symbol, percentage="20")
+    await apply_to_all(world, split(symbol, "4", minute=10))
+    position = await investor.position(symbol)
+    assert brief(position) == [("old", "200"), ("fifth", "80"), ("rest", "120")]
+    assert [each.total_cost for each in position.views] == ["5000", "2000"]
+    assert (position.views[0].wanted_quantity, position.reduced) == ("200", False)
+    new = await investor.make("new", symbol=symbol, quantity="100")
+    await investor.refused(
+        Refused, "exceeds_position", "quantity", investor.make("x", symbol=symbol, quantity="20.1")
+    )
+    await apply_to_all(world, split(symbol, "0.5", minute=20))
+    position = await investor.position(symbol)
+    assert brief(position) == [("old", "100"), ("fifth", "40"), ("new", "50"), ("rest", "10")]
+    assert await investor.merge(old, new, symbol) == [("fifth", "40"), ("new", "150"), ("rest", "10")]
+    await apply_to_all(world, split(symbol, "3", minute=30))
+    assert brief(await investor.position(symbol)) == [("fifth", "120"), ("new", "450"), ("rest", "30")]
+
+
+async def test_a_part_follows_a_split_that_comes_late_and_one_of_a_position_that_is_closed(
+    investor: Investor,
+) -> None:
+    world, owner, symbol = investor.world, investor.owner, new_symbol()
+    await apply_to_all(world, split(symbol, "9", minute=0))
+    await traded(world, owner, bought(owner, symbol, "10", "100", minute=1))
+    await apply_to_all(world, split(symbol, "3", minute=20))
+    await investor.make("part", symbol=symbol, quantity="15")
+    await apply_to_all(world, split(symbol, "2", minute=10))
+    assert brief(await investor.position(symbol)) == [("part", "30"), ("rest", "30")]
+    sale = hold_of(owner, Side.SELL, "60", symbol=symbol)
+    await world.book([execution(sale, "20", minute=30)], [ending(sale, quantity="60", count=1)])
+    await apply_to_all(world, split(symbol, "2", minute=40))
+    await traded(world, owner, bought(owner, symbol, "100", "10", minute=50))
+    assert brief(await investor.position(symbol)) == [("part", "60"), ("rest", "40")]

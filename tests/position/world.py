@@ -37,7 +37,7 @@ DEPOSIT = Decimal(100_000)
 START = datetime(2026, 1, 5, 15, tzinfo=UTC)
 SETTLES_ON = date(2026, 1, 6)
 
-BOOKS = ("accounts", "positions", "holds", "trades", "postings", "action_effects")
+BOOKS = ("accounts", "positions", "holds", "trades", "postings", "share_postings", "action_effects")
 
 BALANCED = """
     SELECT a.cash_settled + a.cash_unsettled + coalesce(p.cost, 0)
@@ -49,15 +49,20 @@ BALANCED = """
            a.held - coalesce(h.cash, 0) AS held_cash,
            coalesce(p.held, 0) - coalesce(h.shares, 0) AS held_shares,
            coalesce(t.realised, 0) - coalesce(e.removed, 0) - coalesce(p.realised, 0) AS trades_realised,
-           l.dividends - coalesce(e.cash, 0) AS dividends
+           l.dividends - coalesce(e.cash, 0) AS dividends,
+           coalesce(p.shares, 0) - coalesce(t.shares, 0)
+               - coalesce((SELECT sum(quantity_after - quantity_before) FROM share_postings
+                           WHERE account_id = a.account_id), 0) AS shares
     FROM accounts a
     LEFT JOIN (SELECT account_id, sum(total_cost) AS cost, sum(realised_pnl) AS realised, sum(fees) AS fees,
-                      sum(held) AS held
+                      sum(held) AS held, sum(quantity) AS shares
                FROM positions GROUP BY 1) p USING (account_id)
     LEFT JOIN (SELECT account_id, sum(remaining) FILTER (WHERE side = 'BUY') AS cash,
                       sum(remaining) FILTER (WHERE side = 'SELL') AS shares
                FROM holds WHERE closed_at IS NULL GROUP BY 1) h USING (account_id)
-    LEFT JOIN (SELECT account_id, sum(realised_gross) AS realised FROM trades GROUP BY 1) t USING (account_id)
+    LEFT JOIN (SELECT account_id, sum(realised_gross) AS realised,
+                      sum(CASE side WHEN 'BUY' THEN quantity ELSE -quantity END) AS shares
+               FROM trades GROUP BY 1) t USING (account_id)
     LEFT JOIN (SELECT account_id, sum(cash) AS cash, sum(cost_removed) AS removed
                FROM action_effects GROUP BY 1) e USING (account_id)
     CROSS JOIN LATERAL (

@@ -28,6 +28,19 @@ class Activity(Answer, frozen=True):
     ]
     quantity: Decimal | None
     price: Decimal | None
+    ratio: Annotated[Decimal | None, described("Of a split: new shares for each old one.", "4")]
+    quantity_before: Annotated[
+        Decimal | None,
+        described(
+            "Shares of the position before a split; of an adjustment those there would be if what came late "
+            "had come in time for no split.",
+            "10",
+        ),
+    ]
+    quantity_after: Annotated[
+        Decimal | None,
+        described("After it. Executions and these differences come to what is held.", "40"),
+    ]
     net_amount: Annotated[Decimal, described("What it did to the cash, fee included.", "-1000.5")]
     settled: Annotated[Decimal, described("What of it was, or became, settled cash.", "0")]
     cost: Annotated[Decimal, described("What it did to the position's cost.", "1000")]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from datetime import UTC, date
 from decimal import Decimal
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from hub.order.v1 import order_pb2
 from hub.portfolio.v1 import statements_pb2
 from hub.position.v1 import activities_pb2
 from hub_errors import Invalid
@@ -27,6 +28,9 @@ from hub_portfolio.domain.statement import (
     Sums,
 )
 from hub_portfolio.mapping import stamp
+
+# Others may tell of an execution as well, such as its settlement.
+FILL: Final = "fill"
 
 M = TypeVar("M", bound=Message)
 
@@ -68,8 +72,18 @@ def read_line(message: activities_pb2.Activity) -> Line:
         cost=Decimal(message.cost),
         realised=Decimal(message.realised_pnl),
         fee=Decimal(message.fee),
+        shares=_shares(message),
     )
     return Line(happened, text_of(message))
+
+
+def _shares(message: activities_pb2.Activity) -> Decimal:
+    """Of an execution, and what splits made of the position's."""
+    made = Decimal(message.quantity_after or 0) - Decimal(message.quantity_before or 0)
+    if message.type != FILL:
+        return made
+    traded = Decimal(message.fill.quantity)
+    return made + (traded if message.fill.side == order_pb2.SIDE_BUY else -traded)
 
 
 def text_of(message: Message) -> str:

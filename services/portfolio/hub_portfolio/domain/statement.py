@@ -22,7 +22,7 @@ ONE: Final = Decimal(1)
 
 @dataclass(frozen=True)
 class Happened:
-    """One activity. `realised` is before fees."""
+    """One activity. `realised` is before fees; `shares` are what it did to the quantity of the position."""
 
     type: str
     symbol: str
@@ -31,6 +31,7 @@ class Happened:
     cost: Decimal
     realised: Decimal
     fee: Decimal
+    shares: Decimal = ZERO
 
 
 @dataclass(frozen=True)
@@ -210,11 +211,13 @@ class Roll:
     realised: Decimal = ZERO
     by_type: dict[str, Decimal] = field(default_factory=dict)
     cost: dict[str, Decimal] = field(default_factory=dict)
+    shares: dict[str, Decimal] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.settled, self.unsettled = self.opening.settled, self.opening.unsettled
         for each in self.opening.positions:
             self.cost[each.symbol] = each.total_cost
+            self.shares[each.symbol] = each.quantity
 
     def take(self, happened: Iterable[Happened]) -> None:
         for each in happened:
@@ -225,14 +228,21 @@ class Roll:
             self.by_type[each.type] = self.by_type.get(each.type, ZERO) + each.net_amount
             if each.cost:
                 self.cost[each.symbol] = self.cost.get(each.symbol, ZERO) + each.cost
+            if each.shares:
+                self.shares[each.symbol] = self.shares.get(each.symbol, ZERO) + each.shares
 
     @property
     def sums(self) -> Sums:
         return Sums(self.by_type, self.fees, self.realised)
 
     def check(self, closing: State) -> None:
-        """Opening and movements are the closing: cash, and the cost of each position."""
-        told = {each.symbol: each.total_cost for each in closing.positions if each.total_cost}
-        rolled = {symbol: cost for symbol, cost in self.cost.items() if cost}
-        if (self.settled, self.unsettled, rolled) != (closing.settled, closing.unsettled, told):
-            raise WrongError(f"{self.settled} {self.unsettled} {rolled} is not {closing}")
+        """Opening and movements are the closing: cash, and the cost and the quantity of each position."""
+        rolled = (self.settled, self.unsettled, _without_zeros(self.cost), _without_zeros(self.shares))
+        cost = {each.symbol: each.total_cost for each in closing.positions}
+        shares = {each.symbol: each.quantity for each in closing.positions}
+        if rolled != (closing.settled, closing.unsettled, _without_zeros(cost), _without_zeros(shares)):
+            raise WrongError(f"{rolled} is not {closing}")
+
+
+def _without_zeros(amounts: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    return {symbol: amount for symbol, amount in amounts.items() if amount}

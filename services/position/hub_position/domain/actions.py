@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
 from uuid import UUID
 
@@ -16,6 +16,8 @@ from hub_position.domain.position import Booked, Holding, Position, PositionStat
 from hub_position.domain.trade import Trade, share
 
 ZERO, ONE = Decimal(0), Decimal(1)
+# Ratios of many splits, multiplied without rounding.
+MANY_DIGITS = 200
 
 
 class ActionType(StrEnum):
@@ -137,3 +139,12 @@ def folds_anew(position: Position, trade: Trade, actions: Sequence[CorporateActi
 def last_split(actions: Sequence[CorporateAction]) -> CorporateAction | None:
     splits = [action for action in actions if action.type is ActionType.SPLIT]
     return max(splits, key=lambda action: action.key, default=None)
+
+
+def split_factor(actions: Iterable[CorporateAction]) -> Decimal:
+    """How many shares after all these one share from before them is."""
+    exact, factor = Context(prec=MANY_DIGITS), ONE
+    for action in actions:
+        if action.type is ActionType.SPLIT:
+            factor = exact.multiply(factor, action.number)
+    return factor

@@ -27,6 +27,7 @@ TYPES: Final = {kind: word for word, kind in KINDS.items()}
 USUAL: Final = tuple(kind for kind in KINDS.values() if kind != "settlement")
 # Why a trade that came late is an adjustment as well: those after it are restated.
 LATE: Final = "a late execution restated those after it"
+LATE_ACTION: Final = "a late split or dividend restated what came after it"
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,19 @@ class Fill:
 
 
 @dataclass(frozen=True)
+class Shares:
+    """Of a position, before and after a split, or after an execution and with what splits made of it; `ratio`
+    is a split's."""
+
+    before: Decimal
+    after: Decimal
+    ratio: Decimal | None
+
+
+@dataclass(frozen=True)
 class Activity:
-    """`realised` is before fees; `cost` is what it did to the position's."""
+    """`realised` is before fees; `cost` is what it did to the position's. `shares` come or go beside those of
+    a fill."""
 
     activity_id: int
     transaction_id: UUID
@@ -55,6 +67,7 @@ class Activity:
     fee: Decimal
     dividend: Decimal
     fill: Fill | None
+    shares: Shares | None
     reason: str
 
     @property

@@ -10,7 +10,14 @@ from uuid import UUID
 
 from hub_position.domain import ledger
 from hub_position.domain.account import BOOKS, OVER_FILL, Account, StateChange, restricted
-from hub_position.domain.actions import NOTHING, ActionEffect, CorporateAction, act, last_split
+from hub_position.domain.actions import (
+    NOTHING,
+    ActionEffect,
+    CorporateAction,
+    act,
+    last_split,
+    split_factor,
+)
 from hub_position.domain.cash import ADJUSTED, Movement, MovementKind, Settled
 from hub_position.domain.changed import changed
 from hub_position.domain.histories import Histories
@@ -88,6 +95,7 @@ class Batch:
         self.holds = dict(holds)
         self.entries: list[Entry] = []
         self.postings: list[ledger.Posting] = []
+        self.share_postings: list[ledger.SharePosting] = []
         self.changes: list[PositionChange] = []
         self.changed_accounts: set[UUID] = set()
         self.changed_positions: set[PositionKey] = set()
@@ -115,7 +123,10 @@ class Batch:
         self.positions[key] = position
         self.changed_positions.add(key)
         self.entries.append(Entry(trade, effect, position.position_id))
-        self.postings += ledger.of_trade(trade, effect)
+        lines = ledger.of_trade(trade, effect)
+        self.postings += lines
+        if not lines:
+            self.share_postings.append(ledger.shares_of_trade(trade))
         self.changes.append(PositionChange(change_kind(before, after), position, trade.trade_id))
         account = self.accounts[trade.account_id]
         self.accounts[trade.account_id] = changed(account, unsettled=account.unsettled + trade.net_cash)
@@ -226,6 +237,7 @@ class Batch:
         refold, effect = self.histories.insert(key, trade)
         after, more = refold.folded.holding, refold.more_dividends
         self.postings += ledger.of_refold(trade, effect, before=before.holding, after=after, dividends=more)
+        self.share_postings += ledger.shares_of_refold(trade, before=before.holding, after=after)
         self._pay(trade.account_id, more)
         return after, effect
 
@@ -244,6 +256,7 @@ class Batch:
         for action in actions:
             if (effect := done.get(action.action_id, NOTHING)) != NOTHING:
                 self.postings += ledger.of_action(action, effect, before.account_id)
+                self.share_postings += ledger.shares_of_action(action, effect, before.account_id)
                 self._pay(before.account_id, effect.cash)
         negative = before.negative_from(after, self._now)
         position = _told(changed(before, holding=after, negative_since=negative), actions)
@@ -271,6 +284,9 @@ class Batch:
             cost = -sum((effect.cost_removed for effect in done.values()), ZERO)
             self.postings += ledger.of_late_action(
                 new[0], before.account_id, cost, before=before.holding, after=after, dividends=more
+            )
+            self.share_postings += ledger.shares_of_late_action(
+                new[0], before.account_id, done.values(), before=before.holding, after=after
             )
             self._pay(before.account_id, more)
         return after, done
@@ -323,4 +339,4 @@ def _told(position: Position, actions: Sequence[CorporateAction]) -> Position:
     split = last_split(actions)
     if split is not None:
         position = changed(position, split_at=split.effective_at, split_ratio=split.number)
-    return changed(position, actions=len(actions))
+    return changed(position, actions=len(actions), split_factor=split_factor(actions))

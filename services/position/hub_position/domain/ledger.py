@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -48,6 +48,21 @@ class Posting:
     symbol: str = ""
     trade_id: UUID | None = None
     settles_on: date | None = None
+
+
+@dataclass(frozen=True)
+class SharePosting:
+    """Shares that a position has more or less without a trade; none of a trade that moves no money, which has
+    no other posting."""
+
+    transaction_id: UUID
+    account_id: UUID
+    kind: Kind
+    symbol: str
+    trade_id: UUID | None = None
+    before: Decimal = Decimal(0)
+    after: Decimal = Decimal(0)
+    ratio: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +143,7 @@ def of_refold(
     """What a late trade changed in the facts after it: the new fold less the old one and less its own part.
     `dividends` is what they are more."""
     lines = _difference(effect.cost, effect.realised, before=before, after=after, dividends=dividends)
-    return _postings(late, uuid5(NAMESPACE, f"refold:{late.trade_id}"), Kind.ADJUSTMENT, lines)
+    return _postings(late, refold_id(late), Kind.ADJUSTMENT, lines)
 
 
 def of_action(action: CorporateAction, effect: ActionEffect, account_id: UUID) -> list[Posting]:
@@ -140,7 +155,7 @@ def of_action(action: CorporateAction, effect: ActionEffect, account_id: UUID) -
         LedgerAccount.REALISED_PNL: effect.cost_removed,
     }
     kind = Kind(action.type.value.lower())
-    return _of_action(action, account_id, f"action:{action.action_id}:{account_id}", kind, lines)
+    return _of_action(action, account_id, action_id(action, account_id), kind, lines)
 
 
 def of_late_action(
@@ -155,8 +170,58 @@ def of_late_action(
     """What actions that came late changed in the facts after them, beside what they did themselves: of the
     cost, and of other dividends. The first of them gives the name."""
     lines = _difference(cost, cost, before=before, after=after, dividends=dividends)
-    name = f"refold:{late.action_id}:{account_id}"
-    return _of_action(late, account_id, name, Kind.ADJUSTMENT, lines)
+    return _of_action(late, account_id, late_action_id(late, account_id), Kind.ADJUSTMENT, lines)
+
+
+def shares_of_trade(trade: Trade) -> SharePosting:
+    """Of one that moves no money."""
+    return SharePosting(trade.trade_id, trade.account_id, Kind.TRADE, trade.symbol, trade.trade_id)
+
+
+def shares_of_refold(late: Trade, *, before: Holding, after: Holding) -> list[SharePosting]:
+    """What the splits after a late trade make of its shares, beside these."""
+    expected, found = before.quantity + late.shares, after.quantity
+    if expected == found:
+        return []
+    about = (late.account_id, Kind.ADJUSTMENT, late.symbol, late.trade_id)
+    return [SharePosting(refold_id(late), *about, expected, found)]
+
+
+def shares_of_action(action: CorporateAction, effect: ActionEffect, account_id: UUID) -> list[SharePosting]:
+    before, after = effect.quantity_before, effect.quantity_after
+    if before == after:
+        return []
+    name, ratio = action_id(action, account_id), action.number
+    return [SharePosting(name, account_id, Kind.SPLIT, action.symbol, None, before, after, ratio)]
+
+
+def shares_of_late_action(
+    late: CorporateAction,
+    account_id: UUID,
+    effects: Iterable[ActionEffect],
+    *,
+    before: Holding,
+    after: Holding,
+) -> list[SharePosting]:
+    """What splits after those that came late do otherwise now."""
+    own = sum((effect.quantity_after - effect.quantity_before for effect in effects), Decimal(0))
+    expected, found = before.quantity + own, after.quantity
+    if expected == found:
+        return []
+    about = (account_id, Kind.ADJUSTMENT, late.symbol, None)
+    return [SharePosting(late_action_id(late, account_id), *about, expected, found)]
+
+
+def refold_id(late: Trade) -> UUID:
+    return uuid5(NAMESPACE, f"refold:{late.trade_id}")
+
+
+def action_id(action: CorporateAction, account_id: UUID) -> UUID:
+    return uuid5(NAMESPACE, f"action:{action.action_id}:{account_id}")
+
+
+def late_action_id(late: CorporateAction, account_id: UUID) -> UUID:
+    return uuid5(NAMESPACE, f"refold:{late.action_id}:{account_id}")
 
 
 def _difference(
@@ -171,11 +236,15 @@ def _difference(
 
 
 def _of_action(
-    action: CorporateAction, account_id: UUID, name: str, kind: Kind, lines: dict[LedgerAccount, Decimal]
+    action: CorporateAction,
+    account_id: UUID,
+    transaction_id: UUID,
+    kind: Kind,
+    lines: dict[LedgerAccount, Decimal],
 ) -> list[Posting]:
     return [
         Posting(
-            transaction_id=uuid5(NAMESPACE, name),
+            transaction_id=transaction_id,
             account_id=account_id,
             kind=kind,
             ledger_account=line,

@@ -80,6 +80,7 @@ class Position:
     """How many corporate actions of its instrument are folded in, whatever they did."""
     split_at: datetime | None = None
     split_ratio: Decimal | None = None
+    split_factor: Decimal = Decimal(1)
     negative_since: datetime | None = None
 
     @property
@@ -134,7 +135,7 @@ def _part(cost: Decimal, part: Decimal, whole: Decimal) -> Decimal:
 
 def apply(holding: Holding, trade: Trade) -> tuple[Holding, Effect]:
     effect = effect_of(holding, trade)
-    quantity = holding.quantity + (trade.quantity if trade.side is Side.BUY else -trade.quantity)
+    quantity = holding.quantity + trade.shares
     after = Holding(
         quantity=quantity,
         total_cost=holding.total_cost + effect.cost,

@@ -56,6 +56,11 @@ class Trade:
         return self if fee == self.fee else changed(self, fee=fee)
 
     @property
+    def shares(self) -> Decimal:
+        """What it does to the position's quantity."""
+        return self.quantity if self.side is Side.BUY else -self.quantity
+
+    @property
     def net_cash(self) -> Decimal:
         """What it does to the account's cash."""
         return (self.gross if self.side is Side.SELL else -self.gross) - self.fee

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from hub_errors import Conflict, Invalid, NotFound, Refused
 from hub_money import PLACES, parse_decimal, to_text
+from hub_position.domain.actions import MANY_DIGITS
 from hub_position.domain.trade import EXACT_DIGITS, share
 
 ZERO: Final = Decimal(0)
@@ -62,6 +63,8 @@ class Whole:
     quantity: Decimal
     total_cost: Decimal
     views: Sequence[View] = ()
+    split_factor: Decimal = Decimal(1)
+    """What the splits that the quantity knows of come to: sizes of views are for shares of these."""
 
     @property
     def wanted(self) -> Decimal:
@@ -106,6 +109,13 @@ def _to_here(quantity: Decimal, so_far: Decimal, wanted: Decimal | None) -> Deci
         return ZERO
     exact = so_far if wanted is None else _DOWN.divide(_EXACT.multiply(so_far, quantity), wanted)
     return exact.quantize(_PLACES, context=_DOWN)
+
+
+def after_splits(quantity: Decimal, said: Decimal, now: Decimal) -> Decimal:
+    """So many shares, by the split factor of when they were said and that of now; rounded down, so that parts
+    which fitted into the position still do."""
+    exact = Context(prec=MANY_DIGITS, rounding=ROUND_DOWN)
+    return exact.divide(exact.multiply(quantity, now), said).quantize(_PLACES, context=exact)
 
 
 def read_name(text: str) -> Name:

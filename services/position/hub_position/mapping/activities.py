@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from hub.position.v1 import activities_pb2
 from hub_money import to_text
-from hub_position.domain.activity import Activity, Cut, Fill, Wanted, read_kinds
+from hub_position.domain.activity import Activity, Cut, Fill, Shares, Wanted, read_kinds
 from hub_position.mapping.values import WIRE_SIDES, read_time, timestamp
 
 
@@ -34,7 +34,7 @@ def _optional_time(
 
 
 def activity(found: Activity) -> activities_pb2.Activity:
-    return activities_pb2.Activity(
+    message = activities_pb2.Activity(
         activity_id=found.activity_id,
         transaction_id=str(found.transaction_id),
         type=found.type,
@@ -49,6 +49,15 @@ def activity(found: Activity) -> activities_pb2.Activity:
         fill=None if found.fill is None else _fill(found.fill),
         reason=found.reason,
     )
+    if found.shares is not None:
+        _tell_shares(message, found.shares)
+    return message
+
+
+def _tell_shares(message: activities_pb2.Activity, shares: Shares) -> None:
+    message.quantity_before = to_text(shares.before)
+    message.quantity_after = to_text(shares.after)
+    message.ratio = "" if shares.ratio is None else to_text(shares.ratio)
 
 
 def activities_page(found: Sequence[Activity], page_size: int) -> activities_pb2.ListActivitiesResponse:

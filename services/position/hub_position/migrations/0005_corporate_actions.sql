@@ -53,11 +53,35 @@ CREATE TABLE action_effects (
 CREATE TRIGGER action_effects_are_kept BEFORE DELETE OR TRUNCATE ON action_effects
     FOR EACH STATEMENT EXECUTE FUNCTION never_deleted();
 
+-- Shares that a position has more or less without a trade: what a split did to it, and what a late fact changed in that.
+-- Their ids are of the same sequence as those of postings, and a transaction that moves money too has the same id there, so
+-- both are one ledger. A trade of an amount that is rounded to nothing has no other posting: it stands here with no shares.
+CREATE TABLE share_postings (
+    posting_id bigint PRIMARY KEY DEFAULT nextval('postings_posting_id_seq'),
+    transaction_id uuid NOT NULL UNIQUE,
+    account_id uuid NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('trade', 'split', 'adjustment')),
+    symbol text NOT NULL,
+    trade_id uuid,
+    quantity_before numeric(20, 8) NOT NULL,
+    quantity_after numeric(20, 8) NOT NULL,
+    -- Of a split.
+    ratio numeric(20, 8),
+    posted_at timestamptz NOT NULL DEFAULT now(),
+    CHECK ((kind = 'trade') = (quantity_before = quantity_after)),
+    CHECK ((kind = 'split') = (ratio IS NOT NULL))
+);
+CREATE INDEX share_postings_of_account ON share_postings (account_id, posting_id);
+CREATE TRIGGER share_postings_are_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON share_postings
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
 ALTER TABLE positions
     -- How many of its instrument's corporate actions are folded in, whatever they did.
     ADD COLUMN actions bigint NOT NULL DEFAULT 0,
     -- The last split among them: a quote from before is for old shares.
     ADD COLUMN split_at timestamptz,
-    ADD COLUMN split_ratio numeric(20, 8);
+    ADD COLUMN split_ratio numeric(20, 8),
+    -- The ratios of all of them, multiplied: how many shares of now one of the first ones is.
+    ADD COLUMN split_factor numeric NOT NULL DEFAULT 1;
 -- Who holds an instrument, in pages.
 CREATE INDEX positions_of_symbol ON positions (symbol, account_id);

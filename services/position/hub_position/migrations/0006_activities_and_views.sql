@@ -49,9 +49,11 @@ CREATE TABLE position_views (
     -- The name as names are compared. It is made by the code: what capitals are differs from server to server.
     name_key text NOT NULL CHECK (name_key <> ''),
     -- One of both: so many shares, or this part of however many there are.
-    quantity numeric(20, 8) CHECK (quantity > 0),
+    quantity numeric(20, 8) CHECK (quantity >= 0),
     percentage numeric(20, 8) CHECK (percentage > 0 AND percentage <= 100),
     created_at timestamptz NOT NULL,
+    -- The position's when the quantity was said: splits since then multiply it.
+    split_factor numeric NOT NULL,
     UNIQUE (account_id, symbol, name_key),
     CHECK (num_nonnulls(quantity, percentage) = 1)
 );

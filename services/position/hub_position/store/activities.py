@@ -1,5 +1,5 @@
 """What happened in accounts, read from their ledgers. A transaction is an event: its first posting says where
-it is, and its postings together what it did."""
+it is, and its postings together what it did. Where it moves no money, its posting is one of shares."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from uuid import UUID
 
 import asyncpg
 
-from hub_position.domain.activity import LATE, Activity, Cut, CutPosition, Fill, Wanted
+from hub_position.domain.activity import (
+    LATE,
+    LATE_ACTION,
+    Activity,
+    Cut,
+    CutPosition,
+    Fill,
+    Shares,
+    Wanted,
+)
 from hub_position.domain.trade import Side
 from hub_postgres import Pool, acquire
 
@@ -23,12 +32,14 @@ WAITED: Final = "interval '1 minute'"
 IS_FIRST: Final = """(
     SELECT count(*) FROM postings AS line
     WHERE line.transaction_id = head.transaction_id AND line.posting_id < head.posting_id) = 0"""
+MOVES_NO_MONEY: Final = """(
+    SELECT count(*) FROM postings AS line WHERE line.transaction_id = head.transaction_id) = 0"""
 
 
 def _activities(heads: str, order: str) -> str:
     """The transactions of these first postings, with what they are about."""
     return f"""
-        SELECT head.*, did.*, trade.*, (SELECT reason FROM cash_movements
+        SELECT head.*, did.*, trade.*, shares.*, (SELECT reason FROM cash_movements
                                         WHERE movement_id = head.transaction_id) AS reason
         FROM ({heads}) AS head
         CROSS JOIN LATERAL (
@@ -42,6 +53,10 @@ def _activities(heads: str, order: str) -> str:
         LEFT JOIN LATERAL (
             SELECT order_id, side, quantity, price, executed_at FROM trades
             WHERE trades.trade_id = head.trade_id LIMIT 1) AS trade ON true
+        LEFT JOIN LATERAL (
+            SELECT quantity_before, quantity_after, ratio FROM share_postings
+            WHERE share_postings.transaction_id = head.transaction_id AND kind <> 'trade'
+            LIMIT 1) AS shares ON true
         ORDER BY posting_id {order}
     """
 
@@ -63,22 +78,36 @@ def _heads(narrower: str) -> str:
     """
 
 
+def _newest(*heads: str) -> str:
+    """The newest of all of these, each of which is read in the order of an index and to its own limit."""
+    either = " UNION ALL ".join(f"SELECT * FROM ({head}) AS part" for head in heads)
+    return _activities(f"SELECT * FROM ({either}) AS heads ORDER BY posting_id DESC LIMIT $7", "DESC")
+
+
 # Each as the index that it is read in the order of says.
 _TRADED: Final = _heads("symbol = $4 AND kind = 'trade' AND ledger_account = 'cash_unsettled'")
 _BESIDE: Final = _heads("kind NOT IN ('trade', 'settlement') AND ($4 = '' OR symbol = $4)")
-OF_ALL: Final = _activities(_heads("($4 = '' OR symbol = $4)"), "DESC")
-OF_SYMBOL: Final = _activities(
-    f"(SELECT * FROM ({_TRADED}) AS traded UNION ALL SELECT * FROM ({_BESIDE}) AS beside)"
-    " ORDER BY posting_id DESC LIMIT $7",
-    "DESC",
-)
-BESIDE_TRADES: Final = _activities(_BESIDE, "DESC")
+# An account has few of these, so they are narrowed while they are read.
+_OF_SHARES: Final = f"""
+    SELECT {HEAD} FROM share_postings AS head
+    WHERE account_id = $1 AND kind = ANY ($3::text[]) AND ($4 = '' OR symbol = $4) AND posting_id < $2
+      AND ($5 IS NULL OR posted_at >= $5) AND ($6 IS NULL OR posted_at < $6) AND {MOVES_NO_MONEY}
+    ORDER BY posting_id DESC LIMIT $7
+"""
+OF_ALL: Final = _newest(_heads("($4 = '' OR symbol = $4)"), _OF_SHARES)
+OF_SYMBOL: Final = _newest(_TRADED, _BESIDE, _OF_SHARES)
+BESIDE_TRADES: Final = _newest(_BESIDE, _OF_SHARES)
 
+_STRETCH: Final = "account_id = $1 AND posting_id > $2 AND posting_id <= $3"
 BETWEEN: Final = _activities(
     f"""
-        SELECT {HEAD} FROM postings AS head
-        WHERE account_id = $1 AND posting_id > $2 AND posting_id <= $3 AND {IS_FIRST}
-        ORDER BY posting_id LIMIT $4
+        SELECT * FROM (
+            (SELECT {HEAD} FROM postings AS head WHERE {_STRETCH} AND {IS_FIRST}
+             ORDER BY posting_id LIMIT $4)
+            UNION ALL
+            (SELECT {HEAD} FROM share_postings AS head WHERE {_STRETCH} AND {MOVES_NO_MONEY}
+             ORDER BY posting_id LIMIT $4)
+        ) AS heads ORDER BY posting_id LIMIT $4
     """,
     "ASC",
 )
@@ -89,11 +118,17 @@ ACCOUNT: Final = "SELECT currency, opened_at FROM accounts WHERE account_id = $1
 # cut stays where it is.
 THROUGH: Final = f"""
     SELECT greatest($2, coalesce(
-        (SELECT posting_id - 1 FROM postings
-         WHERE account_id = $1 AND posting_id > $2 AND posted_at >= $3::timestamptz
-           AND posting_id >= posting_at($1, $3 - {WAITED})
-         ORDER BY posting_id LIMIT 1),
-        (SELECT posting_id FROM postings WHERE account_id = $1 ORDER BY posting_id DESC LIMIT 1),
+        least(
+            (SELECT posting_id - 1 FROM postings
+             WHERE account_id = $1 AND posting_id > $2 AND posted_at >= $3::timestamptz
+               AND posting_id >= posting_at($1, $3 - {WAITED})
+             ORDER BY posting_id LIMIT 1),
+            (SELECT posting_id - 1 FROM share_postings
+             WHERE account_id = $1 AND posting_id > $2 AND posted_at >= $3
+             ORDER BY posting_id LIMIT 1)),
+        greatest(
+            (SELECT posting_id FROM postings WHERE account_id = $1 ORDER BY posting_id DESC LIMIT 1),
+            (SELECT posting_id FROM share_postings WHERE account_id = $1 ORDER BY posting_id DESC LIMIT 1)),
         0))
 """
 
@@ -103,20 +138,31 @@ SUMS: Final = """
     FROM postings WHERE account_id = $1 AND posting_id <= $2
 """
 
-# What is held now without what was traded since, and its cost by the postings to there.
+# What is held now without what was traded since and what splits and late facts have made of it since; and its
+# cost by the postings to there.
 HOLDINGS: Final = """
-    SELECT symbol, quantity - coalesce(shares, 0) AS quantity, coalesce(cost, 0) AS total_cost
-    FROM positions
+    SELECT symbol, held.quantity - coalesce(traded, 0) - coalesce(made, 0) AS quantity,
+           coalesce(cost, 0) AS total_cost
+    FROM positions AS held
     LEFT JOIN (
-        SELECT symbol, sum(CASE side WHEN 'BUY' THEN quantity ELSE -quantity END) AS shares FROM trades
-        WHERE trade_id IN (SELECT trade_id FROM postings
-                           WHERE account_id = $1 AND posting_id > $2 AND kind = 'trade')
+        SELECT symbol, sum(CASE side WHEN 'BUY' THEN quantity ELSE -quantity END) AS traded
+        FROM (SELECT trade_id FROM postings
+              WHERE account_id = $1 AND posting_id > $2 AND kind = 'trade'
+              UNION SELECT trade_id FROM share_postings
+              WHERE account_id = $1 AND posting_id > $2 AND kind = 'trade') AS booked
+        CROSS JOIN LATERAL (SELECT symbol, side, quantity FROM trades
+                            WHERE trades.trade_id = booked.trade_id LIMIT 1) AS trade
         GROUP BY symbol) AS since USING (symbol)
+    LEFT JOIN (
+        SELECT symbol, sum(quantity_after - quantity_before) AS made FROM share_postings
+        WHERE account_id = $1 AND posting_id > $2
+        GROUP BY symbol) AS splits USING (symbol)
     LEFT JOIN (
         SELECT symbol, sum(amount) AS cost FROM postings
         WHERE account_id = $1 AND posting_id <= $2 AND ledger_account = 'securities'
         GROUP BY symbol) AS before USING (symbol)
-    WHERE account_id = $1 AND (quantity <> coalesce(shares, 0) OR coalesce(cost, 0) <> 0)
+    WHERE account_id = $1
+      AND (held.quantity <> coalesce(traded, 0) + coalesce(made, 0) OR coalesce(cost, 0) <> 0)
     ORDER BY symbol
 """
 
@@ -184,5 +230,19 @@ def _activity(row: asyncpg.Record) -> Activity:
         fee=row["fee"],
         dividend=row["dividend"],
         fill=fill,
-        reason=row["reason"] or (LATE if row["kind"] == "adjustment" and fill else ""),
+        shares=_shares(row),
+        reason=row["reason"] or _reason(row["kind"], row["symbol"], fill),
     )
+
+
+def _shares(row: asyncpg.Record) -> Shares | None:
+    if row["quantity_before"] is None:
+        return None
+    return Shares(row["quantity_before"], row["quantity_after"], row["ratio"])
+
+
+def _reason(kind: str, symbol: str, fill: Fill | None) -> str:
+    """Of an adjustment of an instrument's facts."""
+    if kind != "adjustment" or not symbol:
+        return ""
+    return LATE if fill else LATE_ACTION

@@ -11,7 +11,7 @@ from hub_events import OutboxRow, enqueue
 from hub_position.domain.account import Account, AccountState, StateChange
 from hub_position.domain.actions import ActionEffect, CorporateAction
 from hub_position.domain.hold import Drawn, Hold
-from hub_position.domain.ledger import Posting
+from hub_position.domain.ledger import Posting, SharePosting
 from hub_position.domain.placing import NewHold
 from hub_position.domain.position import Booked, Position, PositionKey
 from hub_position.store import columns, rows
@@ -142,6 +142,8 @@ RESTATE_TRADES = f"""
 
 INSERT_POSTINGS = insert("postings", columns.POSTINGS)
 
+INSERT_SHARE_POSTINGS = insert("share_postings", columns.SHARE_POSTINGS)
+
 
 class Books:
     def __init__(self, connection: Connection) -> None:
@@ -267,6 +269,11 @@ class Books:
         if postings:
             table = column_arrays([columns.posting(posting) for posting in postings])
             await self._connection.execute(INSERT_POSTINGS, *table)
+
+    async def post_shares(self, postings: Sequence[SharePosting]) -> None:
+        if postings:
+            table = column_arrays([columns.share_posting(posting) for posting in postings])
+            await self._connection.execute(INSERT_SHARE_POSTINGS, *table)
 
     async def tell(self, events: Sequence[OutboxRow]) -> None:
         if events:

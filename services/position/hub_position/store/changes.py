@@ -34,6 +34,7 @@ WRITE = f"""
             last_executed_at = excluded.last_executed_at, last_trade_id = excluded.last_trade_id,
             version = excluded.version, opened_at = excluded.opened_at, updated_at = excluded.updated_at,
             actions = excluded.actions, split_at = excluded.split_at, split_ratio = excluded.split_ratio,
+            split_factor = excluded.split_factor,
             negative_since = excluded.negative_since),
     booked AS (
         {insert("trades", columns.TRADES, _TRADES)} ON CONFLICT DO NOTHING RETURNING trade_id),

@@ -54,15 +54,21 @@ POSITIONS = f"""
     ) AS sides GROUP BY kind, account_id, symbol HAVING sum(expected) <> sum(found)
 """
 
-# The ledger of each instrument by its position.
+# The ledger of each instrument by its position, and what actions did by what is posted of it.
 LEDGER = f"""
     SELECT kind, account_id, symbol AS id, sum(expected) AS expected, sum(found) AS found FROM (
         SELECT kind, account_id, symbol, expected, 0 AS found FROM {_wanted} JOIN positions USING (account_id)
         CROSS JOIN LATERAL (VALUES ('ledger_securities', total_cost), ('ledger_realised', realised_pnl),
                                    ('ledger_fees', fees)) AS written (kind, expected)
         UNION ALL
-        SELECT 'ledger_dividends', positions.account_id, positions.symbol, cash, 0
+        SELECT kind, positions.account_id, positions.symbol, expected, 0
         FROM {_wanted} JOIN positions USING (account_id) JOIN action_effects USING (position_id)
+        CROSS JOIN LATERAL (VALUES ('ledger_dividends', cash),
+                                   ('ledger_shares', quantity_after - quantity_before)
+        ) AS fact (kind, expected)
+        UNION ALL
+        SELECT 'ledger_shares', account_id, symbol, 0, quantity_after - quantity_before
+        FROM {_wanted} JOIN share_postings USING (account_id)
         UNION ALL
         SELECT CASE ledger_account WHEN 'securities' THEN 'ledger_securities' WHEN 'fees' THEN 'ledger_fees'
                                    WHEN 'dividends' THEN 'ledger_dividends' ELSE 'ledger_realised' END,

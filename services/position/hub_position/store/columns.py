@@ -9,7 +9,7 @@ from hub_position.domain.account import Account, StateChange
 from hub_position.domain.actions import ActionEffect
 from hub_position.domain.batch import Entry
 from hub_position.domain.hold import Hold
-from hub_position.domain.ledger import Posting
+from hub_position.domain.ledger import Posting, SharePosting
 from hub_position.domain.placing import NewHold
 from hub_position.domain.position import Booked, Position
 from hub_postgres import array_parameters
@@ -177,6 +177,7 @@ POSITIONS = {
     "actions": "bigint",
     "split_at": "timestamptz",
     "split_ratio": "numeric",
+    "split_factor": "numeric",
     "negative_since": "timestamptz",
 }
 
@@ -201,6 +202,7 @@ def position(value: Position) -> Row:
         value.actions,
         value.split_at,
         value.split_ratio,
+        value.split_factor,
         value.negative_since,
     )
 
@@ -280,6 +282,31 @@ def posting(value: Posting) -> Row:
         value.symbol,
         value.trade_id,
         value.settles_on,
+    )
+
+
+SHARE_POSTINGS = {
+    "transaction_id": "uuid",
+    "account_id": "uuid",
+    "kind": "text",
+    "symbol": "text",
+    "trade_id": "uuid",
+    "quantity_before": "numeric",
+    "quantity_after": "numeric",
+    "ratio": "numeric",
+}
+
+
+def share_posting(value: SharePosting) -> Row:
+    return (
+        value.transaction_id,
+        value.account_id,
+        value.kind.value,
+        value.symbol,
+        value.trade_id,
+        value.before,
+        value.after,
+        value.ratio,
     )
 
 

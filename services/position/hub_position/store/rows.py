@@ -14,7 +14,7 @@ STATE = f"{ACCOUNT}, state_reason, state_actor, state_changed_at"
 POSITION = (
     "position_id, account_id, symbol, quantity, held, total_cost, realised_pnl, fees, status, "
     "last_executed_at, last_trade_id, version, opened_at, updated_at, actions, split_at, split_ratio, "
-    "negative_since"
+    "split_factor, negative_since"
 )
 HOLD = (
     "hold_id, order_id, account_id, idempotency_key, side, symbol, quantity, unit_price, remaining, "
@@ -65,6 +65,7 @@ def position(row: asyncpg.Record) -> Position:
         actions=row["actions"],
         split_at=row["split_at"],
         split_ratio=row["split_ratio"],
+        split_factor=row["split_factor"],
         negative_since=row["negative_since"],
     )
 

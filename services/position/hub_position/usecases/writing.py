@@ -30,6 +30,7 @@ async def write(batch: Batch, *, books: Books, causes: Mapping[UUID, str]) -> No
             events=events,
         )
     )
+    await books.post_shares(batch.share_postings)
     await books.restate_trades(list(batch.histories.restated.values()))
     await books.write_effects(
         [

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from hub.order.v1 import order_pb2 as hub_dot_order_dot_v1_dot_order__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n hub/position/v1/activities.proto\x12\x0fhub.position.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hub/order/v1/order.proto\"\x9e\x01\n\x04\x46ill\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12 \n\x04side\x18\x03 \x01(\x0e\x32\x12.hub.order.v1.Side\x12\x10\n\x08quantity\x18\x04 \x01(\t\x12\r\n\x05price\x18\x05 \x01(\t\x12/\n\x0b\x65xecuted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa1\x02\n\x08\x41\x63tivity\x12\x13\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x12\x16\n\x0etransaction_id\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12-\n\tposted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06symbol\x18\x05 \x01(\t\x12\x12\n\nnet_amount\x18\x06 \x01(\t\x12\x0f\n\x07settled\x18\x07 \x01(\t\x12\x0c\n\x04\x63ost\x18\x08 \x01(\t\x12\x14\n\x0crealised_pnl\x18\t \x01(\t\x12\x0b\n\x03\x66\x65\x65\x18\n \x01(\t\x12\x10\n\x08\x64ividend\x18\x0b \x01(\t\x12#\n\x04\x66ill\x18\x0c \x01(\x0b\x32\x15.hub.position.v1.Fill\x12\x0e\n\x06reason\x18\r \x01(\t\"\xc1\x01\n\x15ListActivitiesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05types\x18\x03 \x03(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12/\n\x0bposted_from\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rposted_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"`\n\x16ListActivitiesResponse\x12-\n\nactivities\x18\x01 \x03(\x0b\x32\x19.hub.position.v1.Activity\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x10\x43utLedgerRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x03\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xba\x01\n\x11\x43utLedgerResponse\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12-\n\topened_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07through\x18\x03 \x01(\x03\x12\x0f\n\x07settled\x18\x04 \x01(\t\x12\x11\n\tunsettled\x18\x05 \x01(\t\x12/\n\tpositions\x18\x06 \x03(\x0b\x32\x1c.hub.position.v1.CutPosition\"C\n\x0b\x43utPosition\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\t\x12\x12\n\ntotal_cost\x18\x03 \x01(\t\"a\n\x1cListActivitiesBetweenRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x03\x12\x0f\n\x07through\x18\x03 \x01(\x03\x12\r\n\x05limit\x18\x04 \x01(\x05\"N\n\x1dListActivitiesBetweenResponse\x12-\n\nactivities\x18\x01 \x03(\x0b\x32\x19.hub.position.v1.Activity2\xc0\x02\n\x0f\x41\x63tivityService\x12\x61\n\x0eListActivities\x12&.hub.position.v1.ListActivitiesRequest\x1a\'.hub.position.v1.ListActivitiesResponse\x12R\n\tCutLedger\x12!.hub.position.v1.CutLedgerRequest\x1a\".hub.position.v1.CutLedgerResponse\x12v\n\x15ListActivitiesBetween\x12-.hub.position.v1.ListActivitiesBetweenRequest\x1a..hub.position.v1.ListActivitiesBetweenResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n hub/position/v1/activities.proto\x12\x0fhub.position.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hub/order/v1/order.proto\"\x9e\x01\n\x04\x46ill\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12 \n\x04side\x18\x03 \x01(\x0e\x32\x12.hub.order.v1.Side\x12\x10\n\x08quantity\x18\x04 \x01(\t\x12\r\n\x05price\x18\x05 \x01(\t\x12/\n\x0b\x65xecuted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe1\x02\n\x08\x41\x63tivity\x12\x13\n\x0b\x61\x63tivity_id\x18\x01 \x01(\x03\x12\x16\n\x0etransaction_id\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12-\n\tposted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06symbol\x18\x05 \x01(\t\x12\x12\n\nnet_amount\x18\x06 \x01(\t\x12\x0f\n\x07settled\x18\x07 \x01(\t\x12\x0c\n\x04\x63ost\x18\x08 \x01(\t\x12\x14\n\x0crealised_pnl\x18\t \x01(\t\x12\x0b\n\x03\x66\x65\x65\x18\n \x01(\t\x12\x10\n\x08\x64ividend\x18\x0b \x01(\t\x12#\n\x04\x66ill\x18\x0c \x01(\x0b\x32\x15.hub.position.v1.Fill\x12\x0e\n\x06reason\x18\r \x01(\t\x12\x17\n\x0fquantity_before\x18\x0e \x01(\t\x12\x16\n\x0equantity_after\x18\x0f \x01(\t\x12\r\n\x05ratio\x18\x10 \x01(\t\"\xc1\x01\n\x15ListActivitiesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05types\x18\x03 \x03(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12/\n\x0bposted_from\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rposted_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"`\n\x16ListActivitiesResponse\x12-\n\nactivities\x18\x01 \x03(\x0b\x32\x19.hub.position.v1.Activity\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x10\x43utLedgerRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x03\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xba\x01\n\x11\x43utLedgerResponse\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12-\n\topened_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07through\x18\x03 \x01(\x03\x12\x0f\n\x07settled\x18\x04 \x01(\t\x12\x11\n\tunsettled\x18\x05 \x01(\t\x12/\n\tpositions\x18\x06 \x03(\x0b\x32\x1c.hub.position.v1.CutPosition\"C\n\x0b\x43utPosition\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\t\x12\x12\n\ntotal_cost\x18\x03 \x01(\t\"a\n\x1cListActivitiesBetweenRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x03\x12\x0f\n\x07through\x18\x03 \x01(\x03\x12\r\n\x05limit\x18\x04 \x01(\x05\"N\n\x1dListActivitiesBetweenResponse\x12-\n\nactivities\x18\x01 \x03(\x0b\x32\x19.hub.position.v1.Activity2\xc0\x02\n\x0f\x41\x63tivityService\x12\x61\n\x0eListActivities\x12&.hub.position.v1.ListActivitiesRequest\x1a\'.hub.position.v1.ListActivitiesResponse\x12R\n\tCutLedger\x12!.hub.position.v1.CutLedgerRequest\x1a\".hub.position.v1.CutLedgerResponse\x12v\n\x15ListActivitiesBetween\x12-.hub.position.v1.ListActivitiesBetweenRequest\x1a..hub.position.v1.ListActivitiesBetweenResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,21 +36,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FILL']._serialized_start=113
   _globals['_FILL']._serialized_end=271
   _globals['_ACTIVITY']._serialized_start=274
-  _globals['_ACTIVITY']._serialized_end=563
-  _globals['_LISTACTIVITIESREQUEST']._serialized_start=566
-  _globals['_LISTACTIVITIESREQUEST']._serialized_end=759
-  _globals['_LISTACTIVITIESRESPONSE']._serialized_start=761
-  _globals['_LISTACTIVITIESRESPONSE']._serialized_end=857
-  _globals['_CUTLEDGERREQUEST']._serialized_start=859
-  _globals['_CUTLEDGERREQUEST']._serialized_end=955
-  _globals['_CUTLEDGERRESPONSE']._serialized_start=958
-  _globals['_CUTLEDGERRESPONSE']._serialized_end=1144
-  _globals['_CUTPOSITION']._serialized_start=1146
-  _globals['_CUTPOSITION']._serialized_end=1213
-  _globals['_LISTACTIVITIESBETWEENREQUEST']._serialized_start=1215
-  _globals['_LISTACTIVITIESBETWEENREQUEST']._serialized_end=1312
-  _globals['_LISTACTIVITIESBETWEENRESPONSE']._serialized_start=1314
-  _globals['_LISTACTIVITIESBETWEENRESPONSE']._serialized_end=1392
-  _globals['_ACTIVITYSERVICE']._serialized_start=1395
-  _globals['_ACTIVITYSERVICE']._serialized_end=1715
+  _globals['_ACTIVITY']._serialized_end=627
+  _globals['_LISTACTIVITIESREQUEST']._serialized_start=630
+  _globals['_LISTACTIVITIESREQUEST']._serialized_end=823
+  _globals['_LISTACTIVITIESRESPONSE']._serialized_start=825
+  _globals['_LISTACTIVITIESRESPONSE']._serialized_end=921
+  _globals['_CUTLEDGERREQUEST']._serialized_start=923
+  _globals['_CUTLEDGERREQUEST']._serialized_end=1019
+  _globals['_CUTLEDGERRESPONSE']._serialized_start=1022
+  _globals['_CUTLEDGERRESPONSE']._serialized_end=1208
+  _globals['_CUTPOSITION']._serialized_start=1210
+  _globals['_CUTPOSITION']._serialized_end=1277
+  _globals['_LISTACTIVITIESBETWEENREQUEST']._serialized_start=1279
+  _globals['_LISTACTIVITIESBETWEENREQUEST']._serialized_end=1376
+  _globals['_LISTACTIVITIESBETWEENRESPONSE']._serialized_start=1378
+  _globals['_LISTACTIVITIESBETWEENRESPONSE']._serialized_end=1456
+  _globals['_ACTIVITYSERVICE']._serialized_start=1459
+  _globals['_ACTIVITYSERVICE']._serialized_end=1779
 # @@protoc_insertion_point(module_scope)

@@ -83,6 +83,9 @@ class Activity(_message.Message):
     DIVIDEND_FIELD_NUMBER: _builtins.int
     FILL_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    QUANTITY_BEFORE_FIELD_NUMBER: _builtins.int
+    QUANTITY_AFTER_FIELD_NUMBER: _builtins.int
+    RATIO_FIELD_NUMBER: _builtins.int
     activity_id: _builtins.int
     """Counts up in an account."""
     transaction_id: _builtins.str
@@ -107,6 +110,14 @@ class Activity(_message.Message):
     """What it paid out of the instrument's earnings."""
     reason: _builtins.str
     """Why, of an adjustment; empty elsewhere."""
+    quantity_before: _builtins.str
+    """Shares of the position before a split; of an adjustment those there would be if no split were after what came late. Empty
+    where nothing but an execution changed their number.
+    """
+    quantity_after: _builtins.str
+    """Shares after it, of an adjustment those there are. The difference of both and the executions come to the quantity."""
+    ratio: _builtins.str
+    """Of a split: new shares for each old one. Empty elsewhere."""
     @_builtins.property
     def posted_at(self) -> _timestamp_pb2.Timestamp:
         """When it was booked."""
@@ -131,10 +142,13 @@ class Activity(_message.Message):
         dividend: _builtins.str = ...,
         fill: Global___Fill | None = ...,
         reason: _builtins.str = ...,
+        quantity_before: _builtins.str = ...,
+        quantity_after: _builtins.str = ...,
+        ratio: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fill", b"fill", "posted_at", b"posted_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "cost", b"cost", "dividend", b"dividend", "fee", b"fee", "fill", b"fill", "net_amount", b"net_amount", "posted_at", b"posted_at", "realised_pnl", b"realised_pnl", "reason", b"reason", "settled", b"settled", "symbol", b"symbol", "transaction_id", b"transaction_id", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_id", b"activity_id", "cost", b"cost", "dividend", b"dividend", "fee", b"fee", "fill", b"fill", "net_amount", b"net_amount", "posted_at", b"posted_at", "quantity_after", b"quantity_after", "quantity_before", b"quantity_before", "ratio", b"ratio", "realised_pnl", b"realised_pnl", "reason", b"reason", "settled", b"settled", "symbol", b"symbol", "transaction_id", b"transaction_id", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
