@@ -112,19 +112,19 @@ class Fanout:
         self.leave(subscriber)
         self._behind.pop(subscriber, None)
 
-    def on_frame(self, frame: Frame, *, anew: bool) -> None:
-        """`anew`: its epoch is another than that of the frame before."""
+    def on_frame(self, frame: Frame) -> None:
         self._changed[frame.symbol] = frame
-        if anew:
-            for group in self._readers.get(frame.symbol, ()):
-                for subscriber in group.members:
-                    subscriber.resync_epoch(frame.symbol)
         self._schedule()
 
     def wake(self, subscriber: Subscriber) -> None:
         """It has something to catch up with; a socket that has ended takes nothing any more."""
         self._behind[subscriber] = None
         self._schedule()
+
+    def settled(self, symbols: Iterable[str]) -> bool:
+        """Whether what is shown of these is the newest there is, and everybody was told of it. While a round
+        is under way nobody can say."""
+        return not self._running and self._changed.keys().isdisjoint(symbols)
 
     def _schedule(self) -> None:
         if self._waiting is None and not self._running:
@@ -138,8 +138,18 @@ class Fanout:
         self._round += 1
         self._began_at = asyncio.get_running_loop().time()
         changed, self._changed = self._changed, {}
+        for frame in changed.values():
+            before = self.shown.get(frame.symbol)
+            if before is not None and before.epoch != frame.epoch:
+                self._resync(frame.symbol)
         self.shown |= changed
         self._go_on(self._rounds(changed))
+
+    def _resync(self, symbol: str) -> None:
+        """Its epoch is another than the one that was shown."""
+        for group in self._readers.get(symbol, ()):
+            for subscriber in group.members:
+                subscriber.resync_epoch(symbol)
 
     def _go_on(self, steps: Iterator[None]) -> None:
         loop = asyncio.get_running_loop()

@@ -38,7 +38,7 @@ class Update:
 class OnFrame(Protocol):
     """Whoever is told of every new frame; nothing here may wait or fail."""
 
-    def __call__(self, frame: Frame, *, anew: bool) -> None: ...
+    def __call__(self, frame: Frame) -> None: ...
 
 
 class Reader(Protocol):
@@ -114,7 +114,7 @@ class Frames:
                 continue
             frame = self._newest[message.symbol] = frame_of(message)
             self._received.inc()
-            self.on_frame(frame, anew=newest is not None and newest.epoch != frame.epoch)
+            self.on_frame(frame)
 
     def update(self, updates: Iterable[quote_stream_pb2.AccountUpdate]) -> None:
         for update in updates:
@@ -152,5 +152,5 @@ class Frames:
             self._up.set(0)
 
 
-def _nobody(frame: Frame, *, anew: bool) -> None:
+def _nobody(frame: Frame) -> None:
     """Where no sockets are served."""

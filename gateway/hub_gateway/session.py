@@ -111,6 +111,7 @@ class Session(Follower):
             wire.close(RESTART, "restart")
             return
         self._house.fanout.wake(self)
+        self.hurry()
         wire.listen(self)
 
     def end(self, code: int, reason: str) -> None:
@@ -205,6 +206,7 @@ class Session(Follower):
         self.follow(set(names).difference(unknown))
         self._orders = self._orders or orders
         self._subscribed(unknown)
+        self.hurry()
         if orders:
             self.held = True
             self._house.frames.read_account(self, self.account_id)

@@ -7,11 +7,13 @@ import asyncio
 import json
 from collections import Counter
 from typing import Any
+from unittest import mock
 
 import jsonpatch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hub_gateway import fanout
 from hub_gateway.socket_limits import SocketLimits
 from hub_quote_stream.patch import frame
 from tests.gateway.test_session import Scene
@@ -25,7 +27,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("tick"), st.sampled_from(SYMBOLS)),
         st.tuples(st.just("tick"), st.sampled_from(SYMBOLS)),
-        st.tuples(st.sampled_from(["turn", "stop", "go on", "epoch", "old epoch"]), st.just("")),
+        st.tuples(st.sampled_from(["turn", "breath", "stop", "go on", "epoch", "old epoch"]), st.just("")),
         st.tuples(st.sampled_from(["subscribe", "unsubscribe"]), st.sampled_from(["AAPL", "IBM", "NOPE"])),
     ),
     max_size=60,
@@ -92,6 +94,8 @@ class Play:
         simple = {"epoch": self.begin_epoch, "old epoch": self.late, "stop": wire.stop, "go on": wire.go_on}
         if what == "turn":
             await asyncio.sleep(0.001)
+        elif what == "breath":
+            await asyncio.sleep(0)
         elif what == "tick":
             self.tick(which)
         elif what in simple:
@@ -118,5 +122,6 @@ async def play(steps: list[Step]) -> None:
 @settings(max_examples=100, deadline=None)
 @given(STEPS)
 def test_the_messages_of_a_slow_client_give_the_servers_state(steps: list[Step]) -> None:
-    with asyncio.Runner() as runner:
+    # A round lets others have their turn after every step, as it does where there are many sockets.
+    with mock.patch.object(fanout, "SLICE_S", -1.0), asyncio.Runner() as runner:
         runner.run(play(steps))
