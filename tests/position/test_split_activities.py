@@ -3,10 +3,14 @@ cut, whatever came late."""
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from decimal import Decimal
+from importlib import resources
 from itertools import pairwise
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -293,3 +297,24 @@ async def test_lines_about_shares_are_only_ever_added(trader: Trader) -> None:
     for change in ("UPDATE share_postings SET quantity_after = 1", "DELETE FROM share_postings"):
         with pytest.raises(Exception, match="only ever added"):
             await trader.world.pool.execute(change)
+
+
+async def test_executions_of_before_that_moved_no_money_become_lines_when_the_table_is_made(
+    trader: Trader,
+) -> None:
+    await trader.buys("1", "100", minute=1)
+    old = uuid4()
+    await trader.world.pool.execute(
+        "INSERT INTO trades SELECT (jsonb_populate_record(trades, $1::jsonb)).* FROM trades"
+        " WHERE account_id = $2",
+        json.dumps({"trade_id": str(old), "quantity": "0.00000001", "price": "0.1", "gross": "0"}),
+        trader.owner.account_id,
+    )
+    assert [line.type for line in await trader.lines()] == ["fill"]
+    text = resources.files("hub_position").joinpath("migrations/0005_corporate_actions.sql").read_text()
+    [backfill] = re.findall(r"^INSERT INTO share_postings.*?;", text, re.DOTALL | re.MULTILINE)
+    # What other tests have booked is there already.
+    await trader.world.pool.execute(backfill.removesuffix(";") + " ON CONFLICT DO NOTHING")
+    [line, _] = await trader.lines()
+    assert (line.type, line.transaction_id, line.fill.quantity) == ("fill", str(old), "0.00000001")
+    assert (line.net_amount, line.quantity_before, line.quantity_after) == ("0", "", "")

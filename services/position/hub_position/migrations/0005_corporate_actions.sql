@@ -72,6 +72,10 @@ CREATE TABLE share_postings (
     CHECK ((kind = 'split') = (ratio IS NOT NULL))
 );
 CREATE INDEX share_postings_of_account ON share_postings (account_id, posting_id);
+-- Trades from before this table that have no posting.
+INSERT INTO share_postings (transaction_id, account_id, kind, symbol, trade_id, quantity_before, quantity_after)
+SELECT trade_id, account_id, 'trade', symbol, trade_id, 0, 0 FROM trades
+WHERE gross = 0 AND fee = 0 AND NOT EXISTS (SELECT FROM postings WHERE transaction_id = trades.trade_id);
 CREATE TRIGGER share_postings_are_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON share_postings
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
