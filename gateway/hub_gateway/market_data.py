@@ -100,4 +100,4 @@ class MarketData:
         unique = list(dict.fromkeys(wanted))
         found = await self._market_data.GetQuotes(market_data_pb2.GetQuotesRequest(symbols=unique))
         quotes = [render.quote(quote) for quote in found.quotes]
-        return answer(Quotes(quotes=quotes, unknown=list(found.unknown)))
+        return answer(Quotes(quotes=quotes, unknown=list(found.unknown), unpriced=list(found.unpriced)))

@@ -49,7 +49,16 @@ async def test_more_than_a_hundred_symbols_are_refused(tls: Tls) -> None:
     assert (refused.value.code, refused.value.field) == ("too_many_symbols", "symbols")
 
 
-async def test_a_symbol_without_a_price_yet_is_unavailable_and_not_unknown(tls: Tls) -> None:
+async def test_a_symbol_without_a_price_yet_takes_no_other_quotes_with_it(tls: Tls) -> None:
+    board = open_board()
+    board.publish([quote("AAPL")], NOON)
+    async with served(board, tls, "gateway") as channel:
+        answer = await stub(channel).GetQuotes(pb.GetQuotesRequest(symbols=["MSFT", "AAPL", "NOPE"]))
+    assert [found.symbol for found in answer.quotes] == ["AAPL"]
+    assert (list(answer.unknown), list(answer.unpriced)) == (["NOPE"], ["MSFT"])
+
+
+async def test_before_there_is_any_price_a_symbol_is_unavailable_and_not_unknown(tls: Tls) -> None:
     async with served(open_board(), tls, "gateway") as channel:
         with pytest.raises(Unavailable) as refused:
             await stub(channel).GetQuotes(pb.GetQuotesRequest(symbols=["AAPL"]))

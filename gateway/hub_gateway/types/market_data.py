@@ -64,6 +64,7 @@ class Quotes(Answer, frozen=True):
 
     quotes: list[Quote]
     unknown: Annotated[list[str], described("Symbols that no instrument has.")]
+    unpriced: Annotated[list[str], described("Instruments that have not had a price yet.")]
 
 
 class InstrumentDetails(Answer, frozen=True):

@@ -116,8 +116,8 @@ class MarketDataRpc(market_data_pb2_grpc.MarketDataServiceServicer):
         return statistics_to_proto(instrument, statistics)
 
     async def GetQuotes(self, request: pb.GetQuotesRequest, context: Context) -> pb.GetQuotesResponse:
-        quotes, unknown = asking.get_quotes(self._board, request.symbols)
-        return pb.GetQuotesResponse(quotes=map(quote_to_proto, quotes), unknown=unknown)
+        quotes, unknown, unpriced = asking.get_quotes(self._board, request.symbols)
+        return pb.GetQuotesResponse(quotes=map(quote_to_proto, quotes), unknown=unknown, unpriced=unpriced)
 
     async def StreamQuotes(self, request: pb.StreamQuotesRequest, context: Context) -> AsyncIterator[bytes]:  # type: ignore[override]
         """Already encoded: see `register`."""

@@ -36,15 +36,16 @@ def list_instruments(
     return page, page_token(search.key(), page[-1].symbol) if len(found) > size else ""
 
 
-def get_quotes(board: Board, symbols: Sequence[str]) -> tuple[Sequence[Quote], Sequence[str]]:
-    """The quotes, and the symbols that no instrument has."""
+def get_quotes(board: Board, symbols: Sequence[str]) -> tuple[Sequence[Quote], Sequence[str], Sequence[str]]:
+    """The quotes, the symbols that no instrument has, and those that have had no price yet."""
     asked = asked_symbols(symbols)
     require_loaded(board)
     known = [symbol for symbol in asked if symbol in board.instruments]
-    if not all(symbol in board.quotes for symbol in known):
+    if known and not board.quotes:
         raise Unavailable("There are no prices yet.", code="market_data_unavailable")
     unknown = [symbol for symbol in asked if symbol not in board.instruments]
-    return [board.quotes[symbol] for symbol in known], unknown
+    unpriced = [symbol for symbol in known if symbol not in board.quotes]
+    return [board.quotes[symbol] for symbol in known if symbol in board.quotes], unknown, unpriced
 
 
 def get_clock(board: Board, calendar: str, *, clock: Clock) -> MarketClock:

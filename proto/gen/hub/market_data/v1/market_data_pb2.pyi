@@ -986,6 +986,7 @@ class GetQuotesResponse(_message.Message):
 
     QUOTES_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELD_NUMBER: _builtins.int
+    UNPRICED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def quotes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Quote]:
         """In the order asked for."""
@@ -994,15 +995,20 @@ class GetQuotesResponse(_message.Message):
     def unknown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Symbols without an instrument."""
 
+    @_builtins.property
+    def unpriced(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Instruments that have not had a price yet."""
+
     def __init__(
         self,
         *,
         quotes: _abc.Iterable[Global___Quote] | None = ...,
         unknown: _abc.Iterable[_builtins.str] | None = ...,
+        unpriced: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["quotes", b"quotes", "unknown", b"unknown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quotes", b"quotes", "unknown", b"unknown", "unpriced", b"unpriced"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
