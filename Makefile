@@ -8,8 +8,8 @@ GATEWAY_PORT ?= 8080
 PORT_SHIFT ?= 0
 GATEWAY ?= http://127.0.0.1:$(GATEWAY_PORT)
 VENV := .venv/bin
-# Tests wait more than they work: two at a time, each with servers of its own. WORKERS= runs one after the other.
-WORKERS ?= -n 2
+# Tests wait more than they work: three at a time on two cores, each with servers of its own. WORKERS= runs one after the other.
+WORKERS ?= -n 3
 LOCAL := $(VENV)/python -m hub_local
 # Which prices: FEED=lean DATA=folder SPEED=60 START=2013-10-07 RESOLUTION=tick, or FEED=random SYMBOLS=100 RATE=1000.
 # What nobody says stays as the HUB_ variable of the shell has it.

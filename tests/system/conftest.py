@@ -40,7 +40,8 @@ async def stack(folder_for_servers: Path, traces: Traces) -> AsyncIterator[Stack
 
 @pytest.fixture
 async def new_user(stack: Stack) -> AsyncIterator[NewUser]:
-    """Makes users whose connections end with the test."""
+    """Makes users who take their open orders with them, because other tests count those, and end
+    their connections."""
     made: list[User] = []
 
     async def make() -> User:
@@ -49,6 +50,7 @@ async def new_user(stack: Stack) -> AsyncIterator[NewUser]:
 
     yield make
     for user in made:
+        await user.cancel_all()
         await user.http.aclose()
 
 

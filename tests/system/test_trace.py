@@ -11,8 +11,12 @@ from tests.system.traces import Span, Traces
 from tests.system.user import NewUser
 
 
-def of_trace(spans: list[Span], trace_id: str) -> dict[str, Span]:
-    return {f"{span.service}/{span.name}": span for span in spans if span.trace_id == trace_id}
+def by_trace(spans: list[Span]) -> dict[str, dict[str, Span]]:
+    """Each trace's spans by service and name. One pass: other tests may have left tens of thousands."""
+    found: dict[str, dict[str, Span]] = {}
+    for span in spans:
+        found.setdefault(span.trace_id, {})[f"{span.service}/{span.name}"] = span
+    return found
 
 
 async def test_a_sampled_order_has_its_spans_with_parents_and_links(
@@ -24,16 +28,17 @@ async def test_a_sampled_order_has_its_spans_with_parents_and_links(
         await hear(screen, lambda message: message["type"] == "orders_snapshot")
         order = await user.buy("AAPL", "1")
         await user.final(order["order_id"])
-        await user.position("AAPL", "1")
+        await hear(screen, lambda message: message["type"] == "position_update")
     expected = {"gateway/POST /api/v1/orders", "order/order.submit", "order/order.execute"}
     expected |= {"position/position.book", "quote-stream/quote_stream.update"}
 
     def complete(spans: list[Span]) -> bool:
-        return any(expected <= set(of_trace(spans, span.trace_id)) for span in spans)
+        return any(expected <= trace.keys() for trace in by_trace(spans).values())
 
     spans = await traces.wait_for(complete)
-    trace_id = next(s.trace_id for s in spans if expected <= set(of_trace(spans, s.trace_id)))
-    trace = of_trace(spans, trace_id)
+    trace_id, trace = next(
+        (trace_id, trace) for trace_id, trace in by_trace(spans).items() if expected <= trace.keys()
+    )
     root = trace["gateway/POST /api/v1/orders"]
     assert root.parent_id == ""
     ids = {span.span_id for span in spans if span.trace_id == trace_id}

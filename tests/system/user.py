@@ -37,6 +37,12 @@ class User:
         accepted: dict[str, Any] = answer.json()
         return accepted
 
+    async def cancel_all(self) -> None:
+        """As far as the user may still ask for it."""
+        answer = await self.http.delete("/api/v1/orders")
+        while answer.is_success and answer.json()["more"]:
+            answer = await self.http.delete("/api/v1/orders")
+
     async def get(self, path: str) -> dict[str, Any]:
         answer = await self.http.get(path)
         assert answer.status_code == 200, answer.text
