@@ -25,11 +25,13 @@ def service(name: str) -> Service:
     package = f"hub_{name.replace('-', '_')}"
     main = importlib.import_module(f"{package}.__main__")
     module = importlib.import_module(f"{package}.settings")
-    [settings] = [
+    own = [
         each
         for _, each in inspect.getmembers(module, inspect.isclass)
         if issubclass(each, Settings) and each.__module__ == module.__name__
     ]
+    # One may be a part of another.
+    [settings] = [each for each in own if not any(each in other.__mro__[1:] for other in own)]
     fields = dataclasses.fields(settings)
     return Service(
         jobs=frozenset(main.JOBS),
