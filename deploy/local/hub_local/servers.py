@@ -307,7 +307,10 @@ def _rabbitmq_environment(ports: Ports, home: Path) -> dict[str, str]:
         "RABBITMQ_DIST_PORT": str(ports.amqp_distribution),
         "ERL_EPMD_PORT": str(ports.epmd),
         "ERL_EPMD_ADDRESS": HOST,
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none",
+        # Its schedulers sleep when there is nothing to do: the cores are shared.
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+            "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none"
+        ),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -42,6 +42,10 @@ class Arrived:
     event: event_pb2.Envelope
 
 
+def _tag(delivery: Delivery) -> int:
+    return delivery.message.delivery_tag or 0
+
+
 class LinkLostError(ConnectionError):
     """What was delivered and not acknowledged will be delivered again."""
 
@@ -75,6 +79,9 @@ class Inbox:
     def __init__(self, link: Link, room: int, called: str = "") -> None:
         self._link = link
         self._called = called
+        # A channel numbers what it delivers from 1.
+        self._settled = 0
+        self._highest = 0
         self._held: Counter[str] = Counter()
         self._unacked = gauge("hub_events_unacked", "Messages delivered, not yet acknowledged", ("queue",))
         self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue(room + 1)
@@ -99,9 +106,18 @@ class Inbox:
             count += len(taken[-1][1])
         return taken
 
-    async def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
+    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        """What was taken together, in one acknowledgement: which speaks for everything before it, so only where
+        nothing before it is still to be taken."""
+        last = max(deliveries, key=_tag)
+        self._settled += len(deliveries)
+        self._highest = max(self._highest, _tag(last))
+        if self._settled == self._highest:
+            await last.message.ack(multiple=True)
+        else:
+            for delivery in deliveries:
+                await delivery.message.ack()
         for delivery in deliveries:
-            await delivery.message.ack()
             self._count(delivery.queue, -1)
 
     def _read(self, delivery: Delivery | None) -> tuple[Delivery, list[event_pb2.Envelope]]:
@@ -171,7 +187,7 @@ class _Worker:
                 )
                 await self._settle(known)
             crash_point(f"consume.{self._family.name}.before_ack")
-            await self._inbox.acknowledge(delivery for delivery, _ in taken)
+            await self._inbox.acknowledge([delivery for delivery, _ in taken])
             crash_point(f"consume.{self._family.name}.after_ack")
         finally:
             self._in_flight.dec(len(known))

@@ -46,6 +46,6 @@ async def fanout(
                 await handle(events)
             except Exception as error:  # whoever missed it reads the owner's truth
                 log.warning("update_lost", exchange=exchange, events=len(events), exc_info=error)
-            await inbox.acknowledge(delivery for delivery, _ in taken)
+            await inbox.acknowledge([delivery for delivery, _ in taken])
 
     await amqp.keep(f"fanout {exchange}", use)

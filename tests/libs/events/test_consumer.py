@@ -272,6 +272,30 @@ async def test_a_consumer_that_dies_in_the_middle_loses_nothing(amqp_vhost: Logi
             await eventually(lambda: handler.handled == ["a", "b"])
 
 
+async def test_what_waits_behind_a_batch_is_not_acknowledged_with_it(amqp_vhost: Login) -> None:
+    handled: list[str] = []
+    hanging = asyncio.Event()
+
+    async def handle_one_batch(events: Sequence[event_pb2.Envelope]) -> None:
+        if handled:
+            hanging.set()
+            await asyncio.Event().wait()
+        handled.extend(each.aggregate_id for each in events)
+
+    rest = Handler()
+    names = [str(number) for number in range(40)]
+    async with looking(amqp_vhost) as broker:
+        for name in names:
+            await broker.send(event(name, account=f"account {name}"))
+        async with running(
+            consume(amqp_of(amqp_vhost), SUBMIT, handle_one_batch, linger_s=0.2, most_events=5)
+        ):
+            await hanging.wait()
+        async with running(consuming(amqp_vhost, rest)):
+            await eventually(lambda: sorted(handled + rest.handled) == sorted(names))
+        assert await empty(broker)
+
+
 async def test_what_one_consumer_has_another_does_not_get(amqp_vhost: Login) -> None:
     first, second = Handler(), Handler()
     async with (
