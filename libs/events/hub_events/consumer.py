@@ -107,8 +107,8 @@ class Inbox:
         return taken
 
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """What was taken together, in one acknowledgement: which speaks for everything before it, so only where
-        nothing before it is still to be taken."""
+        """What was taken together, in one acknowledgement where it can be: that speaks for everything before
+        it, of which nothing may still be to be taken."""
         last = max(deliveries, key=_tag)
         self._settled += len(deliveries)
         self._highest = max(self._highest, _tag(last))
