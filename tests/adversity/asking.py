@@ -15,7 +15,7 @@ from hub_order.usecases.cancel import cancel
 from hub_order.usecases.desk import Desk
 from hub_order.usecases.execute import execute
 from hub_order.usecases.plan import Task
-from hub_order.usecases.replace import replace
+from hub_order.usecases.replace import Exchange, replace
 from hub_runtime import uuid7
 from tests.adversity.platform import Platform
 from tests.order import build
@@ -48,8 +48,11 @@ def replacing(order_id: UUID, **fields: Any) -> order_pb2.ReplaceOrderRequest:
 async def replaced(
     both: Platform, user: User, request: order_pb2.ReplaceOrderRequest, desk: Desk | None = None
 ) -> Answer:
-    wanted, principal = replacement(request), both.principal(user)
-    return await replace(wanted, principal, desk=desk or both.desk, exchange=both.exchange)
+    """In another process, if its desk is given."""
+    wanted, principal, exchange = replacement(request), both.principal(user), both.exchange
+    if desk is not None:
+        exchange = Exchange(orders=exchange.orders, replacing=exchange.replacing)
+    return await replace(wanted, principal, desk=desk or both.desk, exchange=exchange)
 
 
 async def cancelled(both: Platform, user: User, order_id: UUID) -> None:

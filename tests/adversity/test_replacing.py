@@ -162,3 +162,20 @@ async def test_two_replacements_of_one_order_at_once(both: Platform) -> None:
     await both.through()
     await both.sweep()
     await assert_right(both, [user])
+
+
+async def test_of_fifty_replacements_at_once_none_is_told_that_it_cannot_be_paid(both: Platform) -> None:
+    """Each of them could be paid; the holds of a few of them together could not."""
+    user = await both.user(Decimal(1900))
+    order_id = await resting(both, user)
+    requests = [replacing(order_id, quantity=str(quantity)) for quantity in range(11, 20)]
+    requests += [replacing(order_id, quantity="19") for _ in range(41)]
+    outcomes = await asyncio.gather(
+        *(replaced(both, user, request) for request in requests), return_exceptions=True
+    )
+    refused = [outcome for outcome in outcomes if isinstance(outcome, HubError)]
+    assert len(refused) == 49, outcomes
+    assert {each.code for each in refused} == {"order_final"}
+    await both.through()
+    await both.sweep()
+    await assert_right(both, [user])

@@ -8,10 +8,14 @@ Of an order that a venue has, the replacement is asked for: both remember it, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from uuid import UUID
+from weakref import WeakValueDictionary
 
-from hub_errors import Conflict, HubError, Refused
+from hub_errors import Conflict, HubError, Refused, Timeout
 from hub_identity import Principal
 from hub_money import to_text
 from hub_order import mapping
@@ -47,14 +51,36 @@ class Exchange:
 
     orders: Orders
     replacing: Replacing
+    _turns: WeakValueDictionary[UUID, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    @asynccontextmanager
+    async def turn(self, order_id: UUID, patience: Patience) -> AsyncIterator[None]:
+        """Of those who ask to replace one order at once, one at a time: else some would be told that they
+        cannot pay, because the others hold the same money."""
+        lock = self._turns.setdefault(order_id, asyncio.Lock())
+        try:
+            await asyncio.wait_for(lock.acquire(), patience.left_s())
+        except TimeoutError:
+            raise Timeout("No answer in time.", code="deadline_exceeded") from None
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 async def replace(
     replacement: Replacement, principal: Principal, *, desk: Desk, exchange: Exchange
 ) -> Answer:
-    """The new order once it is durable, or the first answer to its id or key. An order that is filled while
-    it is being replaced is read again; what it has come to decides."""
+    """The new order once it is durable, or the first answer to its id or key."""
     patience = Patience.of(None, desk.clock)
+    async with exchange.turn(replacement.order_id, patience):
+        return await _replace(replacement, principal, patience, desk=desk, exchange=exchange)
+
+
+async def _replace(
+    replacement: Replacement, principal: Principal, patience: Patience, *, desk: Desk, exchange: Exchange
+) -> Answer:
+    """An order that is filled while it is being replaced is read again; what it has come to decides."""
     account_id = UUID(principal.account_id)
     claim = _wanted(replacement, 0).claim(account_id)
     for _ in range(ATTEMPTS):
