@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from grpc import aio
 from redis.asyncio import Redis
 
 from hub_gateway.account import Account
@@ -10,7 +15,7 @@ from hub_gateway.frames import Frames
 from hub_gateway.gate import Gate
 from hub_gateway.limits import CONNECT_TIME_S, Limits
 from hub_gateway.peers import Peers
-from hub_gateway.platform import Platform
+from hub_gateway.platform import Check, Platform
 from hub_gateway.quotes import Quotes
 from hub_gateway.server import HttpServer, allow_many_connections
 from hub_gateway.settings import GatewaySettings
@@ -27,22 +32,37 @@ log = get_logger("gateway")
 JOBS = {"serve": "HTTP and WebSocket for apps, bots and browsers"}
 
 
+@dataclass(frozen=True)
+class Lines:
+    """To every service: for calls, and to ask how it is even while it is not well."""
+
+    channels: Mapping[str, aio.Channel]
+    questions: Mapping[str, aio.Channel]
+    breakers: Mapping[str, Breaker]
+
+    def states(self) -> dict[str, Check]:
+        return {peer: peer_state(channel, self.breakers[peer]) for peer, channel in self.channels.items()}
+
+
+async def _connected(settings: GatewaySettings, stack: AsyncExitStack) -> Lines:
+    enter, tls = stack.enter_async_context, settings.tls
+    breakers = {peer: Breaker(peer) for peer in settings.targets}
+    channels = {
+        peer: await enter(connect(target, tls, peer, breaker=breakers[peer]))
+        for peer, target in settings.targets.items()
+    }
+    questions = {
+        peer: await enter(connect(target, tls, peer, breaker=Breaker(f"{peer} status"), healthy_only=False))
+        for peer, target in settings.targets.items()
+    }
+    return Lines(channels, questions, breakers)
+
+
 async def run(settings: GatewaySettings, _jobs: frozenset[str], process: Process) -> None:
     allow_many_connections()
     stack = process.stack
-    breakers = {peer: Breaker(peer) for peer in settings.targets}
-    channels = {
-        peer: await stack.enter_async_context(connect(target, settings.tls, peer, breaker=breakers[peer]))
-        for peer, target in settings.targets.items()
-    }
-    # To ask how they are, also those that are not well.
-    questions = {
-        peer: await stack.enter_async_context(
-            connect(target, settings.tls, peer, breaker=Breaker(f"{peer} status"), healthy_only=False)
-        )
-        for peer, target in settings.targets.items()
-    }
-    peers = Peers.over(channels)
+    lines = await _connected(settings, stack)
+    peers = Peers.over(lines.channels)
     redis = Redis.from_url(
         settings.redis_url,
         password=settings.redis_password,
@@ -66,19 +86,16 @@ async def run(settings: GatewaySettings, _jobs: frozenset[str], process: Process
     submissions = await stack.enter_async_context(
         Submissions(peers.order, timeout_s=settings.submit_timeout.total_seconds())
     )
-    process.spawn(trust.watch(channels["auth"]), "trust")
+    process.spawn(trust.watch(lines.channels["auth"]), "trust")
     process.spawn(Upstream(peers.quote_stream, frames).follow(), "frames")
     process.spawn(sockets.watch(), "sockets")
     process.spawn(sockets.drain(process.stopping, settings.drain_s), "drain")
     process.ready("trust", trust.state)
     platform = Platform(
         gate=gate,
-        channels=questions,
+        channels=lines.questions,
         readiness={"trust": trust.state},
-        information={
-            "frames": frames.state,
-            **{peer: peer_state(channels[peer], breakers[peer]) for peer in channels},
-        },
+        information={"frames": frames.state, **lines.states()},
         redis=limits.redis_state,
         started_at=utc_now(),
     )
