@@ -36,10 +36,9 @@ async def test_a_service_tells_the_state_of_everything_it_needs(stack: Stack, na
             return answer
 
         def well(answer: pb.GetStatusResponse) -> bool:
-            return all(each.state == "ok" for each in answer.dependencies)
+            return answer.ready and all(each.state == "ok" for each in answer.dependencies)
 
         told = await until(ask, well)
-    assert told.ready
     assert (told.service, told.version) == (name, version(f"hub-{name}"))
     assert needs(SERVICES[name]) <= {each.name for each in told.dependencies}
 
