@@ -59,7 +59,8 @@ class Exchange:
         cannot pay, because the others hold the same money."""
         lock = self._turns.setdefault(order_id, asyncio.Lock())
         try:
-            await asyncio.wait_for(lock.acquire(), patience.left_s())
+            async with asyncio.timeout(patience.left_s()):
+                await lock.acquire()
         except TimeoutError:
             raise Timeout("No answer in time.", code="deadline_exceeded") from None
         try:
