@@ -158,6 +158,9 @@ class Quotes:
     def _require_room(self) -> None:
         if self._draining:
             raise Unavailable("The service is stopping.", code="stopping")
+        if not self._trust.loaded.is_set():
+            # A good token in the first message could only be answered by a close that says it is not.
+            raise Unavailable("Access tokens cannot be verified yet.", code="trust_not_loaded")
         if len(self._sessions) >= self._limits.sockets:
             raise Exhausted("Too many sockets are open.", code="too_many_sockets", retry_after_s=10)
 

@@ -32,6 +32,7 @@ from hub_runtime.log import get_logger
 UNSUPPORTED: Final = 1003
 POLICY: Final = 1008
 INTERNAL: Final = 1011
+TRY_LATER: Final = 1013
 UNAUTHENTICATED: Final = 4401
 TOO_SLOW: Final = 4408
 
@@ -160,7 +161,7 @@ class Session(Follower):
         except HubError as error:
             self._reply(type="error", code=error.code, detail=error.message, field=error.field or None)
             if self._caller is None:
-                self.end(POLICY if isinstance(error, Exhausted) else UNAUTHENTICATED, error.code)
+                self.end(TRY_LATER if isinstance(error, Exhausted) else UNAUTHENTICATED, error.code)
         except Exception as error:
             log.error("socket_failed", error_id=uuid4().hex[:12], exc_info=error)
             self.end(INTERNAL, "internal")

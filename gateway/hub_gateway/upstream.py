@@ -30,7 +30,7 @@ class Upstream:
 
     async def follow(self) -> None:
         """For ever."""
-        backoff = Backoff(0.1, 3.0)
+        backoff = Backoff(0.1, 1.0)  # it is one call of one process, and all sockets wait for it
         while True:
             try:
                 async with asyncio.TaskGroup() as group:

@@ -29,6 +29,7 @@ async def stack(folder_for_servers: Path, traces: Traces) -> AsyncIterator[Stack
             "HUB_OTLP_ENDPOINT": traces.address,
             "HUB_TRACE_RATIO": "1",
             "HUB_SNAPSHOT_STEP": "1",
+            "HUB_SOCKET_HEARTBEAT": "1",
         },
     )
     try:
