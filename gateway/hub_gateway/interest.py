@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from itertools import islice
 from typing import Final
 
 from hub.quote_stream.v1 import quote_stream_pb2
 
 AT_ONCE: Final = 500  # accounts in one message
+PAUSE_S: Final = 5.0  # between two messages at most
 
 
 class Interest:
@@ -91,9 +93,13 @@ class Line:
         return self.everything or (asked_by is not None and asked_by <= self._taken)
 
     async def requests(self) -> AsyncIterator[quote_stream_pb2.FollowFramesRequest]:
+        """Now and then one that asks for nothing: it is obeyed too, and so tells whether anybody is there."""
         number = 0
         while True:
-            await self._wake.wait()
+            if not self._wake.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PAUSE_S):
+                        await self._wake.wait()
             if self._closed:
                 return
             number += 1

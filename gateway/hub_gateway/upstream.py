@@ -18,6 +18,7 @@ from hub_runtime.log import get_logger
 log = get_logger("upstream")
 
 FIRST_ANSWER_S: Final = 5.0
+SILENCE_S: Final = 12.0  # it answers what the line says, and that is something every few seconds
 
 
 class Upstream:
@@ -98,9 +99,14 @@ class _Stream:
             self.began.set()
 
     async def _follow(self, line: Line) -> None:
-        async with reading(self._stub.FollowFrames(line.requests())) as responses:
+        loop = asyncio.get_running_loop()
+        async with (
+            asyncio.timeout(SILENCE_S) as silence,
+            reading(self._stub.FollowFrames(line.requests())) as responses,
+        ):
             try:
                 async for response in responses:
+                    silence.reschedule(loop.time() + SILENCE_S)
                     self._frames.apply(response.frames)
                     self._frames.update(response.updates)
                     self._frames.watched(self._frames.interest.obeyed(line, response.obeyed))

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -13,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from hub.quote_stream.v1 import quote_stream_pb2
 from hub_gateway.frames import Frames
 from hub_gateway.interest import AT_ONCE, Interest, Line
+from hub_quote_stream.frames import Frames as StreamFrames
 
 
 async def message(line: Line) -> quote_stream_pb2.FollowFramesRequest:
@@ -34,6 +36,18 @@ async def test_accounts_that_come_and_go_are_told_of_once() -> None:
     interest.add("c")
     told = await anext(requests)
     assert (list(told.watch_accounts), list(told.leave_accounts)) == (["c"], ["a"])
+
+
+async def test_where_nothing_changes_something_is_said_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And obeyed, which tells that quote-stream is well."""
+    monkeypatch.setattr("hub_gateway.interest.PAUSE_S", 0.01)
+    frames = StreamFrames(most_updates=1)
+    requests = Interest().open().requests()
+    with frames.stream(set()) as stream:
+        for number in range(1, 4):
+            said = await anext(requests)
+            stream.watch(said.watch_accounts, leave=said.leave_accounts)
+            assert (await stream.next()).obeyed == number
 
 
 async def test_a_line_begins_with_all_accounts_however_many() -> None:

@@ -201,6 +201,47 @@ def hesitant(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> Hesitant:
     return service
 
 
+class Hanging(QuoteStreamRpc):
+    """Begins well, and then stands still, but its connections do not end; a second try is served."""
+
+    def __init__(self, frames: Frames) -> None:
+        super().__init__(frames)
+        self.streams = 0
+
+    async def FollowFrames(  # noqa: N802 - the name is that of the proto
+        self, request_iterator: Any, context: Any
+    ) -> AsyncIterator[Any]:
+        self.streams += 1
+        hangs = self.streams == 1
+        async for response in super().FollowFrames(request_iterator, context):
+            yield response
+            if hangs and response.obeyed:
+                await asyncio.Event().wait()
+
+
+async def test_a_quote_stream_that_stands_still_is_left(
+    tls: Tls, redis_server: Login, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub_gateway.interest.PAUSE_S", 0.1)
+    monkeypatch.setattr("hub_gateway.upstream.SILENCE_S", 0.5)
+    service, follower = Hanging(upstream.frames), Follower()
+    upstream.tick()
+    register = partial(add_QuoteStreamServiceServicer_to_server, service)
+    async with (
+        _following(tls, redis_server, [register], {}) as gateway,
+        dial(gateway, gateway.bearer()) as client,
+    ):
+        await say(client, type="subscribe", symbols=SYMBOLS)
+        while follower.snapshots < 2:
+            follower.take(json.loads(await client.recv()))
+        upstream.tick()
+        async with asyncio.timeout(30):
+            while set(follower.place.values()) != {(1, upstream.seq)}:
+                follower.take(json.loads(await client.recv()))
+        assert follower.document["quotes"] == state(upstream, SYMBOLS)
+        assert service.streams > 1
+
+
 def owners(open_orders: int) -> dict[str, Any]:
     orders = [order_pb2.Order(order_id=f"o-{number}") for number in range(open_orders)]
     for order in orders:
