@@ -156,7 +156,7 @@ async def test_everybody_comes_back_at_once_and_is_served(
             clients.snapshots = 0
             clients.connect(count, tokens)
             clients.say({"type": "subscribe", "symbols": SYMBOLS})
-            clients.read(_soon(30), snapshots=count * len(SYMBOLS))
+            clients.read(_soon(30), enough=lambda: clients.snapshots >= count * len(SYMBOLS))
             return clients.snapshots
 
         clients = Clients(port, "/api/v1/stream")

@@ -44,9 +44,9 @@ NOBODY = "127.0.0.1:1"  # nothing listens there
 class Signer:
     """Signs access tokens as auth does."""
 
-    def __init__(self, kid: str = "test") -> None:
+    def __init__(self, kid: str = "test", key: ec.EllipticCurvePrivateKey | None = None) -> None:
         self.kid = kid
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._key = key or ec.generate_private_key(ec.SECP256R1())
 
     def trusted(self, *denied: str) -> auth_pb2.WatchTrustResponse:
         pem = self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
@@ -115,6 +115,8 @@ async def running_gateway(
     limits: SocketLimits | None = None,
     submit_timeout_s: float = 5.0,
     request_timeout_s: float = 15.0,
+    address: Address = LOCAL,
+    signer: Signer | None = None,
 ) -> AsyncIterator[Gateway]:
     """Follows quote-stream where `targets` name it."""
     targets, paces = targets or {}, paces or rules()
@@ -126,7 +128,7 @@ async def running_gateway(
         }
         redis = Redis.from_url(redis_dsn, socket_timeout=0.25, socket_connect_timeout=0.25)
         stack.push_async_callback(redis.aclose)
-        peers, trust, frames, signer = Peers.over(channels), Trust(), Frames(), Signer()
+        peers, trust, frames, signer = Peers.over(channels), Trust(), Frames(), signer or Signer()
         trust.apply(signer.trusted())
         sockets = Quotes(
             frames=frames,
@@ -162,7 +164,7 @@ async def running_gateway(
         if "quote-stream" in targets:
             jobs.append(Upstream(peers.quote_stream, frames).follow())
         await stack.enter_async_context(running(*jobs))
-        server = await stack.enter_async_context(HttpServer(app, LOCAL))
+        server = await stack.enter_async_context(HttpServer(app, address))
         url = f"http://127.0.0.1:{server.port}"
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20, trust_env=False))
         # Whatever a test asks through this client must be answered as the gateway's own document says.

@@ -12,12 +12,15 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from itertools import repeat
+from random import Random
 from typing import Any, Final
 
 BUFFER: Final = 512 * 1024
 AT_ONCE: Final = 200  # handshakes under way
+PATIENCE_S: Final = 120.0
 PATCH: Final = b'{"type":"quotes_patch"'
 SNAPSHOT: Final = b'{"type":"quotes_snapshot"'
 RECEIVED_AT: Final = b'/received_at","value":"'
@@ -28,13 +31,14 @@ BUCKET_MS: Final = 0.5
 class Client:
     """One socket: where it is in the message that is coming in."""
 
-    __slots__ = ("head", "left", "sock", "stamp")
+    __slots__ = ("head", "left", "snapshots", "sock", "stamp")
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.head = b""  # of a frame whose header, or whose beginning, has not come whole
         self.left = 0  # of a message whose beginning has come
         self.stamp: float | None = None
+        self.snapshots = 0  # since all were subscribed last
 
 
 class Clients:
@@ -48,7 +52,9 @@ class Clients:
         self.messages = 0
         self.bytes = 0
         self.snapshots = 0
+        self.served = 0  # clients that have a snapshot of each symbol
         self.closed = 0
+        self._wanted = 0
         self.ages: Counter[int] = Counter()
 
     def connect(self, count: int, tokens: Sequence[str]) -> None:
@@ -59,6 +65,33 @@ class Clients:
             for client in some:
                 self._welcome(client)
             count -= len(some)
+
+    def come_back(self, tokens: Sequence[str], symbols: Sequence[str]) -> float:
+        """All at once to a server that was killed, and subscribed again; answers after how many seconds the
+        first was connected. Who is served already is read while others are still let in."""
+        began, count = time.monotonic(), len(self._clients)
+        self.close()
+        self._count_from_here(len(symbols))
+        waiting = [self._dial_until(began + PATIENCE_S, tokens[0])]
+        listening_s = time.monotonic() - began
+        waiting += [self._dial(tokens[number % len(tokens)]) for number in range(1, count)]
+        text = _said({"type": "subscribe", "symbols": symbols})
+        for begin in range(0, count, AT_ONCE):
+            for client in waiting[begin : begin + AT_ONCE]:
+                self._welcome(client)
+                client.sock.sendall(text)
+            self.read(time.monotonic() + 0.001)
+        self.read(began + PATIENCE_S, enough=self.all_served)
+        return listening_s
+
+    def _dial_until(self, until: float, token: str) -> Client:
+        while True:
+            try:
+                return self._dial(token)
+            except ConnectionRefusedError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
 
     def _dial(self, token: str) -> Client:
         sock = socket.create_connection(("127.0.0.1", self._port), timeout=60)
@@ -85,18 +118,33 @@ class Clients:
         self._epoll.register(client.sock.fileno(), select.EPOLLIN)
 
     def say(self, message: dict[str, Any]) -> None:
-        text = json.dumps(message).encode()
-        size = bytes([0x80 | len(text)]) if len(text) < 126 else b"\xfe" + len(text).to_bytes(2, "big")
+        text = _said(message)
         for client in self._clients.values():
-            client.sock.sendall(b"\x81" + size + b"\0\0\0\0" + text)  # a mask of zeros changes nothing
+            client.sock.sendall(text)
+
+    def subscribe(self, sets: Iterable[Sequence[str]], each: int) -> None:
+        """Every client to a set of its own, of so many symbols."""
+        self._count_from_here(each)
+        for client, symbols in zip(self._clients.values(), sets, strict=False):
+            client.sock.sendall(_said({"type": "subscribe", "symbols": symbols}))
+        self.read(time.monotonic() + PATIENCE_S, enough=self.all_served)
+
+    def _count_from_here(self, wanted: int) -> None:
+        self.snapshots = self.served = 0
+        self._wanted = wanted
+        for client in self._clients.values():
+            client.snapshots = 0
+
+    def all_served(self) -> bool:
+        return self.served == len(self._clients)
 
     def close(self) -> None:
         for client in self._clients.values():
             client.sock.close()
         self._clients.clear()
 
-    def read(self, until: float, *, snapshots: int | None = None) -> None:
-        """Until then, or until so many snapshots have come."""
+    def read(self, until: float, *, enough: Callable[[], bool] | None = None) -> None:
+        """Until then, or until it is enough."""
         while (left := until - time.monotonic()) > 0:
             for number, _ in self._epoll.poll(min(left, 0.2)):
                 client = self._clients[number]
@@ -109,7 +157,7 @@ class Clients:
                     continue
                 self.bytes += size
                 self._take(client, size)
-            if snapshots is not None and self.snapshots >= snapshots:
+            if enough is not None and enough():
                 return
 
     def _gone(self, number: int) -> None:
@@ -143,6 +191,8 @@ class Clients:
             client.stamp = self._time(data[where : where + STAMP])
         elif start.startswith(SNAPSHOT):
             self.snapshots += 1
+            client.snapshots += 1
+            self.served += client.snapshots == self._wanted
         if len(data) < head + length:
             client.left = head + length - len(data)
             return b""
@@ -188,6 +238,22 @@ def _header(data: bytes) -> tuple[int, int]:
     return (head, int.from_bytes(data[2:head], "big")) if len(data) >= head else (0, 0)
 
 
+def _said(message: dict[str, Any]) -> bytes:
+    """As a client's frame."""
+    text = json.dumps(message).encode()
+    size = bytes([0x80 | len(text)]) if len(text) < 126 else b"\xfe" + len(text).to_bytes(2, "big")
+    return b"\x81" + size + b"\0\0\0\0" + text  # a mask of zeros changes nothing
+
+
+def _sets(order: dict[str, Any]) -> Iterable[Sequence[str]]:
+    """The same symbols for all, or so many drawn of them by each."""
+    symbols, drawn = order["symbols"], order.get("draw", 0)
+    if not drawn:
+        return repeat(symbols)
+    chance = Random(order["part"])
+    return (chance.sample(symbols, drawn) for _ in repeat(None))
+
+
 def obey(clients: Clients, orders: Iterable[str]) -> None:
     for line in orders:
         order = json.loads(line)
@@ -196,17 +262,16 @@ def obey(clients: Clients, orders: Iterable[str]) -> None:
             case "connect":
                 clients.connect(order["count"], order["tokens"])
             case "subscribe":
-                clients.snapshots = 0
-                clients.say({"type": "subscribe", "symbols": order["symbols"]})
-                clients.read(time.monotonic() + 120, snapshots=order["snapshots"])
-                answer["snapshots"] = clients.snapshots
+                clients.subscribe(_sets(order), order.get("draw") or len(order["symbols"]))
+                answer["served"] = clients.served
+            case "come back":
+                answer["listening_s"] = clients.come_back(order["tokens"], order["symbols"])
+                answer["served"] = clients.served
             case "unsubscribe":
                 clients.say({"type": "unsubscribe", "symbols": order["symbols"]})
                 clients.read(time.monotonic() + 2)
             case "measure":
                 answer = clients.measure(order["seconds"])
-            case "close":
-                clients.close()
         print(json.dumps(answer), flush=True)
 
 

@@ -1,8 +1,9 @@
 """The processes that the sockets are measured on. Started by sockets.py: `python -m tests.load.sockets_parts
 ROLE ...`; each prints one line of JSON when it serves, and ends when its standard input does.
 
-feed: a market-data of its own: the real gRPC contract, and ticks of all symbols at the same moment.
-quote-stream: the real one without its broker. gateway: the real one, whose other peers are away.
+feed: a market-data of its own: the real gRPC contract, and ticks of many symbols at the same moment.
+quote-stream: the real one without its broker. gateway: the real one, whose other peers are away; one that is
+started again takes the port and the tokens of the one before.
 bare: picows, which sends everybody the bytes that the gateway would send.
 """
 
@@ -22,6 +23,13 @@ from typing import Any, Final
 
 import picows
 import uvloop
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from hub.market_data.v1 import market_data_pb2, market_data_pb2_grpc
 from hub.quote_stream.v1.quote_stream_pb2_grpc import add_QuoteStreamServiceServicer_to_server
@@ -37,20 +45,21 @@ from hub_quote_stream.rpc import QuoteStreamRpc
 from hub_quote_stream.worker import publish_quotes
 from hub_rpc import Server, connect
 from hub_runtime.settings import Address
-from tests.gateway.world import running, running_gateway
+from tests.gateway.world import Signer, running, running_gateway
 from tests.support.tls import Authority, Tls
 
 LOCAL: Final = Address("127.0.0.1", 0)
-SYMBOLS: Final = [f"SYM{number:03}" for number in range(50)]
+SYMBOLS: Final = [f"SYM{number:03}" for number in range(500)]
+TICKING: Final = 50  # of them, unless more are asked for
 OLD: Final = datetime(2026, 1, 1, tzinfo=UTC)
 TOKENS: Final = 200
 
 Told = Callable[[dict[str, Any]], None]
 
 
-def quotes(seq: int, at: datetime) -> list[market_data_pb2.Quote]:
+def quotes(seq: int, at: datetime, count: int = len(SYMBOLS)) -> list[market_data_pb2.Quote]:
     found = []
-    for number, symbol in enumerate(SYMBOLS):
+    for number, symbol in enumerate(SYMBOLS[:count]):
         price = f"{100 + number}.{seq % 100:02}"
         quote = market_data_pb2.Quote(symbol=symbol, epoch=1, seq=seq, bid=price, ask=price, last=price)
         quote.bid_size = quote.ask_size = quote.volume = str(1_000 + seq)
@@ -64,6 +73,7 @@ def quotes(seq: int, at: datetime) -> list[market_data_pb2.Quote]:
 class Feed(market_data_pb2_grpc.MarketDataServiceServicer):
     def __init__(self) -> None:
         self.rate = 0.0
+        self.count = TICKING
         self._seq = 1
         self._ticked = asyncio.Condition()
         self._tick = market_data_pb2.StreamQuotesResponse()
@@ -79,7 +89,8 @@ class Feed(market_data_pb2_grpc.MarketDataServiceServicer):
             await asyncio.sleep(due - time.monotonic())
             self._seq += 1
             async with self._ticked:
-                self._tick = market_data_pb2.StreamQuotesResponse(quotes=quotes(self._seq, datetime.now(UTC)))
+                ticked = quotes(self._seq, datetime.now(UTC), self.count)
+                self._tick = market_data_pb2.StreamQuotesResponse(quotes=ticked)
                 self._ticked.notify_all()
 
     async def StreamQuotes(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
@@ -112,7 +123,7 @@ async def feed(folder: Path) -> None:
     service = Feed()  # type: ignore[abstract]  # the quote cache asks for nothing else
 
     def told(order: dict[str, Any]) -> None:
-        service.rate = order["rate"]
+        service.rate, service.count = order["rate"], order.get("symbols", TICKING)
 
     table = {"hub.market_data.v1.MarketDataService": {"*": frozenset({"quote-stream"})}}
     register = partial(market_data_pb2_grpc.add_MarketDataServiceServicer_to_server, service)
@@ -138,12 +149,28 @@ async def quote_stream(folder: Path, market_data: str) -> None:
         await orders(lambda _: None)
 
 
-async def gateway(folder: Path, upstream: str) -> None:
+def signer_of(folder: Path) -> Signer:
+    """The same after a restart, so that tokens stay good."""
+    file = folder / "signer.pem"
+    if not file.exists():
+        made = ec.generate_private_key(ec.SECP256R1())
+        file.write_bytes(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    key = load_pem_private_key(file.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return Signer(key=key)
+
+
+async def gateway(folder: Path, upstream: str, port: str) -> None:
     allow_many_connections()
     targets = {"quote-stream": f"127.0.0.1:{upstream}"}
     limits = SocketLimits(sockets=50_000, per_account=50_000)
     async with running_gateway(
-        _tls(folder), "redis://127.0.0.1:1", targets=targets, limits=limits
+        _tls(folder),
+        "redis://127.0.0.1:1",
+        targets=targets,
+        limits=limits,
+        address=Address("127.0.0.1", int(port)),
+        signer=signer_of(folder),
     ) as running:
         _settle_memory()
         tokens = [running.signer.token(expires_in=timedelta(hours=1)) for _ in range(TOKENS)]
@@ -232,8 +259,8 @@ def main() -> None:
             work = feed(Path(folder))
         case ["quote-stream", folder, market_data]:
             work = quote_stream(Path(folder), market_data)
-        case ["gateway", folder, upstream]:
-            work = gateway(Path(folder), upstream)
+        case ["gateway", folder, upstream, port]:
+            work = gateway(Path(folder), upstream, port)
         case ["bare"]:
             work = Bare().serve()
         case _:
