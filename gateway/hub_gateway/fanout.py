@@ -169,43 +169,48 @@ class Fanout:
         """Yields where others may have their turn; sockets may come, go and change their symbols there."""
         messages: dict[tuple[Join, tuple[str, ...]], bytes] = {}
         room = REMEMBERED  # where all groups differ, nothing is gained by keeping what each was told
+        sent = 0
         for group in self._touched(changed):
             due = tuple([symbol for symbol in group.symbols if symbol in changed])
-            message = messages.get((group.join, due))
+            message = messages.get((group.join, due)) if room > 0 else None
             if message is None:
                 message = framed(group.join([changed[symbol] for symbol in due]))
                 room -= len(message)
                 if room > 0:
                     messages[group.join, due] = message
-            yield from self._tell(group, due, message)
+            members = list(group.members)
+            for begin in range(0, len(members), AT_A_TIME):
+                sent += self._tell(group, due, message, members[begin : begin + AT_A_TIME])
+                yield
+        self._sent.inc(sent)
         behind, self._behind = self._behind, {}
         for subscriber in behind:
             subscriber.catch_up()
             yield
 
-    def _touched(self, changed: Iterable[str]) -> list[Group]:
+    def _touched(self, changed: Mapping[str, Frame]) -> list[Group]:
+        readers = [self._readers[symbol] for symbol in changed if symbol in self._readers]
+        if sum(map(len, readers)) > len(self._groups):  # most are found more than once
+            return [g for g in self._groups.values() if not changed.keys().isdisjoint(g.symbols)]
         found: dict[Group, None] = {}
-        for symbol in changed:
-            readers = self._readers.get(symbol)
-            if readers:
-                found |= readers
+        for groups in readers:
+            found |= groups
         return list(found)
 
-    def _tell(self, group: Group, due: Sequence[str], message: bytes) -> Iterator[None]:
-        number, members, sent = self._round, list(group.members), 0
-        for begin in range(0, len(members), AT_A_TIME):
-            for subscriber in members[begin : begin + AT_A_TIME]:
-                # Since the list was made it may have gone, or come from a group that was told already.
-                if subscriber.group is not group or subscriber.round == number:
-                    continue
-                if subscriber.plain:
-                    subscriber.round = number
-                    subscriber.wire.send(message)
-                    sent += 1
-                elif subscriber.behind(due, message):
-                    subscriber.round = number
-                    sent += 1
-                else:
-                    self._behind[subscriber] = None
-            yield
-        self._sent.inc(sent)
+    def _tell(self, group: Group, due: Sequence[str], message: bytes, members: Iterable[Subscriber]) -> int:
+        """How many were told."""
+        number, sent = self._round, 0
+        for subscriber in members:
+            # Since the list was made it may have gone, or come from a group that was told already.
+            if subscriber.group is not group or subscriber.round == number:
+                continue
+            if subscriber.plain:
+                subscriber.round = number
+                subscriber.wire.send(message)
+                sent += 1
+            elif subscriber.behind(due, message):
+                subscriber.round = number
+                sent += 1
+            else:
+                self._behind[subscriber] = None
+        return sent

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from hub.quote_stream.v1 import quote_stream_pb2
 from hub_gateway.interest import Interest
@@ -15,15 +15,22 @@ from hub_runtime.metrics import counter, gauge
 REMEMBERED_UPDATES: Final = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One symbol at one tick, as text that is sent to everybody as it is."""
 
     symbol: str
     epoch: int
     seq: int
-    snapshot: bytes
+    quote: bytes
     patch: bytes
+
+    @property
+    def snapshot(self) -> bytes:
+        """Made where somebody begins; most frames are never asked for it."""
+        return b'{"type":"quotes_snapshot",%b,"quote":%b}' % (
+            _head(self.symbol, self.epoch, self.seq),
+            self.quote,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +58,13 @@ class Reader(Protocol):
 
 
 def frame_of(message: quote_stream_pb2.QuoteFrame) -> Frame:
-    head = f'"symbol":"{message.symbol}","epoch":{message.epoch},"seq":{message.seq}'.encode()
-    return Frame(
-        symbol=message.symbol,
-        epoch=message.epoch,
-        seq=message.seq,
-        snapshot=b'{"type":"quotes_snapshot",%b,"quote":%b}' % (head, message.quote_json),
-        patch=b'{%b,"ops":[%b]}' % (head, message.patch_json),
-    )
+    symbol, epoch, seq = message.symbol, message.epoch, message.seq
+    patch = b'{%b,"ops":[%b]}' % (_head(symbol, epoch, seq), message.patch_json)
+    return Frame(symbol, epoch, seq, message.quote_json, patch)
+
+
+def _head(symbol: str, epoch: int, seq: int) -> bytes:
+    return f'"symbol":"{symbol}","epoch":{epoch},"seq":{seq}'.encode()
 
 
 def update_of(message: quote_stream_pb2.AccountUpdate) -> Update:
@@ -108,13 +114,16 @@ class Frames:
             self.interest.remove(account_id)
 
     def apply(self, frames: Iterable[quote_stream_pb2.QuoteFrame]) -> None:
+        received = 0
         for message in frames:
-            newest = self._newest.get(message.symbol)
-            if newest is not None and (message.epoch, message.seq) <= (newest.epoch, newest.seq):
+            frame = frame_of(message)
+            newest = self._newest.get(frame.symbol)
+            if newest is not None and (frame.epoch, frame.seq) <= (newest.epoch, newest.seq):
                 continue
-            frame = self._newest[message.symbol] = frame_of(message)
-            self._received.inc()
+            self._newest[frame.symbol] = frame
+            received += 1
             self.on_frame(frame)
+        self._received.inc(received)
 
     def update(self, updates: Iterable[quote_stream_pb2.AccountUpdate]) -> None:
         for update in updates:

@@ -148,7 +148,7 @@ def _replaced(frame: Frame) -> list[str]:
 
 
 def _values(frame: Frame) -> dict[str, Any]:
-    quote = msgspec.json.decode(frame.snapshot)["quote"]
+    quote = msgspec.json.decode(frame.quote)
     last, base = Decimal(quote["last"]), Decimal(quote["previous_close"])
     change = last - base
     return {

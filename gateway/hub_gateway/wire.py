@@ -8,7 +8,7 @@ What is sent to many is framed once, and the same bytes go to every transport. W
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -52,6 +52,10 @@ class Listener(Protocol):
         """The other end has gone, or has broken the protocol: it is not talked to any more."""
 
 
+def _nowhere(_: bytes) -> None:
+    """For a wire that is closing."""
+
+
 class Wire(asyncio.Protocol):
     """`connections` is the HTTP server's list of what it has to end when it stops."""
 
@@ -64,7 +68,10 @@ class Wire(asyncio.Protocol):
         "_text",
         "_transport",
         "heard",
+        "send",
     )
+    send: Callable[[bytes], None]
+    """Writes complete frames, one or more. It is the transport's own, since it is called for every frame."""
 
     def __init__(self, transport: asyncio.Transport, parser: ServerProtocol, connections: set[Any]) -> None:
         self._transport = transport
@@ -75,6 +82,7 @@ class Wire(asyncio.Protocol):
         self._text = True
         self._closing = False
         self.heard = False  # since it was last looked at
+        self.send = transport.write
 
     def listen(self, listener: Listener) -> None:
         """From now on. What the client has sent already is handed over at once."""
@@ -85,11 +93,6 @@ class Wire(asyncio.Protocol):
         self._take()
 
     # Sending.
-
-    def send(self, frames: bytes) -> None:
-        """Complete frames, one or more."""
-        if not self._closing:
-            self._transport.write(frames)
 
     @property
     def waiting(self) -> int:
@@ -124,8 +127,12 @@ class Wire(asyncio.Protocol):
         """A client that does not read would be waited for without end."""
         if self._closing:
             return
-        self._closing = True
+        self._close()
         asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
+
+    def _close(self) -> None:
+        self._closing = True
+        self.send = _nowhere
 
     # What the event loop calls.
 
@@ -146,7 +153,7 @@ class Wire(asyncio.Protocol):
             self._listener.on_writable()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
-        self._closing = True
+        self._close()
         self._connections.discard(self)
         self._leave()
 
