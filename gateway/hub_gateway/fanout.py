@@ -19,7 +19,7 @@ from hub_runtime.metrics import counter
 log = get_logger("sockets")
 
 SLICE_S: Final = 0.005  # a round lets others have their turn
-REMEMBERED: Final = 4 * 1024 * 1024  # bytes of messages, in one round
+REMEMBERED: Final = 512 * 1024  # bytes of messages, in one round; what is kept longer costs fresh memory
 AT_A_TIME: Final = 64  # members of a group between two looks at the clock
 
 Join = Callable[[Sequence[Frame]], bytes]
@@ -168,15 +168,15 @@ class Fanout:
     def _rounds(self, changed: dict[str, Frame]) -> Iterator[None]:
         """Yields where others may have their turn; sockets may come, go and change their symbols there."""
         messages: dict[tuple[Join, tuple[str, ...]], bytes] = {}
-        room = REMEMBERED  # where all groups differ, nothing is gained by keeping what each was told
-        sent = 0
+        room, sent = REMEMBERED, 0
         for group in self._touched(changed):
             due = tuple([symbol for symbol in group.symbols if symbol in changed])
-            message = messages.get((group.join, due)) if room > 0 else None
+            # Where all of its symbols have changed, hardly another group is told the same.
+            kept = len(due) < len(group.symbols)
+            message = messages.get((group.join, due)) if kept else None
             if message is None:
                 message = framed(group.join([changed[symbol] for symbol in due]))
-                room -= len(message)
-                if room > 0:
+                if kept and (room := room - len(message)) > 0:
                     messages[group.join, due] = message
             members = list(group.members)
             for begin in range(0, len(members), AT_A_TIME):
