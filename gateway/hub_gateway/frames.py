@@ -88,6 +88,7 @@ class Frames:
         self.interest = Interest()
         self.on_frame: OnFrame = _nobody
         self.connected = False
+        self._complete = False
         self._received = counter("hub_gateway_frames_total", "Quote frames received from quote-stream.")
         self._up = gauge("hub_gateway_upstream_connected", "Whether the stream of frames is open.")
 
@@ -97,6 +98,10 @@ class Frames:
     @property
     def newest(self) -> Mapping[str, Frame]:
         return self._newest
+
+    def unknown(self, names: Iterable[str]) -> list[str]:
+        """Symbols that there are not. While a process begins nobody can say: others may come yet."""
+        return [name for name in names if name not in self._newest] if self._complete else []
 
     def read_account(self, reader: Reader, account_id: str) -> None:
         """It is told that updates may have been missed as soon as none is missed any more."""
@@ -113,7 +118,7 @@ class Frames:
             del self._accounts[account_id]
             self.interest.remove(account_id)
 
-    def apply(self, frames: Iterable[quote_stream_pb2.QuoteFrame]) -> None:
+    def apply(self, frames: Iterable[quote_stream_pb2.QuoteFrame], *, more: bool = False) -> None:
         received = 0
         for message in frames:
             frame = frame_of(message)
@@ -124,6 +129,7 @@ class Frames:
             received += 1
             self.on_frame(frame)
         self._received.inc(received)
+        self._complete = self._complete or (bool(self._newest) and not more)
 
     def update(self, updates: Iterable[quote_stream_pb2.AccountUpdate]) -> None:
         for update in updates:

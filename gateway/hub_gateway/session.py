@@ -202,8 +202,7 @@ class Session(Follower):
             self._unsubscribe(names, orders=message.orders)
 
     def _subscribe(self, names: Sequence[str], *, orders: bool) -> None:
-        newest = self._house.frames.newest
-        unknown = [name for name in dict.fromkeys(names) if newest and name not in newest]
+        unknown = self._house.frames.unknown(dict.fromkeys(names))
         self.follow(set(names).difference(unknown))
         self._orders = self._orders or orders
         self._subscribed(unknown)

@@ -107,7 +107,7 @@ class _Stream:
             try:
                 async for response in responses:
                     silence.reschedule(loop.time() + SILENCE_S)
-                    self._frames.apply(response.frames)
+                    self._frames.apply(response.frames, more=response.more)
                     self._frames.update(response.updates)
                     self._frames.watched(self._frames.interest.obeyed(line, response.obeyed))
                     if response.obeyed:

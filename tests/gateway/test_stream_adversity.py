@@ -242,6 +242,43 @@ async def test_a_quote_stream_that_stands_still_is_left(
         assert service.streams > 1
 
 
+class Piecemeal(QuoteStreamRpc):
+    """Has told of one symbol, and has not come to the others yet."""
+
+    def __init__(self, frames: Frames) -> None:
+        super().__init__(frames)
+        self.may_go_on = asyncio.Event()
+
+    async def FollowFrames(  # noqa: N802 - the name is that of the proto
+        self, request_iterator: Any, context: Any
+    ) -> AsyncIterator[Any]:
+        first = [self._frames._newest["AAPL"]]
+        yield quote_stream_pb2.FollowFramesResponse(frames=first, obeyed=1, more=True)
+        await self.may_go_on.wait()
+        async for response in super().FollowFrames(request_iterator, context):
+            yield response
+
+
+async def test_who_comes_while_a_gateway_begins_is_not_told_that_symbols_are_unknown(
+    tls: Tls, redis_server: Login, upstream: Upstream
+) -> None:
+    upstream.tick()
+    service = Piecemeal(upstream.frames)
+    register = partial(add_QuoteStreamServiceServicer_to_server, service)
+    async with (
+        _following(tls, redis_server, [register], {}) as gateway,
+        dial(gateway, gateway.bearer()) as client,
+    ):
+        await say(client, type="subscribe", symbols=SYMBOLS)
+        answer = await hear(client, "subscribed")
+        assert (answer["symbols"], answer.get("unknown")) == (SYMBOLS, None)
+        await hear(client, "quotes_snapshot", symbol="AAPL")
+        service.may_go_on.set()
+        await hear(client, "quotes_snapshot", symbol="MSFT")
+        await say(client, type="subscribe", symbols=["NOPE"])
+        assert (await hear(client, "subscribed"))["unknown"] == ["NOPE"]
+
+
 def owners(open_orders: int) -> dict[str, Any]:
     orders = [order_pb2.Order(order_id=f"o-{number}") for number in range(open_orders)]
     for order in orders:

@@ -80,8 +80,8 @@ async def test_many_symbols_come_in_several_messages() -> None:
     for number in range(AT_ONCE + 1):
         frames.publish(frame(quote(f"S{number}")))
     with frames.stream() as stream:
-        sizes = [len((await stream.next()).frames), len((await stream.next()).frames)]
-    assert sizes == [AT_ONCE, 1]
+        batches = [await stream.next(), await stream.next()]
+    assert [(len(batch.frames), batch.more) for batch in batches] == [(AT_ONCE, True), (1, False)]
 
 
 async def test_a_reader_that_waits_is_woken_by_a_frame() -> None:

@@ -22,6 +22,7 @@ class Batch(NamedTuple):
     frames: Sequence[quote_stream_pb2.QuoteFrame]
     updates: Sequence[quote_stream_pb2.AccountUpdate]
     obeyed: int
+    more: bool  # frames wait
 
 
 class Stream:
@@ -83,7 +84,7 @@ class Stream:
         updates = [self._updates.popleft() for _ in range(min(len(self._updates), AT_ONCE))]
         if not self._frames and not self._updates:
             self._wake.clear()
-        return Batch(frames, updates, self.obeyed)
+        return Batch(frames, updates, self.obeyed, bool(self._frames))
 
 
 class Frames:

@@ -36,7 +36,7 @@ class QuoteStreamRpc(quote_stream_pb2_grpc.QuoteStreamServiceServicer):
                 while True:
                     batch = await stream.next()
                     yield quote_stream_pb2.FollowFramesResponse(
-                        frames=batch.frames, updates=batch.updates, obeyed=batch.obeyed
+                        frames=batch.frames, updates=batch.updates, obeyed=batch.obeyed, more=batch.more
                     )
             finally:
                 listening.cancel()

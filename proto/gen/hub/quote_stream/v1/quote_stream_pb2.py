@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&hub/quote_stream/v1/quote_stream.proto\x12\x13hub.quote_stream.v1\"\x15\n\x13StreamFramesRequest\"`\n\nQuoteFrame\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x0b\n\x03seq\x18\x03 \x01(\x03\x12\x12\n\nquote_json\x18\x04 \x01(\x0c\x12\x12\n\npatch_json\x18\x05 \x01(\x0c\"}\n\rAccountUpdate\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x12\n\nsubject_id\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12\x13\n\x0bupdate_json\x18\x06 \x01(\x0c\"|\n\x14StreamFramesResponse\x12/\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x1f.hub.quote_stream.v1.QuoteFrame\x12\x33\n\x07updates\x18\x02 \x03(\x0b\x32\".hub.quote_stream.v1.AccountUpdate\"E\n\x13\x46ollowFramesRequest\x12\x16\n\x0ewatch_accounts\x18\x01 \x03(\t\x12\x16\n\x0eleave_accounts\x18\x02 \x03(\t\"\x8c\x01\n\x14\x46ollowFramesResponse\x12/\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x1f.hub.quote_stream.v1.QuoteFrame\x12\x33\n\x07updates\x18\x02 \x03(\x0b\x32\".hub.quote_stream.v1.AccountUpdate\x12\x0e\n\x06obeyed\x18\x03 \x01(\x03\x32\xe4\x01\n\x12QuoteStreamService\x12\x65\n\x0cStreamFrames\x12(.hub.quote_stream.v1.StreamFramesRequest\x1a).hub.quote_stream.v1.StreamFramesResponse0\x01\x12g\n\x0c\x46ollowFrames\x12(.hub.quote_stream.v1.FollowFramesRequest\x1a).hub.quote_stream.v1.FollowFramesResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&hub/quote_stream/v1/quote_stream.proto\x12\x13hub.quote_stream.v1\"\x15\n\x13StreamFramesRequest\"`\n\nQuoteFrame\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x0b\n\x03seq\x18\x03 \x01(\x03\x12\x12\n\nquote_json\x18\x04 \x01(\x0c\x12\x12\n\npatch_json\x18\x05 \x01(\x0c\"}\n\rAccountUpdate\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x12\n\nsubject_id\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12\x13\n\x0bupdate_json\x18\x06 \x01(\x0c\"|\n\x14StreamFramesResponse\x12/\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x1f.hub.quote_stream.v1.QuoteFrame\x12\x33\n\x07updates\x18\x02 \x03(\x0b\x32\".hub.quote_stream.v1.AccountUpdate\"E\n\x13\x46ollowFramesRequest\x12\x16\n\x0ewatch_accounts\x18\x01 \x03(\t\x12\x16\n\x0eleave_accounts\x18\x02 \x03(\t\"\x9a\x01\n\x14\x46ollowFramesResponse\x12/\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x1f.hub.quote_stream.v1.QuoteFrame\x12\x33\n\x07updates\x18\x02 \x03(\x0b\x32\".hub.quote_stream.v1.AccountUpdate\x12\x0e\n\x06obeyed\x18\x03 \x01(\x03\x12\x0c\n\x04more\x18\x04 \x01(\x08\x32\xe4\x01\n\x12QuoteStreamService\x12\x65\n\x0cStreamFrames\x12(.hub.quote_stream.v1.StreamFramesRequest\x1a).hub.quote_stream.v1.StreamFramesResponse0\x01\x12g\n\x0c\x46ollowFrames\x12(.hub.quote_stream.v1.FollowFramesRequest\x1a).hub.quote_stream.v1.FollowFramesResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,7 +42,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FOLLOWFRAMESREQUEST']._serialized_start=437
   _globals['_FOLLOWFRAMESREQUEST']._serialized_end=506
   _globals['_FOLLOWFRAMESRESPONSE']._serialized_start=509
-  _globals['_FOLLOWFRAMESRESPONSE']._serialized_end=649
-  _globals['_QUOTESTREAMSERVICE']._serialized_start=652
-  _globals['_QUOTESTREAMSERVICE']._serialized_end=880
+  _globals['_FOLLOWFRAMESRESPONSE']._serialized_end=663
+  _globals['_QUOTESTREAMSERVICE']._serialized_start=666
+  _globals['_QUOTESTREAMSERVICE']._serialized_end=894
 # @@protoc_insertion_point(module_scope)

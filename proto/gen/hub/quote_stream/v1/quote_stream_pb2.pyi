@@ -184,8 +184,11 @@ class FollowFramesResponse(_message.Message):
     FRAMES_FIELD_NUMBER: _builtins.int
     UPDATES_FIELD_NUMBER: _builtins.int
     OBEYED_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     obeyed: _builtins.int
     """How many of the caller's messages were obeyed when this was sent. What happened to a watched account after that is in this message or a later one; what happened before, only its owners know."""
+    more: _builtins.bool
+    """Frames wait that did not fit into this message: of symbols that the caller has not been told of, there may be some."""
     @_builtins.property
     def frames(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuoteFrame]:
         """New frames."""
@@ -200,10 +203,11 @@ class FollowFramesResponse(_message.Message):
         frames: _abc.Iterable[Global___QuoteFrame] | None = ...,
         updates: _abc.Iterable[Global___AccountUpdate] | None = ...,
         obeyed: _builtins.int = ...,
+        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "obeyed", b"obeyed", "updates", b"updates"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "more", b"more", "obeyed", b"obeyed", "updates", b"updates"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
