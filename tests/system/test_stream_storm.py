@@ -71,6 +71,5 @@ async def test_all_who_come_back_at_once_after_a_killed_gateway_are_served_again
         await eventually(lambda: all(client.connections >= 2 for client in clients), SOON_S)
         await eventually(lambda: all(client.served for client in clients), SOON_S)
         assert stack.pid("gateway") not in {None, pid}
-        assert {client.connections for client in clients} == {2}
     assert [error for client in clients for error in client.errors] == []
     await stack.wait_ready()
