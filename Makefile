@@ -11,12 +11,15 @@ VENV := .venv/bin
 # Tests wait more than they work: three at a time on two cores, each with servers of its own. WORKERS= runs one after the other.
 WORKERS ?= -n 3
 LOCAL := $(VENV)/python -m hub_local
-# Which prices: FEED=lean DATA=folder SPEED=60 START=2013-10-07 RESOLUTION=tick, or FEED=random SYMBOLS=100 RATE=1000.
+# Which prices: FEED=lean DATA=folder SPEED=60 START=2013-10-07 RESOLUTION=tick, FEED=random SYMBOLS=100 RATE=1000, or
+# FEED=alpaca SYMBOLS=AAPL,MSFT with the key in HUB_ALPACA_ variables.
 # What nobody says stays as the HUB_ variable of the shell has it.
 FEEDING := $(if $(FEED),HUB_FEED='$(FEED)' $(if $(DATA),HUB_FEED_DATA='$(abspath $(DATA))') \
   $(if $(START),HUB_FEED_START='$(START)') $(if $(RESOLUTION),HUB_FEED_RESOLUTION='$(RESOLUTION)') \
-  $(if $(SYMBOLS),HUB_FEED_SYMBOLS='$(SYMBOLS)') $(if $(RATE),HUB_FEED_RATE='$(RATE)')) \
+  $(if $(SYMBOLS),$(if $(filter alpaca,$(FEED)),HUB_ALPACA_SYMBOLS,HUB_FEED_SYMBOLS)='$(SYMBOLS)') $(if $(RATE),HUB_FEED_RATE='$(RATE)')) \
   $(if $(SPEED),HUB_FEED_SPEED='$(SPEED)')
+# In containers a feed that needs files brings a file of its own.
+COMPOSE := docker compose $(if $(FEED),$(addprefix --file ,docker-compose.yml $(wildcard deploy/feeds/$(FEED).yml)))
 PORTS := --gateway-port $(GATEWAY_PORT) --port-shift $(PORT_SHIFT)
 WHICH := $(if $(filter yes,$(ALL)),--all,$(if $(EVENT),--event-id '$(EVENT)'))
 PACKAGES := $(notdir $(wildcard libs/*/hub_* services/*/hub_* gateway/hub_* deploy/local/hub_*))
@@ -106,9 +109,9 @@ compose-secrets: setup ## make the secrets and certificates of docker-compose.ym
 images: ## build the container images (hub-order:dev and so on)
 	SECRETS_FOLDER=./deploy/compose docker compose build
 
-up: setup ## build and start everything in containers (GATEWAY_PORT=8080), wait until it is ready
+up: setup ## build and start everything in containers (GATEWAY_PORT=8080, FEED as of run), wait until it is ready
 	@$(LOCAL) compose-secrets --check deploy/compose
-	@GATEWAY_PORT=$(GATEWAY_PORT) docker compose up --build --detach --wait --wait-timeout 300
+	@env $(FEEDING) GATEWAY_PORT=$(GATEWAY_PORT) $(COMPOSE) up --build --detach --wait --wait-timeout 300
 	@echo "gateway: http://127.0.0.1:$(GATEWAY_PORT)/api/v1"
 
 down: ## end the containers; their data is kept
@@ -162,12 +165,16 @@ lint: setup ## check style, types, import rules, contracts, generated code and S
 
 manifests: .venv/manifests/.stamp ## check docker-compose.yml, Dockerfile and k8s/
 	SECRETS_FOLDER=./deploy/compose .venv/manifests/bin/docker-compose config -q
+	@set -e; for feed in lean alpaca; do \
+	  SECRETS_FOLDER=./deploy/compose HUB_FEED_DATA=/data HUB_ALPACA_KEY_ID=id HUB_ALPACA_SECRET_FILE=/secret \
+	  HUB_ALPACA_SYMBOLS=AAPL .venv/manifests/bin/docker-compose -f docker-compose.yml -f deploy/feeds/$$feed.yml config -q; \
+	done
 	.venv/manifests/bin/hadolint deploy/Dockerfile
-	@set -e; for overlay in dev prod; do \
-	  .venv/manifests/bin/kubectl kustomize k8s/overlays/$$overlay > .venv/manifests/$$overlay.yaml; \
-	  found=$$(.venv/manifests/bin/kubernetes-validate --strict -k 1.32 .venv/manifests/$$overlay.yaml 2>&1) \
+	@set -e; for place in overlays/dev overlays/prod examples/lean examples/alpaca; do \
+	  .venv/manifests/bin/kubectl kustomize k8s/$$place > .venv/manifests/rendered.yaml; \
+	  found=$$(.venv/manifests/bin/kubernetes-validate --strict -k 1.32 .venv/manifests/rendered.yaml 2>&1) \
 	    || { echo "$$found" | grep -v ' passed for '; exit 1; }; \
-	  echo "k8s/overlays/$$overlay: valid"; \
+	  echo "k8s/$$place: valid"; \
 	done
 
 fmt: setup ## format the code and mend what can be mended

@@ -3,8 +3,8 @@
 #
 #   k8s/secrets.sh FOLDER NAMESPACE | kubectl apply -f -
 #
-# FOLDER/secrets has one file per secret (hub_order, hub_order_owner, amqp, redis, signing, admin), FOLDER/certificates
-# has ca.pem and for each service <service>.pem and <service>.key. Nothing is written to disk, nothing has a default.
+# FOLDER/secrets has one file per secret (hub_order, hub_order_owner, amqp, redis, signing, admin; alpaca
+# where that feed is used), FOLDER/certificates has ca.pem and for each service <service>.pem and <service>.key. Nothing is written to disk, nothing has a default.
 set -eu
 
 [ $# = 2 ] || { echo "usage: $0 FOLDER NAMESPACE" >&2; exit 2; }
@@ -39,6 +39,8 @@ secret auth-signing "secret=$folder/secrets/signing"
 secret auth-admin "password=$folder/secrets/admin"
 secret amqp "password=$folder/secrets/amqp"
 secret redis "password=$folder/secrets/redis"
+# Where prices come from Alpaca.
+[ ! -e "$folder/secrets/alpaca" ] || secret alpaca "secret=$folder/secrets/alpaca"
 
 # What the servers themselves need, where the folder has it: in a cluster whose servers run elsewhere it has not.
 [ -e "$folder/certificates/postgres.pem" ] || exit 0

@@ -25,11 +25,14 @@ OURS = [*SERVICES, *(f"migrate-{each.name}" for each in SERVICES.values() if eac
 FILES = "/run/hub/"
 
 
-def read(environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """As compose reads it, whatever this checkout's .env and the caller's variables say."""
+def read(environment: Mapping[str, str], *more: str) -> subprocess.CompletedProcess[str]:
+    """As compose reads it, with `more` files beside it, whatever this checkout's .env and the caller's
+    variables say."""
     # The program itself: what the package puts into bin/ hides its exit code.
     [program] = MANIFESTS.glob("lib/python3*/site-packages/compose/docker-compose")
-    command: list[str | Path] = [program, "--file", ROOT / "docker-compose.yml", "--env-file", "/dev/null"]
+    command: list[str | Path] = [program, "--env-file", "/dev/null"]
+    for name in ("docker-compose.yml", *more):
+        command += ["--file", ROOT / name]
     return subprocess.run(
         [*command, "config", "--format", "json"],
         check=False,

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from hub_local.layout import SERVICES as LAYOUT
+from hub_market_data.settings import FeedSettings
 from hub_runtime import load
 from tests.deploy.code import service
 
@@ -22,13 +23,15 @@ SERVICES = ("auth", "market-data", "order", "position", "portfolio", "quote-stre
 GRPC_PORT, HTTP_PORT, ADMIN_PORT = 50051, 8080, 9090
 # Given to a process by its pod, read by nobody: a part of other variables.
 PARTS = {"HUB_POSTGRES"}
+FEED_DATA = "/srv/feed"
+
+
+OVERLAYS = ("overlays/dev", "overlays/prod", "examples/lean", "examples/alpaca")
 
 
 @cache
 def rendered(overlay: str) -> list[dict[str, Any]]:
-    found = subprocess.run(
-        [KUBECTL, "kustomize", K8S / "overlays" / overlay], check=True, capture_output=True, text=True
-    )
+    found = subprocess.run([KUBECTL, "kustomize", K8S / overlay], check=True, capture_output=True, text=True)
     return [document for document in yaml.safe_load_all(found.stdout) if document]
 
 
@@ -71,7 +74,7 @@ def expanded(text: str, environment: Mapping[str, str]) -> str:
     return re.sub(r"\$\((\w+)\)", lambda match: environment[match[1]], text)
 
 
-@pytest.fixture(params=["dev", "prod"])
+@pytest.fixture(params=OVERLAYS)
 def overlay(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -122,10 +125,32 @@ def test_every_process_would_start_with_the_settings_it_is_given(overlay: str, t
     file.write_text("00" * 32)
     for pod in pods(overlay):
         given = {
-            name: str(file) if value.startswith("/run/hub/") else value
+            name: str(file) if value.startswith(("/run/hub/", FEED_DATA)) else value
             for name, value in pod.environment.items()
         }
-        load(service(pod.service).settings, given)
+        settings = load(service(pod.service).settings, given)
+        if isinstance(settings, FeedSettings) and pod.args != ("serve",):
+            settings.require_feed()
+
+
+def test_without_a_word_the_replay_is_played_and_an_example_plays_its_own_feed() -> None:
+    feeds = {
+        overlay: {pod.environment["HUB_FEED"] for pod in pods(overlay) if pod.service == "market-data"}
+        for overlay in OVERLAYS
+    }
+    assert list(feeds.values()) == [{"replay"}, {"replay"}, {"lean"}, {"alpaca"}]
+
+
+def test_files_of_a_feed_are_mounted_where_they_are_read_and_nobody_can_change_them() -> None:
+    for pod in pods("examples/lean"):
+        mounts = [each for each in pod.container["volumeMounts"] if each["mountPath"] == FEED_DATA]
+        volumes = [each for each in pod.spec["volumes"] if "persistentVolumeClaim" in each]
+        reads = pod.service == "market-data" and pod.args != ("serve",)
+        assert ("HUB_FEED_DATA" in pod.environment) == bool(mounts) == bool(volumes) == reads, pod.name
+        for mount, volume in zip(mounts, volumes, strict=True):
+            assert pod.environment["HUB_FEED_DATA"] == FEED_DATA
+            assert mount == {"name": volume["name"], "mountPath": FEED_DATA, "readOnly": True}
+            assert volume["persistentVolumeClaim"] == {"claimName": "feed-data", "readOnly": True}
 
 
 def secrets(folder: Path) -> dict[str, set[str]]:
@@ -135,33 +160,40 @@ def secrets(folder: Path) -> dict[str, set[str]]:
     for name in ("auth", "market_data", "order", "position", "portfolio"):
         (folder / "secrets" / f"hub_{name}").write_text("x")
         (folder / "secrets" / f"hub_{name}_owner").write_text("x")
-    for name in ("signing", "admin", "amqp", "redis"):
+    for name in ("signing", "admin", "amqp", "redis", "alpaca"):
         (folder / "secrets" / name).write_text("x")
     for name in SERVICES:
         (folder / "certificates" / f"{name}.pem").write_text("x")
         (folder / "certificates" / f"{name}.key").write_text("x")
     (folder / "certificates/ca.pem").write_text("x")
-    found = subprocess.run(
-        [K8S / "secrets.sh", folder, "hub"],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={"PATH": f"{KUBECTL.parent}:/usr/bin:/bin"},
-    )
+    found = script(folder)
+    assert found.returncode == 0, found.stderr
     documents = [document for document in yaml.safe_load_all(found.stdout) if document]
     return {document["metadata"]["name"]: set(document["data"]) for document in documents}
 
 
-def test_a_secret_whose_file_is_missing_is_named_and_nothing_is_made_of_it(tmp_path: Path) -> None:
-    secrets(tmp_path)
-    (tmp_path / "secrets/signing").unlink()
-    found = subprocess.run(
-        [K8S / "secrets.sh", tmp_path, "hub"],
+def script(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [K8S / "secrets.sh", folder, "hub"],
         check=False,
         capture_output=True,
         text=True,
         env={"PATH": f"{KUBECTL.parent}:/usr/bin:/bin"},
     )
+
+
+def test_the_secret_of_a_feed_that_is_not_used_is_not_missed(tmp_path: Path) -> None:
+    assert "alpaca" in secrets(tmp_path)
+    (tmp_path / "secrets/alpaca").unlink()
+    found = script(tmp_path)
+    assert found.returncode == 0
+    assert "name: alpaca" not in found.stdout
+
+
+def test_a_secret_whose_file_is_missing_is_named_and_nothing_is_made_of_it(tmp_path: Path) -> None:
+    secrets(tmp_path)
+    (tmp_path / "secrets/signing").unlink()
+    found = script(tmp_path)
     assert found.returncode == 1
     assert f"there is no {tmp_path}/secrets/signing" in found.stderr
 
@@ -223,7 +255,10 @@ def test_a_migration_runs_as_the_owner_and_a_service_never_does(overlay: str) ->
 
 
 def test_network_policies_let_in_exactly_the_callers_of_the_call_graph() -> None:
-    fences = {document["metadata"]["name"]: document["spec"] for document in of_kind("prod", "NetworkPolicy")}
+    fences = {
+        document["metadata"]["name"]: document["spec"]
+        for document in of_kind("overlays/prod", "NetworkPolicy")
+    }
     for name in SERVICES[:-1]:
         [rule] = fences[name]["ingress"]
         [peer] = rule["from"]
