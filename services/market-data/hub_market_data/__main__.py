@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from hub.market_data.v1 import corporate_actions_pb2_grpc, market_data_admin_pb2_grpc
 from hub_identity import Trust
+from hub_market_data import lean_actions
 from hub_market_data.board import Board
 from hub_market_data.cache import TIMEOUT_S, Cache
 from hub_market_data.clients import FeederClient
@@ -38,7 +39,7 @@ from hub_market_data.worker import Feeder
 from hub_postgres import DatabaseProbe, Pool, Wakeup, pooled
 from hub_postgres import migrate as apply_migrations
 from hub_rpc import Registration, Server, connect, peer_state
-from hub_runtime import Process, SettingsError, gauge, get_logger, main, supervised, utc_now
+from hub_runtime import Command, Process, SettingsError, gauge, get_logger, main, supervised, utc_now
 
 DESCRIPTION = "Instruments, trading calendars, bars and live quotes"
 JOBS = {
@@ -179,8 +180,10 @@ async def migrate(settings: MarketDataSettings) -> None:
             instruments=instruments,
             history=settings.feed == Replay.kind,
         )
-    log.info("seeded", bars=bars)
+        log.info("seeded", bars=bars)
+        await lean_actions.announce_at_start(pool, settings)
 
 
 if __name__ == "__main__":
-    main("market-data", DESCRIPTION, JOBS, MarketDataSettings, run, migrate)
+    commands = {lean_actions.NAME: Command(lean_actions.MEANING, lean_actions.lean_actions)}
+    main("market-data", DESCRIPTION, JOBS, MarketDataSettings, run, migrate, commands)

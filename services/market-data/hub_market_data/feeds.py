@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from hub_market_data.alpaca import Access, Alpaca
 from hub_market_data.board import Board
 from hub_market_data.domain.instruments import Instrument
 from hub_market_data.feed import Feed
-from hub_market_data.lean import Lean
+from hub_market_data.lean import Lean, midnight
 from hub_market_data.lean_files import LeanFolder
 from hub_market_data.replay import Replay
 from hub_market_data.seed import INSTRUMENTS, stock
@@ -77,6 +79,13 @@ def feed_instruments(settings: FeedSettings) -> Sequence[Instrument]:
             return [known.get(symbol) or stock(symbol, symbol, "XNYS") for symbol in settings.alpaca_symbols]
         case _:
             return INSTRUMENTS
+
+
+def lean_begins_at(settings: FeedSettings, root: Path) -> datetime | None:
+    """When a new database's clock begins; None where nothing says it. Raises SettingsError."""
+    if settings.feed_start is not None or settings.feed != Lean.kind:
+        return settings.feed_start
+    return midnight(_folder(replace(settings, feed_data=root)).days[0])
 
 
 def _lean(settings: FeedSettings, board: Board, state: FeedState) -> Lean:

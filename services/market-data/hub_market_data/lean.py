@@ -62,12 +62,12 @@ class Lean:
             log.warning("lean_symbols_unknown", symbols=left_out[:100], count=len(left_out))
         self._day, self._played, self._mark = _parsed(place) or (date.min, 0, 0)
         self._days = [day for day in folder.days if day >= self._day]
-        self._from = max(filter(None, (start, market_time)), default=_midnight(folder.days[0]))
+        self._from = max(filter(None, (start, market_time)), default=midnight(folder.days[0]))
         self._time = market_time or self._from
         self._begin_with(start, place, market_time)
 
     def _begin_with(self, start: datetime | None, place: str, market_time: datetime | None) -> None:
-        first, last = _midnight(self._folder.days[0]), _midnight(self._folder.days[-1]) + timedelta(days=1)
+        first, last = midnight(self._folder.days[0]), midnight(self._folder.days[-1]) + timedelta(days=1)
         wanted = start or first
         if start is not None and start >= last:
             raise ValueError(f"the start {start.isoformat()} lies behind the last day of the files")
@@ -77,7 +77,7 @@ class Lean:
                 f"back, but the files are to be played from {wanted.isoformat()}: another database is needed"
             )
         # Whole days before it need not be read.
-        self._days = [day for day in self._days if _midnight(day) + timedelta(days=1) > self._from]
+        self._days = [day for day in self._days if midnight(day) + timedelta(days=1) > self._from]
         if not self._days and self._day not in self._folder.days:
             raise ValueError(f"no file is later than the market's clock, {self._time.isoformat()}")
 
@@ -95,9 +95,9 @@ class Lean:
 
     async def ticks(self) -> AsyncIterator[Sequence[Tick]]:
         for day in self._days:
-            midnight = _midnight(day)
+            begins = midnight(day)
             async for count, event in self._events(day):
-                at = midnight + timedelta(microseconds=event.us)
+                at = begins + timedelta(microseconds=event.us)
                 tick = self._seen(event, at)
                 while not self._is_past(count, at) and await self._wait(at):
                     yield ()
@@ -167,7 +167,8 @@ class Lean:
         self._rested_at = self._now()
 
 
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
+    """In New York, where the times of the files are."""
     return new_york_midnight(datetime(day.year, day.month, day.day, 17, tzinfo=UTC))
 
 

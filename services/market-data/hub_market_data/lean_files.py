@@ -1,5 +1,7 @@
 """LEAN's layout on disk: equity/usa/{tick,second,minute}/<symbol>/<YYYYMMDD>_{trade,quote}.zip.
 
+The folder is that of the name which a symbol had on that day (`lean_maps`); files that are nobody's are left
+out.
 Each archive has one CSV file. Times are milliseconds since midnight in New York, prices are times 10,000:
 
 - a trade: time, price, size, exchange, condition, suspicious
@@ -17,12 +19,13 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from heapq import merge
 from pathlib import Path
 from typing import IO, Final
 
 from hub_market_data.domain.instruments import is_symbol
+from hub_market_data.lean_maps import Names
 from hub_runtime import counter, get_logger
 
 RESOLUTIONS: Final = {"tick": 0, "second": 1_000_000, "minute": 60_000_000}
@@ -76,11 +79,15 @@ class LeanFolder:
         if not folder.is_dir():
             raise ValueError(f"there is no equity/usa/{self.resolution} in {self.root}")
         for path in sorted(folder.glob("*/*.zip")):
-            symbol, found = path.parent.name.upper(), _FILE.fullmatch(path.name)
-            if found is None or not is_symbol(symbol):
+            found = _FILE.fullmatch(path.name)
+            if found is None:
                 log.warning("lean_file_unknown", file=str(path))
                 continue
             day = date(int(found[1]), int(found[2]), int(found[3]))
+            symbol = self._names.symbol(path.parent.name.upper(), day)
+            if symbol is None or not is_symbol(symbol):
+                log.warning("lean_file_of_nobody", file=str(path))
+                continue
             # Of what happens at the same moment the quote comes first.
             self._files.setdefault(day, []).append((symbol, found[4], path))
         if not self._files:
@@ -89,6 +96,10 @@ class LeanFolder:
     @property
     def _usa(self) -> Path:
         return self.root / "equity" / "usa"
+
+    @cached_property
+    def _names(self) -> Names:
+        return Names(self._usa / "map_files")
 
     @property
     def days(self) -> Sequence[date]:
@@ -100,11 +111,7 @@ class LeanFolder:
 
     def exchange(self, symbol: str) -> str:
         """The letter of the exchange where its map file says it was listed last; empty where none does."""
-        try:
-            text = (self._usa / "map_files" / f"{symbol.lower()}.csv").read_text(encoding="ascii")
-            return text.split()[-1].split(",")[2]
-        except (OSError, ValueError, IndexError):
-            return ""
+        return self._names.exchange(symbol)
 
     def events(self, day: date, symbols: Container[str]) -> Iterator[Event]:
         """Of these symbols, in the order of their times. Reads as it goes; what cannot be read is told and

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Final
 
@@ -31,6 +31,16 @@ _TAKE_EFFECT: Final = """
 _COMPLETE: Final = """
     UPDATE corporate_actions SET applied_at = clock_timestamp()
      WHERE symbol = $1 AND ex_date = $2 AND type = $3 AND added AND applied_at IS NULL
+"""
+_REMEMBER: Final = """
+    INSERT INTO corporate_actions (symbol, ex_date, type, ratio, amount, currency)
+    VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT DO NOTHING
+"""
+_FIRST_DAYS: Final = """
+    SELECT i.symbol, b.day
+      FROM instruments i
+     CROSS JOIN LATERAL (SELECT day FROM day_bars WHERE symbol = i.symbol ORDER BY day LIMIT 1) b
 """
 _NOTIFY: Final = f"SELECT pg_notify('{CHANNEL}', '')"
 
@@ -64,6 +74,17 @@ class Actions:
         async with transaction(self._pool) as connection:
             await connection.execute(_COMPLETE, *_key(action))
             await connection.execute(_NOTIFY)
+
+    async def remember(self, past: Sequence[CorporateAction]) -> None:
+        """As history: from before anybody held anything. What is there stays as it is."""
+        rows = [(*_key(each), each.ratio, each.amount, each.currency) for each in past]
+        async with transaction(self._pool) as connection:
+            await connection.executemany(_REMEMBER, rows)
+
+    async def first_days(self) -> Mapping[str, date]:
+        """Of each symbol that has a price: the first day that it had one."""
+        async with acquire(self._pool) as connection:
+            return {row["symbol"]: row["day"] for row in await connection.fetch(_FIRST_DAYS)}
 
     async def sessions(self, calendar: str, first_day: date, last_day: date) -> Sequence[Session]:
         async with acquire(self._pool) as connection:
