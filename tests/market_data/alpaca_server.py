@@ -54,6 +54,11 @@ class AlpacaServer:
         await asyncio.gather(*(socket.wait_closed() for socket in dropped))
         self._sockets.difference_update(dropped)
 
+    def stand_still(self) -> None:
+        """Hears nothing any more, pings neither."""
+        for socket in self._sockets:
+            socket.transport.pause_reading()
+
     async def refuse(self, code: int, text: str) -> None:
         """In the middle, as a slow client is."""
         await self.say({"T": "error", "code": code, "msg": text})

@@ -27,8 +27,11 @@ class Listening:
         self.secret = secret
         self.ticks: list[Tick] = []
         self.beats = 0
+        self.now = 0.0
         access = Access(url=server.url, key_id=KEY, secret=lambda: self.secret, codec=codec)  # type: ignore[arg-type]
-        self.feed = Alpaca(access, ["AAPL", "MSFT"], clock=lambda: NOW, backoff=Backoff(0.01, 0.05))
+        self.feed = Alpaca(
+            access, ["AAPL", "MSFT"], clock=lambda: NOW, backoff=Backoff(0.01, 0.05), now=lambda: self.now
+        )
 
     async def listen(self) -> None:
         async for group in self.feed.ticks():
@@ -228,3 +231,33 @@ async def test_a_market_clock_that_was_moved_stays_ahead(server: AlpacaServer) -
         client.feed.move_to(NOW + timedelta(days=3))
         await eventually(lambda: client.feed.market_time() == NOW + timedelta(days=3))
         await asyncio.sleep(0)
+
+
+async def test_while_nothing_happens_the_other_end_is_asked_whether_it_lives(server: AlpacaServer) -> None:
+    async with subscribed(server) as feed:
+        for feed.now in (100.0, 200.0):
+            await eventually(lambda: feed.feed.unheard_s() == 0)
+        assert feed.ticks == []
+
+
+async def test_a_server_that_stands_still_is_not_heard_of(server: AlpacaServer) -> None:
+    async with subscribed(server) as feed:
+        server.stand_still()
+
+        def unheard() -> bool:
+            """An answer that was on its way still counts."""
+            feed.now += 1
+            silence = feed.feed.unheard_s()
+            return silence is not None and silence > 20
+
+        await eventually(unheard)
+
+
+async def test_without_a_subscription_nothing_is_certain(server: AlpacaServer) -> None:
+    async with subscribed(server) as feed:
+        await eventually(lambda: feed.feed.unheard_s() == 0)
+        feed.secret = "another"
+        await server.drop()
+        await eventually(lambda: feed.feed.unheard_s() is None)
+        feed.secret = SECRET
+        await eventually(lambda: feed.feed.unheard_s() == 0)

@@ -136,6 +136,9 @@ class Script:
     def move_to(self, market_time: datetime) -> None:
         pass
 
+    def unheard_s(self) -> float | None:
+        return 0.0
+
     def place(self) -> str:
         return ""
 

@@ -1,8 +1,8 @@
-"""The lean feed as it is run: `python -m hub_market_data` migrates and serves, and whoever follows it by gRPC has
-the prices and bars of the files.
+"""The lean feed as it is run: `python -m hub_market_data` migrates and serves, and whoever follows it by gRPC
+has the prices and bars of the files.
 
-HUB_TEST_LEAN_DATA names a folder in LEAN's layout to play; without it, a small one is made. A day of ticks takes
-a minute and a half, a thousand times as fast as it was.
+HUB_TEST_LEAN_DATA names a folder in LEAN's layout to play; without it, a small one is made. A day of ticks
+takes a minute and a half, a thousand times as fast as it was.
 """
 
 from __future__ import annotations

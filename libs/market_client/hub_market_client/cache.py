@@ -12,10 +12,12 @@ from grpc import aio
 from hub.market_data.v1 import market_data_pb2, market_data_pb2_grpc
 from hub_market_client.model import (
     Calendar,
+    FeedLife,
     Instrument,
     Quote,
     Session,
     read_calendar,
+    read_feed_life,
     read_instrument,
     read_quote,
     read_session,
@@ -45,6 +47,7 @@ class QuoteCache:
         self._quotes: dict[str, Quote] = {}
         self._epoch = 0
         self._market_time: datetime | None = None
+        self._life: FeedLife | None = None
         self._connected = False
         self._readers: set[Reader] = set()
         self.loaded = asyncio.Event()
@@ -122,12 +125,23 @@ class QuoteCache:
         return next((day for day in days if day > on), None)
 
     def fresh(self, quote: Quote | None, max_age_s: float) -> bool:
-        """Whether it was received not longer ago than that, in wall time."""
+        """Whether it was known to be the newest not longer ago than that, in wall time."""
         return quote is not None and self.age_s(quote) <= max_age_s
 
     def age_s(self, quote: Quote) -> float:
-        """How long ago it was received by the feeder, in wall time; never less than nothing."""
-        return max(0.0, (self._clock() - quote.received_at).total_seconds())
+        """How long ago it was known to be the newest, in wall time; never less than nothing. In a session of
+        its market a quote is, while the feed lives that told it; else it is as old as it was received."""
+        return max(0.0, (self._clock() - self._known_at(quote)).total_seconds())
+
+    def _known_at(self, quote: Quote) -> datetime:
+        life = self._life
+        if life is None or quote.epoch != life.epoch or quote.received_at < life.since:
+            return quote.received_at
+        session = self.session(quote.symbol)
+        # Before a session's first price nobody can say what it will be, and outside not all are told.
+        if session is None or quote.market_time < session.opens_at:
+            return quote.received_at
+        return max(quote.received_at, life.until)
 
     async def updates(self) -> AsyncGenerator[Quote, None]:
         """Every symbol's quote as it is, then as it changes, for this reader alone; use `aclosing`."""
@@ -167,6 +181,8 @@ class QuoteCache:
             self._replace(message.snapshot)
         if message.HasField("market_time"):
             self._advance(message.market_time.ToDatetime(tzinfo=UTC))
+        # An older market-data does not say it; one that does says it each time.
+        self._life = read_feed_life(message.feed_life) if message.HasField("feed_life") else None
         self._take(read_quote(quote) for quote in message.quotes)
 
     def _replace(self, snapshot: market_data_pb2.Snapshot) -> None:

@@ -97,6 +97,15 @@ class Quote:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class FeedLife:
+    """A quote of the epoch that was received not before `since` is the newest as of `until`, in wall time."""
+
+    epoch: int
+    since: datetime
+    until: datetime
+
+
 def read_instrument(message: market_data_pb2.Instrument) -> Instrument:
     asset_class = market_data_pb2.AssetClass.Name(message.asset_class).removeprefix("ASSET_CLASS_")
     return Instrument(
@@ -137,6 +146,14 @@ def read_session(message: market_data_pb2.Session) -> Session:
 
 def read_settlement_days(message: market_data_pb2.SettlementCalendar) -> tuple[date, ...]:
     return tuple(sorted(map(date.fromisoformat, message.days)))
+
+
+def read_feed_life(message: market_data_pb2.FeedLife) -> FeedLife:
+    return FeedLife(
+        epoch=message.epoch,
+        since=message.since.ToDatetime(tzinfo=UTC),
+        until=message.until.ToDatetime(tzinfo=UTC),
+    )
 
 
 def read_quote(message: market_data_pb2.Quote) -> Quote:

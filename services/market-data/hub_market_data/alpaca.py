@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class Alpaca:
         clock: Clock,
         market_time: datetime | None = None,
         backoff: Backoff | None = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._access = access
         self._symbols = list(symbols)
@@ -82,11 +84,16 @@ class Alpaca:
             "hub_market_feed_faults_total", "What of a feed could not be used, by kind", ("kind",)
         )
         self._told = 0
+        self._now = now
+        self._heard_at: float | None = None
         if market_time is not None:
             self.move_to(market_time)
 
     def market_time(self) -> datetime | None:
         return self._market_time
+
+    def unheard_s(self) -> float | None:
+        return None if self._heard_at is None else self._now() - self._heard_at
 
     def move_to(self, market_time: datetime) -> None:
         """The clock runs ahead from there; the prices are still those of now."""
@@ -111,6 +118,7 @@ class Alpaca:
             except (WebSocketException, OSError, TimeoutError, ValueError) as error:
                 self._faults.labels("connection").inc()
                 log.warning("feed_connection_lost", error=repr(error))
+            self._heard_at = None
             async for _ in _beats(wait_s or self._backoff.next_s()):
                 self._tick_clock()
                 yield ()
@@ -131,13 +139,19 @@ class Alpaca:
             await self._subscribe(socket)
             self._told = 0
             log.info("feed_connected", url=self._access.url, symbols=len(self._symbols))
+            self._heard_at = self._now()
+            pong = asyncio.ensure_future(await socket.ping())
             while True:
                 try:
                     async with asyncio.timeout(BEAT_S):
                         frame = await socket.recv()
                 except TimeoutError:
+                    if pong.done():  # nothing happens, and the other end lives
+                        self._heard_at = self._now()
+                        pong = asyncio.ensure_future(await socket.ping())
                     yield ()
                     continue
+                self._heard_at = self._now()
                 for group in self._groups(self._taken(frame)):
                     # Whoever is told something useful may be trusted to go on.
                     self._backoff.reset()

@@ -15,7 +15,7 @@ from datetime import date, datetime
 from hub_market_data.domain.calendars import Calendar, Hours, Session, extended
 from hub_market_data.domain.instruments import Instrument
 from hub_market_data.domain.splits import Splits
-from hub_market_data.domain.ticks import Quote, alone, conflated
+from hub_market_data.domain.ticks import FeedLife, Quote, alone, conflated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ class Snapshot:
     quotes: Sequence[Quote]
     epoch: int
     market_time: datetime | None
+    life: FeedLife | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,7 @@ class Update:
 
     quotes: Sequence[Quote]
     market_time: datetime | None
+    life: FeedLife | None = None
 
 
 class Subscription:
@@ -69,7 +71,8 @@ class Subscription:
         self._news.clear()
         unread, self._unread = self._unread, {}
         if not self._snapshot_due:
-            return Update(quotes=tuple(unread.values()), market_time=self._board.market_time)
+            board = self._board
+            return Update(quotes=tuple(unread.values()), market_time=board.market_time, life=board.life)
         self._snapshot_due = False
         return self._board.snapshot(self._symbols, unread)
 
@@ -94,6 +97,8 @@ class Board:
         self.quotes: dict[str, Quote] = {}
         self.epoch = 0
         self.market_time: datetime | None = None
+        # Of the active feeder's feed; None where nobody knows.
+        self.life: FeedLife | None = None
         self.loaded = asyncio.Event()
         # Whoever reads the catalogue holds it, so that nobody puts an older one in the place of a newer.
         self.reading = asyncio.Lock()
@@ -159,6 +164,7 @@ class Board:
         self._tell(market_time)
         if epoch > self.epoch:
             self.epoch = epoch
+            self.life = None
             self._start_over()
 
     def publish(self, quotes: Iterable[Quote], market_time: datetime | None) -> None:
@@ -189,6 +195,7 @@ class Board:
             ),
             epoch=self.epoch,
             market_time=self.market_time,
+            life=self.life,
         )
 
     @contextmanager

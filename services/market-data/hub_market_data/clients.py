@@ -10,7 +10,7 @@ from hub.market_data.v1 import market_data_pb2 as pb
 from hub.market_data.v1 import market_data_pb2_grpc
 from hub_errors import Unavailable
 from hub_market_data.board import Board
-from hub_market_data.mapping.quotes import quote_from_proto
+from hub_market_data.mapping.quotes import life_from_proto, quote_from_proto
 from hub_market_data.mapping.times import moment
 from hub_rpc import reading
 
@@ -50,5 +50,8 @@ class FeederClient:
                 self._board.outdated.set()
             self._board.begin(message.snapshot.epoch, market_time)
             quotes = message.snapshot.quotes
+        life = life_from_proto(message.feed_life) if message.HasField("feed_life") else None
+        if life != self._board.life:  # the same one is encoded once
+            self._board.life = life
         self._board.publish(map(quote_from_proto, quotes), market_time)
         self._following = True

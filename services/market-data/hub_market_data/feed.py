@@ -26,6 +26,11 @@ class Feed(Protocol):
         """Its own time as of the last group; None before the first."""
         ...
 
+    def unheard_s(self) -> float | None:
+        """How long ago it was last certain to hear of every price; None: it is not connected to where prices
+        come from, or has come to their end."""
+        ...
+
     def move_to(self, market_time: datetime) -> None:
         """Its market time goes on from there, unless it is there already."""
         ...

@@ -87,6 +87,10 @@ class Lean:
     def place(self) -> str:
         return f"{self._day.isoformat()}/{self._played}/{self._mark}" if self._day > date.min else ""
 
+    def unheard_s(self) -> float | None:
+        """At the end of the files prices are those of a market that nobody follows any more."""
+        return None if self.ended else 0.0
+
     def move_to(self, market_time: datetime) -> None:
         """What lies between is not shown."""
         if market_time > self._time:

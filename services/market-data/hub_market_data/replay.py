@@ -102,6 +102,9 @@ class Replay:
         for _ in range(round(part * self._steps)):
             self._advance()
 
+    def unheard_s(self) -> float | None:
+        return 0.0
+
     def move_to(self, market_time: datetime) -> None:
         """From there on market time runs as fast as wall time, and stays ahead of it."""
         self._ahead = max(self._ahead, market_time - self._clock())

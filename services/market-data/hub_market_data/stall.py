@@ -29,6 +29,11 @@ class Stall:
             "1 while the feed here had no price for too long in an open session",
         )
 
+    @property
+    def stalled(self) -> bool:
+        """As of the last look."""
+        return self._stalled
+
     def ticked(self) -> None:
         self._expected_since = self._now()
 

@@ -59,6 +59,9 @@ class Random:
     def market_time(self) -> datetime | None:
         return self._market_time
 
+    def unheard_s(self) -> float | None:
+        return 0.0
+
     def move_to(self, market_time: datetime) -> None:
         self._ahead = max(self._ahead, market_time - self._clock())
 

@@ -11,6 +11,7 @@ from hub_errors import Unavailable
 from hub_market_data.board import Board
 from hub_market_data.domain.ticks import Quote, Tick, quoted
 from hub_market_data.feed import Feed
+from hub_market_data.pulse import Pulse
 from hub_market_data.rolling import Roller
 from hub_market_data.stall import Stall
 from hub_market_data.store import Bars, Feeding, FeedState
@@ -53,6 +54,7 @@ class Feeder:
         self._clock = clock
         self._refresh = refresh
         self._stall = Stall(board, stall_s)
+        self._pulse = Pulse(board)
         self._seqs: dict[str, int] = {}
         self._playing = False
 
@@ -91,6 +93,7 @@ class Feeder:
             if not lock.holds:  # paused, and another may feed by now
                 raise FeederReplacedError("the feeder's lock is not certain any more")
             received_at = self._clock()
+            self._pulse.beat(feed.unheard_s(), received_at, stalled=self._stall.stalled)
             taken = [tick for tick in ticks if self._board.takes(tick.symbol, tick.market_time)]
             quotes = []
             for tick in map(self._in_new_shares, taken):

@@ -266,6 +266,50 @@ def test_freshness_is_by_wall_time() -> None:
     assert ahead.age_s(known(ahead)) == 0, "clocks differ a little"
 
 
+def living(
+    seconds: float, *messages: pb.Quote, since: float = 0, until: float = 60, epoch: int = 1
+) -> QuoteCache:
+    """So many seconds after the quotes were received, in a session that runs."""
+    cache = QuoteCache(clock=lambda: NOW + timedelta(seconds=seconds))
+    runs = session(NOW - timedelta(hours=1), NOW + timedelta(hours=1))
+    told = snapshot(*messages, sessions=[runs])
+    told.feed_life.epoch = epoch
+    told.feed_life.since.FromDatetime(NOW + timedelta(seconds=since))
+    told.feed_life.until.FromDatetime(NOW + timedelta(seconds=until))
+    cache.apply(told)
+    return cache
+
+
+def test_a_price_that_does_not_change_is_as_old_as_the_last_sign_of_its_feeds_life() -> None:
+    cache = living(64, quote(1), until=60)
+    assert cache.age_s(known(cache)) == 4
+    assert cache.fresh(known(cache), 5)
+    assert not cache.fresh(known(cache), 3)
+
+
+def test_a_price_from_before_its_feed_lived_is_as_old_as_it_was_received() -> None:
+    cache = living(64, quote(1), since=1)
+    assert cache.age_s(known(cache)) == 64
+    cache = living(64, quote(1), epoch=2)
+    assert cache.age_s(known(cache)) == 64, "that is the life of another feeder"
+
+
+def test_a_life_that_is_not_told_any_more_is_over() -> None:
+    cache = living(64, quote(1))
+    cache.apply(message())
+    assert cache.age_s(known(cache)) == 64
+
+
+def test_outside_of_its_session_a_price_is_as_old_as_it_was_received() -> None:
+    cache = living(64, quote(1))
+    cache.apply(message(market_time=NOW + timedelta(hours=2)))
+    assert cache.age_s(known(cache)) == 64
+    early = quote(1)
+    early.market_time.FromDatetime(NOW - timedelta(hours=2))
+    cache = living(64, early)
+    assert cache.age_s(known(cache)) == 64, "it is of the session before"
+
+
 async def take(updates: AsyncIterator[Quote], count: int) -> list[Quote]:
     async with asyncio.timeout(10):
         return [await anext(updates) for _ in range(count)]

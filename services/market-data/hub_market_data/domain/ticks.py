@@ -45,6 +45,16 @@ class Quote(Tick):
         return (self.epoch, self.seq)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FeedLife:
+    """Between `since` and `until`, in wall time, the feeder of that epoch was certain to hear of every price:
+    its quotes that were received since then are the newest as of `until`."""
+
+    epoch: int
+    since: datetime
+    until: datetime
+
+
 def quoted(tick: Tick, *, epoch: int, seq: int, received_at: datetime) -> Quote:
     return Quote(
         symbol=tick.symbol,

@@ -12,8 +12,8 @@ from operator import is_
 
 from hub.market_data.v1 import market_data_pb2 as pb
 from hub_market_data.board import Snapshot, Update
-from hub_market_data.domain.ticks import Quote
-from hub_market_data.mapping.quotes import catalogue_to_proto, quote_to_proto
+from hub_market_data.domain.ticks import FeedLife, Quote
+from hub_market_data.mapping.quotes import catalogue_to_proto, life_to_proto, quote_to_proto
 from hub_market_data.mapping.times import timestamp
 
 
@@ -27,6 +27,7 @@ class StreamEncoder:
         self._in_snapshots: dict[str, tuple[Quote, bytes]] = {}
         self._catalogue: tuple[Snapshot, bytes] | None = None
         self._time: tuple[datetime, bytes] | None = None
+        self._life: tuple[FeedLife, bytes] | None = None
 
     def message(self, news: Snapshot | Update) -> bytes:
         """A time that nobody knows yet is left out."""
@@ -40,6 +41,8 @@ class StreamEncoder:
                 parts.append(_whole(pb.StreamQuotesResponse(snapshot=pb.Snapshot(market_time=moment))))
         if news.market_time is not None:
             parts.append(self._market_time(news.market_time))
+        if news.life is not None:
+            parts.append(self._feed_life(news.life))
         return b"".join(parts)
 
     def _quote(
@@ -63,6 +66,11 @@ class StreamEncoder:
         if self._time is None or self._time[0] != moment:
             self._time = moment, _whole(pb.StreamQuotesResponse(market_time=timestamp(moment)))
         return self._time[1]
+
+    def _feed_life(self, life: FeedLife) -> bytes:
+        if self._life is None or self._life[0] is not life:
+            self._life = life, _whole(pb.StreamQuotesResponse(feed_life=life_to_proto(life)))
+        return self._life[1]
 
 
 def _update(quote: Quote) -> bytes:

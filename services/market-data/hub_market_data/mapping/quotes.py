@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from hub.market_data.v1 import market_data_pb2 as pb
 from hub_market_data.board import Snapshot
-from hub_market_data.domain.ticks import Quote
+from hub_market_data.domain.ticks import FeedLife, Quote
 from hub_market_data.mapping.catalogue import (
     calendar_to_proto,
     instrument_to_proto,
@@ -37,6 +37,14 @@ def quote_to_proto(quote: Quote) -> pb.Quote:
         low_ask=to_text(quote.low_ask),
         high_bid=to_text(quote.high_bid),
     )
+
+
+def life_to_proto(life: FeedLife) -> pb.FeedLife:
+    return pb.FeedLife(epoch=life.epoch, since=timestamp(life.since), until=timestamp(life.until))
+
+
+def life_from_proto(life: pb.FeedLife) -> FeedLife:
+    return FeedLife(epoch=life.epoch, since=moment(life.since), until=moment(life.until))
 
 
 def quote_from_proto(quote: pb.Quote) -> Quote:

@@ -1099,6 +1099,42 @@ class Snapshot(_message.Message):
 Global___Snapshot: _TypeAlias = Snapshot  # noqa: Y015
 
 @_typing.final
+class FeedLife(_message.Message):
+    """How long a feeder has been certain to hear of every price. A quote of its epoch that was received not before
+    `since` is the newest one as of `until`, however long ago it was received.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """The feeder's."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """In wall time."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """In wall time."""
+
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "since", b"since", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FeedLife: _TypeAlias = FeedLife  # noqa: Y015
+
+@_typing.final
 class StreamQuotesResponse(_message.Message):
     """What has changed."""
 
@@ -1107,6 +1143,7 @@ class StreamQuotesResponse(_message.Message):
     SNAPSHOT_FIELD_NUMBER: _builtins.int
     QUOTES_FIELD_NUMBER: _builtins.int
     MARKET_TIME_FIELD_NUMBER: _builtins.int
+    FEED_LIFE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def snapshot(self) -> Global___Snapshot:
         """Set on the first message and whenever instruments, sessions or the epoch changed: replaces everything."""
@@ -1119,16 +1156,21 @@ class StreamQuotesResponse(_message.Message):
     def market_time(self) -> _timestamp_pb2.Timestamp:
         """The market's own clock; set on every message."""
 
+    @_builtins.property
+    def feed_life(self) -> Global___FeedLife:
+        """Not set: nobody knows, and a quote is as old as it was received."""
+
     def __init__(
         self,
         *,
         snapshot: Global___Snapshot | None = ...,
         quotes: _abc.Iterable[Global___Quote] | None = ...,
         market_time: _timestamp_pb2.Timestamp | None = ...,
+        feed_life: Global___FeedLife | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["market_time", b"market_time", "snapshot", b"snapshot"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["feed_life", b"feed_life", "market_time", b"market_time", "snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["market_time", b"market_time", "quotes", b"quotes", "snapshot", b"snapshot"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feed_life", b"feed_life", "market_time", b"market_time", "quotes", b"quotes", "snapshot", b"snapshot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
