@@ -213,6 +213,16 @@ class Tape:
         """Moves the market's clock."""
         self.cache.apply(market_data_pb2.StreamQuotesResponse(market_time=timestamp(market_time)))
 
+    def feed_lived(self, *, since_s: float, until_s: float) -> None:
+        """From so many seconds ago until so many seconds ago."""
+        now = self.clock()
+        life = market_data_pb2.FeedLife(
+            epoch=1,
+            since=timestamp(now - timedelta(seconds=since_s)),
+            until=timestamp(now - timedelta(seconds=until_s)),
+        )
+        self.cache.apply(market_data_pb2.StreamQuotesResponse(feed_life=life))
+
     def _snapshot(self) -> None:
         sessions = [
             market_data_pb2.Session(

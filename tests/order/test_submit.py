@@ -216,6 +216,22 @@ async def test_not_enough_shares_are_refused_with_the_numbers(house: House, user
     await house.accepted(user, side=SELL, quantity="3")
 
 
+async def test_a_quote_that_does_not_change_is_good_while_its_feed_lives(house: House, user: User) -> None:
+    house.tape.quote("AAPL", "99", "100", age_s=600)
+    house.tape.feed_lived(since_s=700, until_s=1)
+    order_id = await house.accepted(user)
+    await house.execute(order_id)
+    assert (await house.order(order_id)).status is Status.EXECUTED
+
+
+async def test_a_quote_of_a_feed_that_stands_still_is_refused(house: House, user: User) -> None:
+    house.tape.quote("AAPL", "99", "100", age_s=600)
+    house.tape.feed_lived(since_s=700, until_s=11)
+    assert refused(await house.submit(user)) == ("market_data_stale", "symbol")
+    house.tape.feed_lived(since_s=500, until_s=1)  # it lives again, and what it missed nobody knows
+    assert refused(await house.submit(user)) == ("market_data_stale", "symbol")
+
+
 async def test_a_stale_quote_is_refused(house: House, user: User) -> None:
     house.tape.quote("AAPL", "99", "100", age_s=11)
     assert refused(await house.submit(user)) == ("market_data_stale", "symbol")
