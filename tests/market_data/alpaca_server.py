@@ -8,11 +8,13 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 KEY, SECRET = "AKTEST", "very-secret-indeed"
 NOTHING: dict[str, list[str]] = {name: [] for name in ("updatedBars", "statuses", "lulds", "corrections")}
@@ -28,6 +30,24 @@ class AlpacaServer:
         self.log_ins: list[dict[str, Any]] = []
         self.content_types: list[str | None] = []
         self._sockets: set[ServerConnection] = set()
+        self.snapshots: dict[str, Any] = {}
+        self.snapshot_status = 200
+        self.asked: list[Request] = []
+
+    @property
+    def data_url(self) -> str:
+        """Where it answers snapshots."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def answer(self, socket: ServerConnection, request: Request) -> Response | None:
+        """What is no WebSocket asks for snapshots."""
+        if "Upgrade" in request.headers:
+            return None
+        self.asked.append(request)
+        response = socket.respond(self.snapshot_status, json.dumps(self.snapshots, default=_text))
+        if self.snapshot_status == HTTPStatus.FOUND:
+            response.headers["Location"] = f"{self.data_url}/elsewhere"
+        return response
 
     @property
     def url(self) -> str:
@@ -58,6 +78,10 @@ class AlpacaServer:
         """Hears nothing any more, pings neither."""
         for socket in self._sockets:
             socket.transport.pause_reading()
+
+    def go_on(self) -> None:
+        for socket in self._sockets:
+            socket.transport.resume_reading()
 
     async def refuse(self, code: int, text: str) -> None:
         """In the middle, as a slow client is."""
@@ -126,6 +150,6 @@ async def alpaca_server() -> AsyncIterator[AlpacaServer]:
     made = AlpacaServer()
     quiet = logging.getLogger("tests.alpaca_server")  # what it reads is a secret
     quiet.setLevel(logging.INFO)
-    async with serve(made.handle, "127.0.0.1", 0, logger=quiet) as server:
+    async with serve(made.handle, "127.0.0.1", 0, logger=quiet, process_request=made.answer) as server:
         made.port = next(iter(server.sockets)).getsockname()[1]
         yield made

@@ -251,6 +251,7 @@ async def test_a_server_that_stands_still_is_not_heard_of(server: AlpacaServer) 
             return silence is not None and silence > 20
 
         await eventually(unheard)
+        server.go_on()
 
 
 async def test_without_a_subscription_nothing_is_certain(server: AlpacaServer) -> None:

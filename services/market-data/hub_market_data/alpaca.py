@@ -22,12 +22,15 @@ from hub_market_data.alpaca_protocol import (
     Market,
     Message,
     Said,
+    Standing,
     StreamRefusedError,
     Trade,
     messages,
     packed,
     read,
 )
+from hub_market_data.alpaca_rest import Snapshots, snapshots_of
+from hub_market_data.alpaca_standing import Standings
 from hub_market_data.domain.tape import Tape
 from hub_market_data.domain.ticks import Tick
 from hub_runtime import Backoff, Clock, counter, get_logger
@@ -55,6 +58,13 @@ class Access:
     key_id: str
     secret: Callable[[], str]
     codec: Codec = "json"
+    data_url: str = ""
+
+    @property
+    def snapshots(self) -> Snapshots | None:
+        """None where there are none to be had."""
+        url = snapshots_of(self.url, self.data_url)
+        return Snapshots(url=url, key_id=self.key_id, secret=self.secret) if url else None
 
 
 class Alpaca:
@@ -86,6 +96,7 @@ class Alpaca:
         self._told = 0
         self._now = now
         self._heard_at: float | None = None
+        self._standing = Standings(access.snapshots, symbols, clock=clock, now=now)
         if market_time is not None:
             self.move_to(market_time)
 
@@ -139,23 +150,34 @@ class Alpaca:
             await self._subscribe(socket)
             self._told = 0
             log.info("feed_connected", url=self._access.url, symbols=len(self._symbols))
+            self._standing.ask()
+            try:
+                async with aclosing(self._received(socket)) as groups:
+                    async for group in groups:
+                        yield group
+            finally:
+                self._standing.close()
+
+    async def _received(self, socket: ClientConnection) -> AsyncGenerator[Sequence[Tick], None]:
+        self._heard_at = self._now()
+        pong = asyncio.ensure_future(await socket.ping())
+        while True:
+            if standing := self._standing.answered():
+                yield self._stood(standing)
+            try:
+                async with asyncio.timeout(BEAT_S):
+                    frame = await socket.recv()
+            except TimeoutError:
+                if pong.done():  # nothing happens, and the other end lives
+                    self._heard_at = self._now()
+                    pong = asyncio.ensure_future(await socket.ping())
+                yield ()
+                continue
             self._heard_at = self._now()
-            pong = asyncio.ensure_future(await socket.ping())
-            while True:
-                try:
-                    async with asyncio.timeout(BEAT_S):
-                        frame = await socket.recv()
-                except TimeoutError:
-                    if pong.done():  # nothing happens, and the other end lives
-                        self._heard_at = self._now()
-                        pong = asyncio.ensure_future(await socket.ping())
-                    yield ()
-                    continue
-                self._heard_at = self._now()
-                for group in self._groups(self._taken(frame)):
-                    # Whoever is told something useful may be trusted to go on.
-                    self._backoff.reset()
-                    yield group
+            for group in self._groups(self._taken(frame)):
+                # Whoever is told something useful may be trusted to go on.
+                self._backoff.reset()
+                yield group
 
     async def _subscribe(self, socket: ClientConnection) -> None:
         async with asyncio.timeout(ANSWER_S):
@@ -220,6 +242,30 @@ class Alpaca:
             return tape.trade(message.price, message.size, message.at)
         changed = tape.quote(message.bid, message.bid_size, message.ask, message.ask_size)
         return tape.shown(message.at) if changed else None
+
+    def _stood(self, standing: Iterable[Standing]) -> Sequence[Tick]:
+        """What is newer than what the stream has told."""
+        ticks = []
+        for each in standing:
+            tape = self._tapes.get(each.symbol)
+            if tape is None:
+                continue
+            if each.previous_close is not None:
+                tape.day_before(each.previous_close, self._clock())
+            if each.day is not None:
+                tape.day_is(each.day.open, each.day.high, each.day.low, each.day.volume)
+            if each.trade is not None and self._is_news(each.trade):
+                tape.last_was(each.trade.price)
+            if (market := each.market) is not None and self._is_news(market):
+                tape.quote(market.bid, market.bid_size, market.ask, market.ask_size)
+            told = [self._latest.get((each.symbol, kind)) for kind in (Trade, Market)]
+            if told[0] is not None:
+                ticks.append(tape.shown(max(filter(None, told))))
+        return ticks
+
+    def _is_news(self, message: Trade | Market) -> bool:
+        latest = self._latest.get((message.symbol, type(message)))
+        return (latest is None or message.at > latest) and self._is_timely(message)
 
     def _is_timely(self, message: Trade | Market) -> bool:
         """What is older than what was told before is not shown any more."""

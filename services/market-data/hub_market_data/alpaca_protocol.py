@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 import msgspec
 
+from hub_market_data.domain.tape import NEW_YORK
+
 Codec = Literal["json", "msgpack"]
 SUBSCRIBED: Final = ("trades", "quotes", "dailyBars")
 _JSON: Final = msgspec.json.Decoder(list[dict[str, Any]], float_hook=Decimal)
+_SNAPSHOTS: Final = msgspec.json.Decoder(dict[str, dict[str, Any] | None], float_hook=Decimal)
 _MSGPACK: Final = msgspec.msgpack.Decoder(list[dict[str, Any]])
 _LARGEST: Final = Decimal(10) ** 12
 _PLACES: Final = Decimal("0.00000001")
@@ -65,6 +68,18 @@ class Said:
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a symbol stands: the last trade and quote, the day's bar if it has begun, and the close of the
+    day before; what is not known is not there."""
+
+    symbol: str
+    trade: Trade | None
+    market: Market | None
+    day: Day | None
+    previous_close: Decimal | None
+
+
 Message = Trade | Market | Day | Said
 
 
@@ -102,6 +117,44 @@ def read(message: Mapping[str, Any]) -> Message | None:
                 return None
     except (KeyError, TypeError, ArithmeticError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None
+
+
+def standings(body: bytes, today: date) -> Iterator[Standing | ValueError]:
+    """Of an answer with snapshots by symbol; what is wrong with a symbol's in place of it. `today` in New
+    York: until somebody has traded, the daily bar is still that of the day before. Raises ValueError for what
+    is no such answer."""
+    try:
+        found = _SNAPSHOTS.decode(body)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from None
+    for symbol, parts in found.items():
+        if parts:
+            try:
+                yield _standing(symbol, parts, today)
+            except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+                yield ValueError(f"{symbol}: {type(error).__name__}: {error}")
+
+
+def _standing(symbol: str, parts: Mapping[str, Any], today: date) -> Standing:
+    """Prices of 0 are of a side that nobody quotes, or of nothing at all."""
+
+    def part(name: str) -> Mapping[str, Any] | None:
+        found = parts.get(name)
+        return {"S": symbol, **found} if found else None
+
+    trade, market, daily, before = map(part, ("latestTrade", "latestQuote", "dailyBar", "prevDailyBar"))
+    day = None
+    if daily is not None and _time(daily["t"]).astimezone(NEW_YORK).date() >= today:
+        day = Day(symbol, *(_number(daily[name]) for name in "ohlv"))
+    else:
+        before = daily or before
+    return Standing(
+        symbol=symbol,
+        trade=_trade(trade) if trade else None,
+        market=_market(market) if market else None,
+        day=day,
+        previous_close=_number(before["c"]) or None if before else None,
+    )
 
 
 def _trade(message: Mapping[str, Any]) -> Trade:

@@ -47,6 +47,7 @@ async def make_feed(settings: FeedSettings, board: Board, bars: Bars, state: Fee
                 url=settings.alpaca_url,
                 key_id=settings.alpaca_key_id,
                 secret=partial(secret, settings.alpaca_secret_file or Path()),
+                data_url=settings.alpaca_data_url,
                 codec="msgpack" if settings.alpaca_codec == "msgpack" else "json",
             )
             return Alpaca(access, settings.alpaca_symbols, clock=utc_now, market_time=state.market_time)

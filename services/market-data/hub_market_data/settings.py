@@ -32,7 +32,14 @@ FEEDS: Final = ("replay", "lean", "random", "alpaca")
 _OWN: Final = {
     "lean": ("feed_data", "feed_resolution", "feed_start"),
     "random": ("feed_symbols", "feed_rate"),
-    "alpaca": ("alpaca_url", "alpaca_key_id", "alpaca_secret_file", "alpaca_symbols", "alpaca_codec"),
+    "alpaca": (
+        "alpaca_url",
+        "alpaca_data_url",
+        "alpaca_key_id",
+        "alpaca_secret_file",
+        "alpaca_symbols",
+        "alpaca_codec",
+    ),
 }
 _REQUIRED: Final = {
     "lean": ("feed_data",),
@@ -112,6 +119,11 @@ class FeedSettings(Settings):
         "random: ticks a second of all symbols; empty: 100", default=None, parse=_number(0.1, 100_000)
     )
     alpaca_url: str = setting("alpaca: where the stream is", default="", parse=url("wss", "ws"))
+    alpaca_data_url: str = setting(
+        "alpaca: where its REST interface is; empty: beside Alpaca's own stream, of another one nowhere",
+        default="",
+        parse=url("https", "http"),
+    )
     alpaca_key_id: str = setting("alpaca: the id of the key", default="")
     alpaca_secret_file: Path | None = setting("alpaca: file with the key's secret", default=None)
     alpaca_symbols: tuple[str, ...] = setting(

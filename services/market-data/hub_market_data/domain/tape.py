@@ -71,6 +71,16 @@ class Tape:
             self._begin_day(at)
         return self._tick(at, _NOTHING)
 
+    def day_before(self, close: Decimal, at: datetime) -> None:
+        """How the trading day before the one of that moment ended, from somebody who has seen it."""
+        if at >= self._ends_at:
+            self._begin_day(at)
+        self._previous_close = close
+
+    def last_was(self, price: Decimal) -> None:
+        """What was last traded, without anything being traded now."""
+        self._last = price
+
     def day_is(self, opened: Decimal, high: Decimal, low: Decimal, volume: Decimal) -> None:
         """What somebody who has seen the whole day says of it."""
         self._open, self._high, self._low, self._volume = opened, high, low, volume
