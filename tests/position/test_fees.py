@@ -131,7 +131,14 @@ def test_a_rate_that_is_no_share_stops_the_process_at_its_start(text: str) -> No
             fields[name].metadata["parse"](wrong)
 
 
-@pytest.mark.parametrize("text", ["GOLD=0.1", "CRYPTO", "CRYPTO=0.1,CRYPTO=0.2"])
-def test_a_class_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="must"):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("GOLD=0.1", "GOLD is none of"),
+        ("CRYPTO", "must be like"),
+        ("CRYPTO=0.1,CRYPTO=0.2", "CRYPTO is there twice"),
+    ],
+)
+def test_a_class_that_is_none_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
         PositionSettings.__dataclass_fields__["fee_rate_by_class"].metadata["parse"](text)

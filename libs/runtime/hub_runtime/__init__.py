@@ -15,6 +15,7 @@ from hub_runtime.common_settings import (
     secret,
 )
 from hub_runtime.crash_points import CrashPointError, crash_point
+from hub_runtime.decimal_settings import ByClass, by_class, decimal_number, share
 from hub_runtime.ids import uuid7, uuid7_text
 from hub_runtime.log import get_logger, set_up_logging
 from hub_runtime.metrics import FAST_BUCKETS, SIZE_BUCKETS, counted, counter, gauge, histogram, observed
@@ -50,6 +51,7 @@ __all__ = [
     "AdminServer",
     "AmqpSettings",
     "Backoff",
+    "ByClass",
     "Clock",
     "Command",
     "CrashPointError",
@@ -63,12 +65,14 @@ __all__ = [
     "TlsFiles",
     "TlsSettings",
     "Tracing",
+    "by_class",
     "cancelled",
     "counted",
     "counter",
     "crash_point",
     "current_trace_id",
     "current_traceparent",
+    "decimal_number",
     "describe",
     "gauge",
     "get_logger",
@@ -85,6 +89,7 @@ __all__ = [
     "set_up_logging",
     "set_up_tracing",
     "setting",
+    "share",
     "since_epoch",
     "span",
     "supervised",

@@ -3,7 +3,7 @@
 from hub_order.risk.facts import AccountLimits, Draft, Facts, Limits
 from hub_order.risk.holds import hold_refusal, refused_part
 from hub_order.risk.instruments import lot_of
-from hub_order.risk.policy import ByClass, Policy
+from hub_order.risk.policy import Policy
 from hub_order.risk.prices import (
     SetAside,
     protection_of,
@@ -18,7 +18,6 @@ from hub_order.risk.throttle import Throttle
 __all__ = [
     "RULES",
     "AccountLimits",
-    "ByClass",
     "Draft",
     "Facts",
     "Limits",

@@ -8,7 +8,6 @@ from decimal import ROUND_FLOOR, Context, Decimal
 
 from hub_money import PLACES
 
-ASSET_CLASSES = ("STOCK", "ETF", "BOND", "CRYPTO", "FUND")
 _LEAST = Decimal(1).scaleb(-PLACES)
 _DOWN = Context(prec=64, rounding=ROUND_FLOOR)
 
