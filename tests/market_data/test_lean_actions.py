@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -270,6 +271,15 @@ async def test_a_database_that_plays_something_else_is_left_alone(
     await play_until(pool, datetime(2014, 6, 5, 15, tzinfo=UTC), kind="replay")
     with pytest.raises(SettingsError, match="plays replay"):
         await announce_factors(pool, settings, root(settings))
+
+
+async def test_a_database_that_is_to_play_something_else_is_left_alone(
+    settings: MarketDataSettings, owner_pool: Pool, pool: Pool
+) -> None:
+    await seeded(owner_pool, root(settings), "tick")
+    other = replace(settings, feed="replay", feed_data=None)
+    with pytest.raises(SettingsError, match="HUB_FEED is replay"):
+        await lean_actions(other, ["--data", str(root(settings))])
 
 
 async def test_a_price_of_the_split_day_waits_until_positions_have_it(

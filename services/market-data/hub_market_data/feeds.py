@@ -82,11 +82,9 @@ def feed_instruments(settings: FeedSettings) -> Sequence[Instrument]:
             return INSTRUMENTS
 
 
-def lean_begins_at(settings: FeedSettings, root: Path) -> datetime | None:
-    """When a new database's clock begins; None where nothing says it. Raises SettingsError."""
-    if settings.feed_start is not None or settings.feed != Lean.kind:
-        return settings.feed_start
-    return midnight(_folder(replace(settings, feed_data=root)).days[0])
+def lean_begins_at(settings: FeedSettings, root: Path) -> datetime:
+    """When a new database's clock begins. Raises SettingsError."""
+    return settings.feed_start or midnight(_folder(replace(settings, feed_data=root)).days[0])
 
 
 def _lean(settings: FeedSettings, board: Board, state: FeedState) -> Lean:

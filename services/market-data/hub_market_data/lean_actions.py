@@ -76,8 +76,10 @@ async def announce_factors(
     Raises SettingsError where another feed plays, by whose clock these days mean nothing."""
     feeding, board = Feeding(pool), Board(extended_hours=settings.extended_hours)
     state, _ = await feeding.last_known()
-    if state.feed not in ("", Lean.kind):
-        raise SettingsError([f"this database plays {state.feed}: LEAN's actions are for one that plays lean"])
+    plays = state.feed or settings.feed
+    if plays != Lean.kind or settings.feed != Lean.kind:
+        playing = f"this database plays {plays}, and HUB_FEED is {settings.feed}"
+        raise SettingsError([f"{playing}: LEAN's actions are for one that plays lean"])
     board.begin(state.epoch, state.market_time or lean_begins_at(settings, root))
     await refresh(board, catalogue=Catalogue(pool), clock=utc_now, market_hours=settings.market_hours)
     await restore(board, feeding=feeding)
