@@ -27,7 +27,7 @@ MEMBERS := $(wildcard proto/pyproject.toml libs/*/pyproject.toml services/*/pypr
 DISTRIBUTIONS := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(MEMBERS))
 MIGRATIONS := $(wildcard services/*/hub_*/migrations/*.sql)
 
-.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit reconcile dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast test-browser test-browser-installed bench-orders bench-resting bench-books bench-summary bench-market-data bench-quotes lint manifests fmt types sql proto lock test-long
+.PHONY: help setup servers-installed test-servers-installed bench-installed run servers stop status logs reset db-migrate db-seed db-reset db-shell verify-audit reconcile dlq-list dlq-replay dlq-drop demo check-readme check-upgrade compose-secrets images up down test test-fast test-browser test-browser-installed bench-orders bench-resting bench-books bench-summary bench-cuts bench-market-data bench-quotes lint manifests fmt types sql proto lock test-long
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-15s %s\n", $$1, $$2 }'
@@ -143,6 +143,9 @@ bench-books: test-servers-installed ## measure booking and summaries with a long
 
 bench-summary: test-servers-installed ## measure how long a portfolio's summary takes while 10 to 500 users ask at once
 	@exec $(VENV)/python -m tests.load.summary
+
+bench-cuts: test-servers-installed ## measure what a cut of the ledger costs, of an account with a million postings
+	@exec $(VENV)/python -m tests.load.cuts
 
 bench-market-data: test-servers-installed ## measure reads of market data, hits and misses, and ten thousand streams of quotes
 	@exec $(VENV)/python -m tests.load.market $(ARGS)

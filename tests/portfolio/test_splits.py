@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from hub.portfolio.v1 import history_pb2, statements_pb2
@@ -15,10 +15,11 @@ from hub_postgres import Pool
 from hub_runtime import uuid7
 from tests.portfolio import test_statements as issuing
 from tests.portfolio.front import Front
-from tests.portfolio.street import MONDAY, TUESDAY, WEDNESDAY, Street, at
+from tests.portfolio.street import MONDAY, OPENS, TUESDAY, WEDNESDAY, Street, at
 from tests.portfolio.test_benchmark import with_bars
-from tests.portfolio.test_statements import SPLIT, Client, held
+from tests.portfolio.test_statements import EARLY, LATE, SPLIT, Client, held
 from tests.position.acting import apply_to_all, bought, new_symbol, sold, split, traded
+from tests.position.world import START
 
 market_database, market_pool, market = issuing.market_database, issuing.market_pool, issuing.market
 watch, client = issuing.watch, issuing.client
@@ -56,8 +57,8 @@ async def test_a_month_before_a_split_has_the_shares_and_the_closes_of_then(
         after,
     )
     await begin_at(client, month.ends_at)
-    await apply_to_all(world, split(symbol, "4", minute=10))
-    await traded(world, owner, sold(owner, symbol, "6", "31", minute=20))
+    await apply_to_all(world, opening(symbol, "4", after))
+    await traded(world, owner, sold(owner, symbol, "6", "31", minute=minutes_to(after) + 1000))
     client.over(month.next)
     found = await client.get(month)
     assert held(found.statement.closing_positions) == [
@@ -76,6 +77,50 @@ async def test_a_month_before_a_split_has_the_shares_and_the_closes_of_then(
     assert (second.statement.sums.cost_change, second.statement.sums.other) == ("-150", "0")
     explained(found)
     explained(second)
+
+
+def opening(symbol: str, ratio: str, day: date) -> CorporateAction:
+    """Of the trading day that is the first with other shares."""
+    return split(symbol, ratio, minute=minutes_to(day))
+
+
+def minutes_to(day: date) -> int:
+    return (datetime.combine(day, OPENS) - START) // timedelta(minutes=1)
+
+
+async def test_a_split_of_the_last_day_that_was_applied_after_the_month_meets_old_shares(
+    client: Client, market_pool: Pool
+) -> None:
+    """The close is of new ones. Fails where both are multiplied as they are."""
+    world, owner, month = client.front.books.world, client.owner, client.this
+    last = month.last_day
+    await traded(world, owner, bought(owner, LATE, "10", "100", minute=1))
+    await with_bars(market_pool, days={last: "30", month.next.last_day: "32"}, symbol=LATE)
+    await begin_at(client, month.ends_at)
+    await apply_to_all(world, opening(LATE, "4", last))
+    client.over(month.next)
+    found = await client.get(month)
+    assert held(found.statement.closing_positions) == [(LATE, "10", "1000", "120", last.isoformat(), "1200")]
+    second = await client.get(month.next)
+    assert held(second.statement.opening_positions) == held(found.statement.closing_positions)
+    assert held(second.statement.closing_positions) == [
+        (LATE, "40", "1000", "32", month.next.last_day.isoformat(), "1280")
+    ]
+
+
+async def test_new_shares_meet_a_close_from_before_the_split(client: Client, market_pool: Pool) -> None:
+    """The market's clock was ahead, or nobody has traded it since."""
+    world, owner, month = client.front.books.world, client.owner, client.this
+    day = month.last_day - timedelta(days=2)
+    await traded(world, owner, bought(owner, EARLY, "9", "100", minute=1))
+    await apply_to_all(world, opening(EARLY, "0.33333333", day - timedelta(days=3)))
+    await with_bars(market_pool, days={day: "120"}, symbol=EARLY)
+    await apply_to_all(world, opening(EARLY, "2", day + timedelta(days=1)))
+    client.over(month)
+    found = await client.get(month)
+    assert held(found.statement.closing_positions) == [
+        (EARLY, "5.99999994", "900", "60", day.isoformat(), "359.9999964")
+    ]
 
 
 async def begin_at(client: Client, moment: datetime) -> None:

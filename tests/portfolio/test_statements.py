@@ -36,8 +36,8 @@ from tests.support.servers import Database
 from tests.support.tls import Tls
 from tests.support.tokens import TokenUser
 
-# An instrument that is split by one test, and traded by no other.
-SPLIT = "SPLT"
+# Instruments that are split by one test each, and traded by no other.
+SPLIT, LATE, EARLY = "SPLT", "SPLA", "SPEA"
 
 
 class Watch:
@@ -98,7 +98,8 @@ async def market_database(postgres_server: Any) -> AsyncIterator[Database]:
 async def market_pool(market_database: Database) -> AsyncIterator[Pool]:
     login = market_database.runtime
     async with await connect_pool(login.url, login.password, 5, "test") as made:
-        await Seeding(made).instruments([replace(INSTRUMENTS[0], symbol=each) for each in ("SPY", SPLIT)])
+        symbols = ("SPY", SPLIT, LATE, EARLY)
+        await Seeding(made).instruments([replace(INSTRUMENTS[0], symbol=each) for each in symbols])
         yield made
 
 

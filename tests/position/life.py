@@ -21,8 +21,9 @@ from hub_position.domain.actions import CorporateAction, Folded, fold_with
 from hub_position.domain.cash import MovementKind
 from hub_position.domain.placing import HoldAnswer, HoldRequest
 from hub_position.domain.trade import Side, Trade
+from hub_position.store import Cuts
 from hub_position.usecases import Ended, Executed, Replaced, reprice_holds
-from hub_runtime import CrashPointError
+from hub_runtime import CrashPointError, utc_now
 from hub_runtime.crash_points import armed
 from tests.position.acting import (
     apply_to_all,
@@ -172,6 +173,20 @@ class Life:
                 assert position.holding.quantity >= 0 or account.account_id in self.flagged
         await self.check_folds()
 
+    async def cut(self, owner: Owner) -> None:
+        """What the ledger comes to, added up from the last cut on, is what there is; and it is kept."""
+        found = await Cuts(self.world.pool).cut(owner.account_id, 0, utc_now())
+        assert found is not None
+        account = (await self.world.balance(owner)).account
+        assert (found.sums.settled, found.sums.unsettled) == (account.settled, account.unsettled)
+        held = {
+            each.symbol: (each.holding.quantity, each.holding.total_cost)
+            for each in await self.world.reads.positions(owner.account_id)
+            if each.holding.quantity
+        }
+        assert found.sums.owned == held
+        assert all(split.included for each in found.positions for split in each.splits)
+
     async def check_folds(self) -> None:
         """Positions are what their booked trades and the actions come to, in the market's order."""
         query = "SELECT trade_id FROM trades WHERE account_id = $1 AND symbol = $2"
@@ -196,6 +211,8 @@ class Life:
         await self.deliver(list(self.on_the_way), keep=False)
         await self.world.settle_trades(SETTLES_ON + timedelta(days=DAYS))
         await self.check()
+        for owner in self.owners:
+            await self.cut(owner)
         assert await differences(self.world, *self.owners) == []
         for owner in self.owners:
             account = (await self.world.balance(owner)).account
@@ -294,6 +311,10 @@ class Books(RuleBasedStateMachine):
         price = max(price.quantize(Decimal("0.00000001"), "ROUND_FLOOR"), Decimal("0.00000001"))
         if quantity > 0:
             self.life.execute(order, quantity, price, day)
+
+    @rule(number=numbers)
+    def cut(self, number: int) -> None:
+        self.run(self.life.cut(self.owner(number)))
 
     @rule(number=numbers)
     def end(self, number: int) -> None:

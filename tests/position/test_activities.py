@@ -19,7 +19,7 @@ from hub_errors import Denied, Invalid, NotFound
 from hub_position.domain.activity import LATE
 from hub_position.domain.cash import MovementKind
 from hub_position.domain.trade import Side
-from hub_position.store import activities
+from hub_position.store import activities, cuts
 from hub_postgres import Pool
 from hub_rpc import calling_as
 from hub_runtime import utc_now
@@ -159,6 +159,28 @@ async def test_dividends_and_splits_are_told_as_the_ledger_has_them(reader: Read
     assert await reader.all(symbol="MSFT") == []
 
 
+async def test_a_sale_whose_fee_is_all_it_brought_is_among_those_of_its_symbol(reader: Reader) -> None:
+    """It moves no cash. Fails where trades are found by what they did to it."""
+    world, owner = reader.house.world, reader.owner
+    await world.book([execution(hold_of(owner, Side.BUY, "10", "100"), "100")])
+    await world.book([execution(hold_of(owner, Side.SELL, "2"), "0.75", minute=1, fee="1.5")])
+    await world.trade(owner, Side.SELL, "1", "100", minute=2)
+    whole = await reader.all()
+    assert list(brief(whole[:3])) == [
+        ("fill", "AAPL", "100"),
+        ("fill", "AAPL", "0"),
+        ("fill", "AAPL", "-1000"),
+    ]
+    assert await reader.all(symbol="AAPL") == whole[:3]
+    assert await reader.all(symbol="AAPL", types=["fill"]) == whole[:3]
+    page = await reader.page(symbol="AAPL", page_size=1)
+    rest = await reader.all(symbol="AAPL", page_token=page.next_page_token)
+    assert [*page.activities, *rest] == whole[:3]
+    assert await reader.all(symbol="AAPL", types=["dividend"]) == []
+    assert await reader.all(symbol="AAPL", posted_from=whole[1].posted_at) == whole[:2]
+    assert await reader.all(symbol="AAPL", posted_before=whole[1].posted_at) == whole[2:3]
+
+
 async def test_pages_go_on_where_the_one_before_ended(reader: Reader) -> None:
     for number in range(4):
         await reader.house.world.trade(reader.owner, Side.BUY, "1", "100", minute=number)
@@ -282,7 +304,9 @@ async def test_a_page_is_read_in_the_order_of_an_index_and_reads_no_table_whole(
     assert not any(step in plan for step in ("Seq Scan", "Hash Join", "Merge Join")), plan
 
 
-@pytest.mark.parametrize("name", ["THROUGH", "SUMS", "HOLDINGS"])
+@pytest.mark.parametrize(
+    "name", ["THROUGH", "KEPT", "KEPT_POSITIONS", "NEXT", "CASH", "OWNED", "SPLITS", "POSTED"]
+)
 async def test_a_cut_walks_indexes_too(world: World, name: str) -> None:
-    plan = await plan_of(world.pool, getattr(activities, name))
+    plan = await plan_of(world.pool, getattr(cuts, name))
     assert "Seq Scan" not in plan, plan

@@ -15,6 +15,7 @@ from hub.portfolio.v1 import statements_pb2
 from hub.position.v1 import activities_pb2
 from hub_errors import Invalid
 from hub_money import to_text
+from hub_portfolio.domain.mark import KnownSplit
 from hub_portfolio.domain.month import Month
 from hub_portfolio.domain.statement import (
     Close,
@@ -60,7 +61,13 @@ def read_cut(message: activities_pb2.CutLedgerResponse) -> Cut:
         opened_at=message.opened_at.ToDatetime(tzinfo=UTC),
         through=message.through,
         closing=State(Decimal(message.settled), Decimal(message.unsettled), positions),
+        splits={each.symbol: list(map(_read_split, each.splits)) for each in message.positions},
     )
+
+
+def _read_split(message: activities_pb2.CutSplit) -> KnownSplit:
+    effective_at = message.effective_at.ToDatetime(tzinfo=UTC)
+    return KnownSplit(effective_at, Decimal(message.ratio), message.included)
 
 
 def read_line(message: activities_pb2.Activity) -> Line:

@@ -11,7 +11,7 @@ from hub.position.v1 import activities_pb2, activities_pb2_grpc
 from hub_errors import Invalid, NotFound
 from hub_identity import Trust, current_principal
 from hub_position import mapping
-from hub_position.store import Activities
+from hub_position.store import Activities, Cuts
 from hub_position.store.activities import LAST
 from hub_postgres import Pool
 
@@ -26,6 +26,7 @@ MOST_TYPES: Final = 20
 class ActivityRpc(activities_pb2_grpc.ActivityServiceServicer):
     def __init__(self, *, pool: Pool, trust: Trust) -> None:
         self._store = Activities(pool)
+        self._cuts = Cuts(pool)
         self._trust = trust
 
     async def ListActivities(
@@ -44,7 +45,7 @@ class ActivityRpc(activities_pb2_grpc.ActivityServiceServicer):
         self, request: activities_pb2.CutLedgerRequest, context: Context
     ) -> activities_pb2.CutLedgerResponse:
         account_id = mapping.read_uuid(request.account_id, "account_id")
-        found = await self._store.cut(account_id, request.after, mapping.read_until(request))
+        found = await self._cuts.cut(account_id, request.after, mapping.read_until(request))
         if found is None:
             raise NotFound("There is no such account.", code="account_not_found")
         return mapping.cut(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, localcontext
@@ -26,6 +27,28 @@ class Split:
             return None
         with localcontext(prec=EXACT_DIGITS):
             return money(old / self.ratio)
+
+
+@dataclass(frozen=True)
+class KnownSplit:
+    """One that a quantity is of new shares of (`included`), or still of old ones."""
+
+    effective_at: datetime
+    ratio: Decimal
+    included: bool
+
+
+def in_shares_of(
+    price: Decimal, splits: Iterable[KnownSplit], is_old: Callable[[KnownSplit], bool]
+) -> Decimal:
+    """For the shares of a quantity; `is_old` says of which splits the price is from before."""
+    with localcontext(prec=EXACT_DIGITS):
+        for split in splits:
+            if split.included and is_old(split):
+                price /= split.ratio
+            elif not split.included and not is_old(split):
+                price *= split.ratio
+        return money(price)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from hub_money import money
 from hub_portfolio.domain.history import Point
-from hub_portfolio.domain.mark import EXACT_DIGITS, percent
+from hub_portfolio.domain.mark import EXACT_DIGITS, KnownSplit, in_shares_of, percent
 from hub_portfolio.domain.month import Month
 
 ZERO: Final = Decimal(0)
@@ -48,6 +48,15 @@ class Close:
 
     price: Decimal
     day: date | None
+
+    def for_shares_of(self, splits: Sequence[KnownSplit]) -> Close:
+        """The close of a day: it is of new shares from the day on that a split opens."""
+        day = self.day
+        if day is None:
+            return self
+        return replace(
+            self, price=in_shares_of(self.price, splits, lambda split: day < split.effective_at.date())
+        )
 
 
 @dataclass(frozen=True)
@@ -180,12 +189,13 @@ class Issued:
 
 @dataclass(frozen=True)
 class Cut:
-    """The ledger as of its posting `through`: what a statement must come to."""
+    """The ledger as of its posting `through`: what a statement must come to. `splits` by symbol."""
 
     currency: str
     opened_at: datetime
     through: int
     closing: State
+    splits: Mapping[str, Sequence[KnownSplit]] = field(default_factory=dict)
 
 
 def content_hash(document: str, lines: Iterable[str]) -> bytes:

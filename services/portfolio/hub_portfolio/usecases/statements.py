@@ -13,6 +13,7 @@ from hub_portfolio.clients import Accounts, BooksOfMany, Closes, Ledger, Prices
 from hub_portfolio.domain.month import Month
 from hub_portfolio.domain.statement import (
     Close,
+    Cut,
     Issued,
     Line,
     Roll,
@@ -155,7 +156,7 @@ async def _drawn_up(
     roll.take(line.happened for line in lines)
     roll.check(cut.closing)
     symbols = [each.symbol for each in cut.closing.positions]
-    closes = await (_closes(office, symbols, month) if final else _marks(office, account_id, symbols))
+    closes = await (_closes(office, cut, month) if final else _marks(office, account_id, symbols))
     valuations = await office.store.valuations(account_id, month)
     made = Statement(
         account_id=account_id,
@@ -173,10 +174,15 @@ async def _drawn_up(
     return made, lines
 
 
-async def _closes(office: Office, symbols: Sequence[str], month: Month) -> dict[str, Close]:
-    """Of the month's last trading day; an instrument that is gone has none."""
-    found = {symbol: await office.closes.last(symbol, month.last_day) for symbol in symbols}
-    return {symbol: close for symbol, close in found.items() if close is not None}
+async def _closes(office: Office, cut: Cut, month: Month) -> dict[str, Close]:
+    """Of the month's last trading day, for shares of the closing: a split may have been applied after its
+    day, or before it. An instrument that is gone has none."""
+    closes = dict[str, Close]()
+    for each in cut.closing.positions:
+        close = await office.closes.last(each.symbol, month.last_day)
+        if close is not None:
+            closes[each.symbol] = close.for_shares_of(cut.splits.get(each.symbol, ()))
+    return closes
 
 
 async def _marks(office: Office, account_id: UUID, symbols: Sequence[str]) -> dict[str, Close]:

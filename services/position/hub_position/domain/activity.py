@@ -97,25 +97,6 @@ class Wanted:
         return "settlement" in self.kinds
 
 
-@dataclass(frozen=True)
-class CutPosition:
-    symbol: str
-    quantity: Decimal
-    total_cost: Decimal
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A ledger as of one of its postings."""
-
-    currency: str
-    opened_at: datetime
-    through: int
-    settled: Decimal
-    unsettled: Decimal
-    positions: Sequence[CutPosition]
-
-
 def read_kinds(words: Sequence[str]) -> Sequence[str]:
     """All but settlements where none is named."""
     strangers = [word for word in words if word not in KINDS]

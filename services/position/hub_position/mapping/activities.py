@@ -9,7 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from hub.position.v1 import activities_pb2
 from hub_money import to_text
-from hub_position.domain.activity import Activity, Cut, Fill, Shares, Wanted, read_kinds
+from hub_position.domain.activity import Activity, Fill, Shares, Wanted, read_kinds
+from hub_position.domain.cuts import Cut, CutPosition
 from hub_position.mapping.values import WIRE_SIDES, read_time, timestamp
 
 
@@ -73,14 +74,23 @@ def cut(found: Cut) -> activities_pb2.CutLedgerResponse:
     return activities_pb2.CutLedgerResponse(
         currency=found.currency,
         opened_at=timestamp(found.opened_at),
-        through=found.through,
-        settled=to_text(found.settled),
-        unsettled=to_text(found.unsettled),
-        positions=[
-            activities_pb2.CutPosition(
-                symbol=each.symbol, quantity=to_text(each.quantity), total_cost=to_text(each.total_cost)
+        through=found.sums.through,
+        settled=to_text(found.sums.settled),
+        unsettled=to_text(found.sums.unsettled),
+        positions=map(_cut_position, found.positions),
+    )
+
+
+def _cut_position(found: CutPosition) -> activities_pb2.CutPosition:
+    return activities_pb2.CutPosition(
+        symbol=found.symbol,
+        quantity=to_text(found.owned.quantity),
+        total_cost=to_text(found.owned.total_cost),
+        splits=[
+            activities_pb2.CutSplit(
+                effective_at=timestamp(each.effective_at), ratio=to_text(each.ratio), included=each.included
             )
-            for each in found.positions
+            for each in found.splits
         ],
     )
 

@@ -6,6 +6,7 @@ from hub_position.store.activities import Activities
 from hub_position.store.books import Books
 from hub_position.store.cash import Cash
 from hub_position.store.changes import Changes
+from hub_position.store.cuts import Cuts
 from hub_position.store.overselling import Overselling
 from hub_position.store.reads import Reads
 from hub_position.store.reconciling import Reconciling
@@ -17,6 +18,7 @@ __all__ = [
     "Books",
     "Cash",
     "Changes",
+    "Cuts",
     "Overselling",
     "Reads",
     "Reconciling",

@@ -3,7 +3,6 @@ it is, and its postings together what it did. Where it moves no money, its posti
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -13,20 +12,17 @@ from hub_position.domain.activity import (
     LATE,
     LATE_ACTION,
     Activity,
-    Cut,
-    CutPosition,
     Fill,
     Shares,
     Wanted,
 )
 from hub_position.domain.trade import Side
+from hub_position.store.cuts import WAITED
 from hub_postgres import Pool, acquire
 
 # ruff: noqa: S608 - statements are put together from constants at import, parameters are parameters
 
 LAST: Final = 2**63 - 1
-# By how much postings of an account can be out of the order of their time: as long as a transaction may wait.
-WAITED: Final = "interval '1 minute'"
 
 # Counted, not asked for by EXISTS or min: those may be planned as a walk through the whole ledger.
 IS_FIRST: Final = """(
@@ -86,6 +82,16 @@ def _newest(*heads: str) -> str:
 
 # Each as the index that it is read in the order of says.
 _TRADED: Final = _heads("symbol = $4 AND kind = 'trade' AND ledger_account = 'cash_unsettled'")
+# Sales that brought no more than their fee have no such line. There are few.
+_FOR_NOTHING: Final = f"""
+    SELECT {HEAD}
+    FROM (SELECT trade_id AS sold FROM trades WHERE account_id = $1 AND symbol = $4 AND net_cash = 0) AS sales
+    CROSS JOIN LATERAL (SELECT * FROM postings WHERE transaction_id = sold
+                        ORDER BY posting_id LIMIT 1) AS head
+    WHERE kind = ANY ($3::text[]) AND posting_id < $2
+      AND ($5 IS NULL OR posted_at >= $5) AND ($6 IS NULL OR posted_at < $6)
+    ORDER BY posting_id DESC LIMIT $7
+"""
 _BESIDE: Final = _heads("kind NOT IN ('trade', 'settlement') AND ($4 = '' OR symbol = $4)")
 # An account has few of these, so they are narrowed while they are read.
 _OF_SHARES: Final = f"""
@@ -95,7 +101,7 @@ _OF_SHARES: Final = f"""
     ORDER BY posting_id DESC LIMIT $7
 """
 OF_ALL: Final = _newest(_heads("($4 = '' OR symbol = $4)"), _OF_SHARES)
-OF_SYMBOL: Final = _newest(_TRADED, _BESIDE, _OF_SHARES)
+OF_SYMBOL: Final = _newest(_TRADED, _FOR_NOTHING, _BESIDE, _OF_SHARES)
 BESIDE_TRADES: Final = _newest(_BESIDE, _OF_SHARES)
 
 _STRETCH: Final = "account_id = $1 AND posting_id > $2 AND posting_id <= $3"
@@ -111,60 +117,6 @@ BETWEEN: Final = _activities(
     """,
     "ASC",
 )
-
-ACCOUNT: Final = "SELECT currency, opened_at FROM accounts WHERE account_id = $1"
-
-# What is posted after the first posting of a later time is of that later time as well, whatever it says: so a
-# cut stays where it is.
-THROUGH: Final = f"""
-    SELECT greatest($2, coalesce(
-        least(
-            (SELECT posting_id - 1 FROM postings
-             WHERE account_id = $1 AND posting_id > $2 AND posted_at >= $3::timestamptz
-               AND posting_id >= posting_at($1, $3 - {WAITED})
-             ORDER BY posting_id LIMIT 1),
-            (SELECT posting_id - 1 FROM share_postings
-             WHERE account_id = $1 AND posting_id > $2 AND posted_at >= $3
-             ORDER BY posting_id LIMIT 1)),
-        greatest(
-            (SELECT posting_id FROM postings WHERE account_id = $1 ORDER BY posting_id DESC LIMIT 1),
-            (SELECT posting_id FROM share_postings WHERE account_id = $1 ORDER BY posting_id DESC LIMIT 1)),
-        0))
-"""
-
-SUMS: Final = """
-    SELECT coalesce(sum(amount) FILTER (WHERE ledger_account = 'cash_settled'), 0) AS settled,
-           coalesce(sum(amount) FILTER (WHERE ledger_account = 'cash_unsettled'), 0) AS unsettled
-    FROM postings WHERE account_id = $1 AND posting_id <= $2
-"""
-
-# What is held now without what was traded since and what splits and late facts have made of it since; and its
-# cost by the postings to there.
-HOLDINGS: Final = """
-    SELECT symbol, held.quantity - coalesce(traded, 0) - coalesce(made, 0) AS quantity,
-           coalesce(cost, 0) AS total_cost
-    FROM positions AS held
-    LEFT JOIN (
-        SELECT symbol, sum(CASE side WHEN 'BUY' THEN quantity ELSE -quantity END) AS traded
-        FROM (SELECT trade_id FROM postings
-              WHERE account_id = $1 AND posting_id > $2 AND kind = 'trade'
-              UNION SELECT trade_id FROM share_postings
-              WHERE account_id = $1 AND posting_id > $2 AND kind = 'trade') AS booked
-        CROSS JOIN LATERAL (SELECT symbol, side, quantity FROM trades
-                            WHERE trades.trade_id = booked.trade_id LIMIT 1) AS trade
-        GROUP BY symbol) AS since USING (symbol)
-    LEFT JOIN (
-        SELECT symbol, sum(quantity_after - quantity_before) AS made FROM share_postings
-        WHERE account_id = $1 AND posting_id > $2
-        GROUP BY symbol) AS splits USING (symbol)
-    LEFT JOIN (
-        SELECT symbol, sum(amount) AS cost FROM postings
-        WHERE account_id = $1 AND posting_id <= $2 AND ledger_account = 'securities'
-        GROUP BY symbol) AS before USING (symbol)
-    WHERE account_id = $1
-      AND (held.quantity <> coalesce(traded, 0) + coalesce(made, 0) OR coalesce(cost, 0) <> 0)
-    ORDER BY symbol
-"""
 
 
 class Activities:
@@ -189,21 +141,6 @@ class Activities:
         async with acquire(self._pool) as connection:
             rows = await connection.fetch(BETWEEN, account_id, after, through, limit)
         return [_activity(row) for row in rows]
-
-    async def cut(self, account_id: UUID, after: int, until: datetime | None) -> Cut | None:
-        """None where there is no such account. A booking is in all of it or in nothing."""
-        async with (
-            acquire(self._pool) as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            account = await connection.fetchrow(ACCOUNT, account_id)
-            if account is None:
-                return None
-            through = await connection.fetchval(THROUGH, account_id, after, until)
-            [sums] = await connection.fetch(SUMS, account_id, through)
-            positions = await connection.fetch(HOLDINGS, account_id, through)
-        held = [CutPosition(row["symbol"], row["quantity"], row["total_cost"]) for row in positions]
-        return Cut(through=through, positions=held, **account, **sums)
 
 
 def _activity(row: asyncpg.Record) -> Activity:

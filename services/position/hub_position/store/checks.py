@@ -181,4 +181,51 @@ ACTIONS = f"""
     ) AS step (kind, expected, found, wrong) WHERE wrong
 """
 
-ALL = (CASH, POSITIONS, LEDGER, TRANSACTIONS, TRADES, EFFECTS, ACTIONS)
+# What a kept cut has more than the one before it, by the postings between them.
+CUTS = f"""
+    WITH cuts AS (
+        SELECT account_id, through, cash_settled, cash_unsettled,
+               lag(through, 1, 0::bigint) OVER of_account AS after, lead(through) OVER of_account AS next
+        FROM {_wanted} JOIN ledger_cuts USING (account_id)
+        WINDOW of_account AS (PARTITION BY account_id ORDER BY through)
+    ), kept AS (
+        SELECT kind, account_id, through, next, '' AS symbol, found
+        FROM cuts CROSS JOIN LATERAL (VALUES ('cut_settled', cash_settled), ('cut_unsettled', cash_unsettled)
+        ) AS written (kind, found)
+        UNION ALL
+        SELECT kind, account_id, through, next, symbol, found
+        FROM cuts JOIN ledger_cut_positions USING (account_id, through)
+        CROSS JOIN LATERAL (VALUES ('cut_quantity', quantity), ('cut_cost', total_cost)
+        ) AS written (kind, found)
+    )
+    SELECT kind, account_id, concat_ws('/', through, nullif(symbol, '')) AS id, sum(expected) AS expected,
+           sum(found) AS found
+    FROM (
+        SELECT kind, account_id, through, symbol, 0 AS expected, found FROM kept
+        UNION ALL
+        SELECT kind, account_id, next, symbol, 0, -found FROM kept WHERE next IS NOT NULL
+        UNION ALL
+        SELECT CASE ledger_account WHEN 'cash_settled' THEN 'cut_settled' WHEN 'securities' THEN 'cut_cost'
+                                   ELSE 'cut_unsettled' END,
+               cuts.account_id, through, CASE ledger_account WHEN 'securities' THEN symbol ELSE '' END,
+               amount, 0
+        FROM cuts JOIN postings ON postings.account_id = cuts.account_id
+                               AND posting_id > after AND posting_id <= through
+        WHERE ledger_account IN ('cash_settled', 'cash_unsettled', 'securities')
+        UNION ALL
+        SELECT 'cut_quantity', cuts.account_id, through, symbol, quantity_after - quantity_before, 0
+        FROM cuts JOIN share_postings ON share_postings.account_id = cuts.account_id
+                                     AND posting_id > after AND posting_id <= through
+        UNION ALL
+        SELECT 'cut_quantity', cuts.account_id, through, trades.symbol,
+               CASE side WHEN 'BUY' THEN quantity ELSE -quantity END, 0
+        FROM cuts CROSS JOIN LATERAL (
+            SELECT trade_id FROM postings WHERE postings.account_id = cuts.account_id
+               AND posting_id > after AND posting_id <= through AND kind = 'trade'
+            UNION SELECT trade_id FROM share_postings WHERE share_postings.account_id = cuts.account_id
+               AND posting_id > after AND posting_id <= through AND kind = 'trade') AS booked
+        JOIN trades USING (trade_id)
+    ) AS sides GROUP BY kind, account_id, through, symbol HAVING sum(expected) <> sum(found)
+"""
+
+ALL = (CASH, POSITIONS, LEDGER, TRANSACTIONS, TRADES, EFFECTS, ACTIONS, CUTS)

@@ -159,7 +159,9 @@ class StatementPosition(_message.Message):
     total_cost: _builtins.str
     """What they cost in all."""
     price: _builtins.str
-    """The close of the month's last trading day, of a draft the last price; empty where none is known."""
+    """The close of the month's last trading day, of a draft the last price; empty where none is known. It is of one share such
+    as `quantity` counts: where a split lies between both, it is converted.
+    """
     price_day: _builtins.str
     """The day of that close, an ISO date; empty where there is none, and of a draft."""
     market_value: _builtins.str

@@ -317,26 +317,66 @@ class CutPosition(_message.Message):
     SYMBOL_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     TOTAL_COST_FIELD_NUMBER: _builtins.int
+    SPLITS_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """The instrument."""
     quantity: _builtins.str
     """Shares held then."""
     total_cost: _builtins.str
     """What they cost in all, added up from all postings to there."""
+    @_builtins.property
+    def splits(self) -> _containers.RepeatedCompositeFieldContainer[Global___CutSplit]:
+        """The splits of the instrument that the books know of now, in the order in which they take effect. A price is of one share of
+        this quantity when it is from after those that are included, and from before the others.
+        """
+
     def __init__(
         self,
         *,
         symbol: _builtins.str = ...,
         quantity: _builtins.str = ...,
         total_cost: _builtins.str = ...,
+        splits: _abc.Iterable[Global___CutSplit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "symbol", b"symbol", "total_cost", b"total_cost"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "splits", b"splits", "symbol", b"symbol", "total_cost", b"total_cost"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CutPosition: _TypeAlias = CutPosition  # noqa: Y015
+
+@_typing.final
+class CutSplit(_message.Message):
+    """A split, as far as a quantity is concerned."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EFFECTIVE_AT_FIELD_NUMBER: _builtins.int
+    RATIO_FIELD_NUMBER: _builtins.int
+    INCLUDED_FIELD_NUMBER: _builtins.int
+    ratio: _builtins.str
+    """New shares for each old one, a decimal string."""
+    included: _builtins.bool
+    """Whether the quantity is of shares that it has made; those of before it otherwise, as where it was applied later."""
+    @_builtins.property
+    def effective_at(self) -> _timestamp_pb2.Timestamp:
+        """The opening of its first day, in the market's own time."""
+
+    def __init__(
+        self,
+        *,
+        effective_at: _timestamp_pb2.Timestamp | None = ...,
+        ratio: _builtins.str = ...,
+        included: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_at", b"effective_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_at", b"effective_at", "included", b"included", "ratio", b"ratio"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CutSplit: _TypeAlias = CutSplit  # noqa: Y015
 
 @_typing.final
 class ListActivitiesBetweenRequest(_message.Message):
