@@ -11,7 +11,7 @@ from hub.market_data.v1 import market_data_admin_pb2 as admin_pb2
 from hub_errors import Invalid
 from hub_gateway import render
 from hub_gateway.calendars import calendar_name
-from hub_gateway.codec import Body, Schema, printable
+from hub_gateway.codec import Body, Schema
 from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Gate
 from hub_gateway.market_data import known_symbol, symbol
@@ -24,6 +24,7 @@ from hub_gateway.types.calendars import Hours, NewCalendar
 from hub_gateway.types.common import PRINTABLE, Day, Symbol, Time, described
 from hub_gateway.types.market_data import Instrument
 from hub_rpc import calling_as
+from hub_texts import printable
 
 MOST_SYMBOLS: Final = 100
 # A change is told to all streams before it is answered.

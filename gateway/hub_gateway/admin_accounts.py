@@ -14,7 +14,7 @@ from hub.position.v1 import position_pb2
 from hub_errors import Invalid
 from hub_gateway import codes, render
 from hub_gateway.admin import ADMIN_TIME_S
-from hub_gateway.codec import Body, Schema, optional_decimal, printable
+from hub_gateway.codec import Body, Schema, optional_decimal
 from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Gate
 from hub_gateway.new_orders import nothing, text
@@ -24,6 +24,7 @@ from hub_gateway.peers import Peers
 from hub_gateway.types.accounts import AccountLimits, AccountState, AccountStatus, TradingState
 from hub_gateway.types.common import PRINTABLE, OptionalDecimal, described
 from hub_rpc import calling_as
+from hub_texts import printable
 
 MOST_A_MINUTE: Final = 1_000_000
 Reason = Annotated[

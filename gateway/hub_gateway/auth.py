@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from hub.auth.v1 import auth_pb2
 from hub_gateway import render
-from hub_gateway.codec import Body, Schema, printable
+from hub_gateway.codec import Body, Schema
 from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Gate
 from hub_gateway.limits import Rule
@@ -16,6 +16,7 @@ from hub_gateway.peers import Peers
 from hub_gateway.types.auth import Login, Registered, Tokens, User
 from hub_gateway.types.common import PRINTABLE, described
 from hub_rpc import calling_as
+from hub_texts import printable
 
 # Hashing a password is slow on purpose, and logins queue for it.
 PASSWORD_TIME_S: Final = 5.0

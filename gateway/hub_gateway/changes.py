@@ -13,7 +13,7 @@ import msgspec
 from hub.order.v1 import order_pb2
 from hub_errors import Invalid
 from hub_gateway import codes
-from hub_gateway.codec import Body, Schema, optional_decimal, printable
+from hub_gateway.codec import Body, Schema, optional_decimal
 from hub_gateway.exchange import Request, Response
 from hub_gateway.gate import Gate
 from hub_gateway.limits import Rule
@@ -37,6 +37,7 @@ from hub_gateway.types.common import OptionalDecimal, described
 from hub_gateway.types.orders import Order, TimeInForce
 from hub_rpc import calling_as
 from hub_runtime.ids import uuid7_text
+from hub_texts import printable
 
 HUNDRED: Final = Decimal(100)
 TERMS: Final = ("quantity", "limit_price", "stop_price", "trail_amount", "trail_percent")

@@ -94,13 +94,3 @@ def decimal(raw: msgspec.Raw, *, field: str, positive: bool = True) -> Decimal:
 
 def optional_decimal(raw: msgspec.Raw, *, field: str) -> Decimal | None:
     return None if bytes(raw) == b"null" else decimal(raw, field=field)
-
-
-def printable(text: str, *, field: str, shortest: int = 0, longest: int) -> str:
-    """A text a person can read: no control characters, and neither too short nor too long."""
-    if not shortest <= len(text) <= longest:
-        sentence = f"{field} must have {shortest} to {longest} characters."
-        raise Invalid(sentence, code="invalid_length", field=field)
-    if not text.isprintable():
-        raise Invalid(f"{field} must not contain control characters.", code="invalid_characters", field=field)
-    return text

@@ -7,7 +7,6 @@ from typing import Final
 
 from hub.market_data.v1 import market_data_pb2
 from hub_gateway import render
-from hub_gateway.codec import printable
 from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Gate
 from hub_gateway.market_data import known_symbol
@@ -16,6 +15,7 @@ from hub_gateway.pages import choice, page
 from hub_gateway.peers import Peers
 from hub_gateway.types.common import PRINTABLE
 from hub_gateway.types.market_data import InstrumentDetails, Instruments
+from hub_texts import printable
 
 CLASSES: Final = {
     name.removeprefix("ASSET_CLASS_"): number

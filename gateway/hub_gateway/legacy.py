@@ -15,7 +15,7 @@ from hub.position.v1 import position_pb2
 from hub_errors import Invalid
 from hub_gateway import legacy_shapes as shapes
 from hub_gateway.auth import CREDENTIALS, PASSWORD_TIME_S, Credentials
-from hub_gateway.codec import NULL, Body, Schema, printable
+from hub_gateway.codec import NULL, Body, Schema
 from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Caller, Gate
 from hub_gateway.limits import Rule
@@ -47,6 +47,7 @@ from hub_gateway.types.legacy import (
     LegacyWatched,
 )
 from hub_rpc import calling_as
+from hub_texts import printable
 
 # Pages are walked from the newest order on: that is bounded, and programs that need more use /api/v1/orders.
 MOST_ORDERS: Final = 2_000

@@ -12,7 +12,7 @@ import msgspec
 from hub.order.v1 import order_pb2
 from hub_errors import Invalid
 from hub_gateway import codes, render_orders
-from hub_gateway.codec import NULL, Body, Schema, optional_decimal, printable
+from hub_gateway.codec import NULL, Body, Schema, optional_decimal
 from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Caller, Gate
 from hub_gateway.limits import Rule
@@ -26,6 +26,7 @@ from hub_money import to_text
 from hub_runtime import get_logger
 from hub_runtime.ids import uuid7_text
 from hub_runtime.tracing import current_traceparent
+from hub_texts import printable
 
 log = get_logger("orders")
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Final, TypeVar
 
 from hub_errors import Invalid
-from hub_gateway.codec import printable
+from hub_texts import printable
 
 T = TypeVar("T")
 

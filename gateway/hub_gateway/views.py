@@ -9,7 +9,7 @@ import msgspec
 
 from hub.position.v1 import views_pb2
 from hub_gateway import codes
-from hub_gateway.codec import Body, Schema, optional_decimal, printable
+from hub_gateway.codec import Body, Schema, optional_decimal
 from hub_gateway.exchange import Request, Response, answer
 from hub_gateway.gate import Caller, Gate
 from hub_gateway.market_data import known_symbol
@@ -22,6 +22,7 @@ from hub_gateway.types.common import OptionalDecimal, described
 from hub_gateway.types.views import ViewedPosition
 from hub_gateway.watchlists import Name
 from hub_rpc import calling_as
+from hub_texts import printable
 
 LONGEST_NAME: Final = 64
 ADDS_UP: Final = (

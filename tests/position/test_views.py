@@ -18,9 +18,10 @@ from hub.position.v1 import views_pb2, views_pb2_grpc
 from hub_errors import Conflict, HubError, Invalid, NotFound, Refused
 from hub_position.domain.actions import split_factor
 from hub_position.domain.trade import Side
-from hub_position.domain.views import Name, View, Whole, after_splits, divide
+from hub_position.domain.views import View, Whole, after_splits, divide
 from hub_rpc import calling_as
 from hub_runtime import uuid7
+from hub_texts import Name
 from tests.position.acting import apply_to_all, bought, new_symbol, split, traded
 from tests.position.house import House, position_house
 from tests.position.world import Owner, World, ending, execution, hold_of

@@ -9,11 +9,12 @@ import grpc
 from hub.position.v1 import views_pb2, views_pb2_grpc
 from hub_identity import Trust, current_principal
 from hub_position import mapping
-from hub_position.domain.views import read_name, read_size
+from hub_position.domain.views import read_size
 from hub_position.store import Views
 from hub_position.usecases.views import Place, create_view, list_views, merge_view
 from hub_postgres import Pool
 from hub_runtime import Clock
+from hub_texts import read_name
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,10 +10,10 @@ from typing import Final
 from uuid import UUID
 
 from hub_errors import Conflict, Invalid, NotFound, Refused
+from hub_texts import Name
 
 MOST_WATCHLISTS: Final = 50
 MOST_SYMBOLS: Final = 20
-LONGEST_NAME: Final = 64
 _SYMBOL: Final = re.compile(r"[A-Z0-9][A-Z0-9.\-]{0,15}")
 
 Unknown = Callable[[Iterable[str]], list[str]]
@@ -28,17 +27,6 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Name:
-    """As the user wrote it, and as names are compared."""
-
-    text: str
-
-    @property
-    def key(self) -> str:
-        return unicodedata.normalize("NFKC", self.text.casefold())
-
-
-@dataclass(frozen=True)
 class Watchlist:
     watchlist_id: UUID
     owner: Owner
@@ -47,17 +35,6 @@ class Watchlist:
     created_at: datetime
     updated_at: datetime
     version: int = 1
-
-
-def read_name(text: str) -> Name:
-    text = text.strip()
-    if not 1 <= len(text) <= LONGEST_NAME:
-        sentence = f"name must have 1 to {LONGEST_NAME} characters."
-        raise Invalid(sentence, code="invalid_length", field="name")
-    if not text.isprintable():
-        sentence = "name must not contain control characters."
-        raise Invalid(sentence, code="invalid_characters", field="name")
-    return Name(text)
 
 
 def read_symbol(text: str, *, field: str = "symbol") -> str:

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import asyncpg
 
-from hub_portfolio.domain.watchlist import Name, Owner, Watchlist
+from hub_portfolio.domain.watchlist import Owner, Watchlist
 from hub_postgres import Connection, Pool, acquire, transaction
+from hub_texts import Name
 
 # Whoever changes a user's watchlists goes alone: so counts, names and contents are what they were decided on.
 _USERS_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('watchlists ' || $1::text, 0))"

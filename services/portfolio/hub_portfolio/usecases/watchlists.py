@@ -14,6 +14,7 @@ from hub_portfolio.domain.mark import Mark
 from hub_portfolio.domain.watchlist import Owner, Watchlist
 from hub_portfolio.store import NameTakenError, Watchlists
 from hub_runtime import uuid7
+from hub_texts import read_name
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ async def create(desk: Desk, owner: Owner, *, name: str, symbols: Sequence[str],
     new = Watchlist(
         watchlist_id=uuid7(),
         owner=owner,
-        name=rules.read_name(name),
+        name=read_name(name),
         symbols=rules.read_symbols(symbols),
         created_at=now,
         updated_at=now,
@@ -70,7 +71,7 @@ async def update(
     """What is None stays. A symbol that is in the list already may stay there, whatever became of it."""
     if name is None and symbols is None:
         raise Invalid("Nothing is said to change.", code="nothing_to_change")
-    new_name = None if name is None else rules.read_name(name)
+    new_name = None if name is None else read_name(name)
     new_symbols = None if symbols is None else rules.read_symbols(symbols)
 
     def decide(found: Watchlist) -> Watchlist:

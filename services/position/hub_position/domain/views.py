@@ -3,7 +3,6 @@ and what can be sold know nothing of them."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,27 +14,16 @@ from hub_errors import Conflict, Invalid, NotFound, Refused
 from hub_money import PLACES, parse_decimal, to_text
 from hub_position.domain.actions import MANY_DIGITS
 from hub_position.domain.trade import EXACT_DIGITS, share
+from hub_texts import Name
 
 ZERO: Final = Decimal(0)
 HUNDRED: Final = Decimal(100)
 MOST_VIEWS: Final = 20
-LONGEST_NAME: Final = 64
 # What is left of a position, once its parts are taken from it.
 REST: Final = "rest"
 _EXACT: Final = Context(prec=EXACT_DIGITS)
 _DOWN: Final = Context(prec=EXACT_DIGITS, rounding=ROUND_DOWN)
 _PLACES: Final = Decimal(1).scaleb(-PLACES)
-
-
-@dataclass(frozen=True)
-class Name:
-    """As the user wrote it, and as names are compared."""
-
-    text: str
-
-    @property
-    def key(self) -> str:
-        return unicodedata.normalize("NFKC", self.text.casefold())
 
 
 @dataclass(frozen=True)
@@ -116,17 +104,6 @@ def after_splits(quantity: Decimal, said: Decimal, now: Decimal) -> Decimal:
     which fitted into the position still do."""
     exact = Context(prec=MANY_DIGITS, rounding=ROUND_DOWN)
     return exact.divide(exact.multiply(quantity, now), said).quantize(_PLACES, context=exact)
-
-
-def read_name(text: str) -> Name:
-    text = text.strip()
-    if not 1 <= len(text) <= LONGEST_NAME:
-        sentence = f"name must have 1 to {LONGEST_NAME} characters."
-        raise Invalid(sentence, code="invalid_length", field="name")
-    if not text.isprintable():
-        sentence = "name must not contain control characters."
-        raise Invalid(sentence, code="invalid_characters", field="name")
-    return Name(text)
 
 
 def read_size(quantity: str, percentage: str) -> tuple[Decimal | None, Decimal | None]:

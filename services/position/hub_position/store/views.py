@@ -8,8 +8,9 @@ from uuid import UUID
 
 import asyncpg
 
-from hub_position.domain.views import Name, View, Whole, after_splits
+from hub_position.domain.views import View, Whole, after_splits
 from hub_postgres import Connection, Pool, acquire, transaction
+from hub_texts import Name
 
 # Whoever changes the parts of a position goes alone; bookings take no notice of it.
 LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('views ' || $1::text || ' ' || $2, 0))"

@@ -8,9 +8,10 @@ from decimal import Decimal
 from uuid import UUID
 
 from hub_position.domain import views as rules
-from hub_position.domain.views import Name, Parts, View, Whole
+from hub_position.domain.views import Parts, View, Whole
 from hub_position.store import Views
 from hub_runtime import uuid7
+from hub_texts import Name
 
 
 @dataclass(frozen=True)
