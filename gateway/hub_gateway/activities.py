@@ -29,12 +29,8 @@ OF_TYPE: Final = Parameter(
     schema={"type": "string", "pattern": f"^({'|'.join(TYPES)})(,({'|'.join(TYPES)})){{0,9}}$"},
 )
 FILTERS: Final = (OF_TYPE, OF_SYMBOL, FROM, BEFORE)
-COLUMNS: Final = (
-    "activity_id",
-    "posted_at",
-    "type",
-    "symbol",
-    "side",
+# What happened, in the files of statements too; these are numbers.
+AMOUNTS: Final = (
     "quantity",
     "price",
     "ratio",
@@ -46,27 +42,10 @@ COLUMNS: Final = (
     "realised_pnl",
     "fee",
     "dividend",
-    "executed_at",
-    "order_id",
-    "trade_id",
-    "transaction_id",
-    "reason",
 )
-NUMBERS: Final = frozenset(
-    (
-        "quantity",
-        "price",
-        "ratio",
-        "quantity_before",
-        "quantity_after",
-        "net_amount",
-        "settled",
-        "cost",
-        "realised_pnl",
-        "fee",
-        "dividend",
-    )
-)
+HAPPENED: Final = ("symbol", "side", *AMOUNTS)
+WHY: Final = ("transaction_id", "reason")
+COLUMNS: Final = ("activity_id", "posted_at", "type", *HAPPENED, "executed_at", "order_id", "trade_id", *WHY)
 PROBLEMS: Final = {400: ("invalid_value", "invalid_symbol", "inverted_range")}
 
 
@@ -163,4 +142,4 @@ def row(found: Activity) -> Sequence[str | Decimal]:
 def _cell(name: str, value: str | int | None) -> str | Decimal:
     if value is None:
         return ""
-    return Decimal(value) if name in NUMBERS else str(value)
+    return Decimal(value) if name in AMOUNTS else str(value)

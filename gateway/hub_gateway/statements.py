@@ -26,27 +26,7 @@ from hub_rpc import calling_as
 
 FILE_ROWS: Final = 100  # as many as portfolio puts on a page
 TIME_S: Final = 10.0  # to draw up a month; those before it are kept when they are done
-COLUMNS: Final = (
-    "record",
-    "at",
-    "symbol",
-    "side",
-    "quantity",
-    "price",
-    "ratio",
-    "quantity_before",
-    "quantity_after",
-    "net_amount",
-    "settled",
-    "cost",
-    "realised_pnl",
-    "fee",
-    "dividend",
-    "market_value",
-    "order_id",
-    "transaction_id",
-    "reason",
-)
+COLUMNS: Final = ("record", "at", *activities.HAPPENED, "market_value", "order_id", *activities.WHY)
 RULES: Final = (
     "Months are those of New York. A statement has what was booked in its month; what came later is in the "
     "next one. It is issued when it is first asked for after its month has ended, and never changes. The "
