@@ -18,7 +18,7 @@ import asyncpg
 
 from hub_local.faults import StackError
 from hub_portfolio.domain.month import Month
-from hub_position.store import Cuts
+from hub_position.store import Activities, Cuts
 from hub_position.store.reconciling import STATEMENT_LIMIT_S, Reconciling
 from hub_postgres import connect_pool
 from tests.support.folders import server_folder
@@ -30,6 +30,7 @@ TRADES: Final = 250_000  # four postings each
 CHUNK: Final = 25_000
 ACCOUNT: Final = UUID(int=1)
 CASH: Final = 100_000_000
+LINES: Final = 500  # as many as portfolio asks for at once
 
 _POSITION, _NAME = "md5('position' || t % 20)::uuid", "'S' || t % 20"
 _TRADE, _SETTLEMENT = "md5('trade' || t)::uuid", "md5('settlement' || t)::uuid"
@@ -84,12 +85,13 @@ async def insert_past(superuser_dsn: str) -> None:
 async def measured(database: Database) -> dict[str, Any]:
     pool = await connect_pool(database.runtime.url, database.runtime.password, size=4)
     async with pool:
-        cuts, through, spent = Cuts(pool), 0, list[float]()
+        cuts, through, spent, cuts_of = Cuts(pool), 0, list[float](), [0]
         for month in FIRST.through(_last()):
             began = time.perf_counter()
             cut = await cuts.cut(ACCOUNT, through, month.ends_at)
             spent.append((time.perf_counter() - began) * 1000)
             through = cut.sums.through if cut is not None else through
+            cuts_of.append(through)
         running = list[float]()
         for _ in range(5):
             began = time.perf_counter()
@@ -99,6 +101,11 @@ async def measured(database: Database) -> dict[str, Any]:
             raise StackError("the cut is not what is held")
         print(f"  months, one after the other: {' '.join(f'{each:.0f}' for each in spent)} ms", flush=True)
         print(f"  the running month: {' '.join(f'{each:.0f}' for each in running)} ms", flush=True)
+        began, lines, after = time.perf_counter(), 0, cuts_of[-2]
+        while page := await Activities(pool).between(ACCOUNT, after, cuts_of[-1], limit=LINES):
+            lines, after = lines + len(page), page[-1].activity_id
+        reading = time.perf_counter() - began
+        print(f"  the lines of the last month: {lines:,} in {reading:.2f} s", flush=True)
         began = time.perf_counter()
         checked = await Reconciling(pool).check([ACCOUNT])
         checking = time.perf_counter() - began
@@ -108,6 +115,7 @@ async def measured(database: Database) -> dict[str, Any]:
         "middle_month_ms": round(statistics.median(spent), 1),
         "last_month_ms": round(spent[-1], 1),
         "running_month_ms": round(statistics.median(running), 1),
+        "lines_per_s": round(lines / reading),
         "differences": len(checked.differences),
     }
 

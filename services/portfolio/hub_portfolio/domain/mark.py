@@ -70,6 +70,13 @@ class Mark:
             return self
         return replace(self, price=split.new(self.price), previous_close=split.new(self.previous_close))
 
+    def for_shares_of(self, splits: Iterable[KnownSplit]) -> Decimal | None:
+        """The price, for shares of some splits and not of others."""
+        price, at = self.price, self.quoted_at
+        if price is None or at is None:
+            return price
+        return in_shares_of(price, splits, lambda split: at < split.effective_at)
+
     @property
     def stale(self) -> bool:
         return self.price is None or not self.fresh

@@ -155,8 +155,7 @@ async def _drawn_up(
     roll = Roll(opening)
     roll.take(line.happened for line in lines)
     roll.check(cut.closing)
-    symbols = [each.symbol for each in cut.closing.positions]
-    closes = await (_closes(office, cut, month) if final else _marks(office, account_id, symbols))
+    closes = await _closes(office, cut, month) if final else _marks(office, cut)
     valuations = await office.store.valuations(account_id, month)
     made = Statement(
         account_id=account_id,
@@ -185,10 +184,10 @@ async def _closes(office: Office, cut: Cut, month: Month) -> dict[str, Close]:
     return closes
 
 
-async def _marks(office: Office, account_id: UUID, symbols: Sequence[str]) -> dict[str, Close]:
-    """Last prices, in shares of the splits that are applied."""
-    found = await office.books.of_accounts([account_id]) if symbols else {}
-    held = found[account_id].positions if account_id in found else []
-    splits = {each.symbol: each.split for each in held}
-    marks = {symbol: office.prices.mark(symbol).in_shares_of(splits.get(symbol)) for symbol in symbols}
-    return {symbol: Close(mark.price, None) for symbol, mark in marks.items() if mark.price is not None}
+def _marks(office: Office, cut: Cut) -> dict[str, Close]:
+    """Last prices, likewise."""
+    symbols = [each.symbol for each in cut.closing.positions]
+    prices = {
+        symbol: office.prices.mark(symbol).for_shares_of(cut.splits.get(symbol, ())) for symbol in symbols
+    }
+    return {symbol: Close(price, None) for symbol, price in prices.items() if price is not None}
