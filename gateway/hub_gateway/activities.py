@@ -66,9 +66,9 @@ class Activities:
             summary="What happened in your account, newest first",
             tag="portfolio",
             description="One line for each event, as it was booked: it never changes. An execution that came "
-            "late is a fill and, beside it, an adjustment of those that it restates. A split moves no money, "
-            "and says how many shares there were before it and after. `from` and `before` are "
-            "of `posted_at`.",
+            "late is a fill and, beside it, an adjustment of those that it restates. A split says how many "
+            "shares there were before it and after, and moves no money but for a part of a share that it "
+            "pays out. `from` and `before` are of `posted_at`.",
             query=(*FILTERS, *PAGES),
             answers={200: ActivitiesPage},
             problems=PROBLEMS,

@@ -58,11 +58,16 @@ class Street:
         if action.is_split:
             self.both.tape.halt(self.symbol, halted=False)
 
-    def comes(self, *, ratio: str = "", amount: str = "", heard: bool = True) -> DueAction:
+    def comes(self, *, ratio: str = "", amount: str = "", lieu: str = "", heard: bool = True) -> DueAction:
         """Its day begins now, an hour after all that was; `heard`: the halt too."""
         effective_at = self.both.tape.cache.market_time() + HOUR
         action = DueAction(
-            action_id=uuid4(), symbol=self.symbol, ratio=ratio, amount=amount, effective_at=effective_at
+            action_id=uuid4(),
+            symbol=self.symbol,
+            ratio=ratio,
+            amount=amount,
+            effective_at=effective_at,
+            cash_in_lieu_price=lieu,
         )
         self.actions.append(action)
         self.both.tape.time(effective_at)
@@ -294,6 +299,16 @@ async def test_what_is_lost_on_the_wire_is_asked_again(street: Street, loss: Los
     assert await street.look() == 1
     owner = Owner(user.account_id, user.user_id)
     assert await dividends_of(World(street.both.books.pool), owner) == 5
+    await street.right(user)
+
+
+async def test_a_part_of_a_share_is_paid_out_at_the_price_that_was_told(street: Street) -> None:
+    user = await holder(street)
+    cash = (await account(street.both, user)).cash
+    street.comes(ratio="0.25", lieu="400")
+    await street.through()
+    assert await street.shares(user) == (Decimal(2), Decimal(0))
+    assert (await account(street.both, user)).cash == cash + 200
     await street.right(user)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable
+from copy import copy
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -21,7 +23,8 @@ from hub_market_data.domain.calendars import Calendar, Hours, Session
 from hub_market_data.domain.splits import Split, Splits, begins_at
 from hub_market_data.domain.ticks import Tick, quoted
 from hub_market_data.store import Actions, DailyStatistics
-from hub_market_data.usecases.announcing import Announcing, complete, list_due
+from hub_market_data.usecases.announcing import Announcing, complete, lieu_price, list_due
+from hub_money import money
 from hub_postgres import Pool
 from hub_runtime import utc_now
 from tests.market_data.conftest import NewHouse
@@ -178,6 +181,27 @@ async def test_an_action_is_due_from_the_opening_of_its_day_until_it_is_done(
     await complete(books, split[0].action_id)
     await complete(books, split[0].action_id)
     assert [each.type for each, _ in await list_due(books)] == [ActionType.DIVIDEND]
+
+
+async def test_a_split_of_whole_shares_says_what_a_new_one_is_worth(house: House, pool: Pool) -> None:
+    """By the last close before its day; of what trades in parts of shares it says nothing."""
+    await add(house)
+    await add(house, type=DIVIDEND, amount="0.25")
+    await time_is(house, EFFECTIVE)
+    books = announcing(house, pool)
+    (due, _), (paid, _) = await list_due(books)
+    assert await lieu_price(books, due) is None
+    # Of its own, which nobody brings up to date.
+    board = copy(house.board)
+    whole = replace(board.instruments["AAPL"], fractionable=False)
+    board.instruments = {**board.instruments, "AAPL": whole}
+    books = replace(books, board=board)
+    close = await pool.fetchval(
+        "SELECT close FROM day_bars WHERE symbol = 'AAPL' AND day < $1 ORDER BY day DESC LIMIT 1", EX_DATE
+    )
+    assert await lieu_price(books, due) == money(close / 4)
+    assert await lieu_price(books, paid) is None
+    assert await lieu_price(books, replace(due, symbol="NONE")) is None
 
 
 async def test_what_took_effect_keeps_its_moment_whatever_becomes_of_the_hours(

@@ -160,6 +160,20 @@ async def test_what_comes_late_over_a_split_is_explained_in_the_month_it_came_in
     assert await client.get(month) == issued
 
 
+async def test_cash_in_the_place_of_a_part_of_a_share_is_a_sum_of_its_own(client: Client) -> None:
+    world, owner, symbol = client.front.books.world, client.owner, new_symbol()
+    await traded(world, owner, bought(owner, symbol, "10", "100", minute=1))
+    await apply_to_all(world, split(symbol, "0.25", minute=10, lieu="480"))
+    client.over(client.this)
+    found = await client.get(client.this)
+    told = found.statement
+    assert held(told.closing_positions) == [(symbol, "2", "800", "", "", "")]
+    assert (told.sums.other, told.sums.dividends, told.sums.adjustments) == ("240", "0", "0")
+    assert (told.sums.realised_pnl, told.sums.net_change) == ("40", "99240")
+    assert Decimal(told.closing_cash.total) + 800 == 100_000 + Decimal(told.sums.realised_pnl)
+    explained(found)
+
+
 async def test_a_draft_after_a_split_takes_an_old_price_for_new_shares(client: Client) -> None:
     """The quote is of now; the split takes effect after it."""
     world, owner, symbol = client.front.books.world, client.owner, new_symbol()

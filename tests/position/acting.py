@@ -20,8 +20,10 @@ def new_symbol() -> str:
     return f"T{uuid4().hex[:10].upper()}"
 
 
-def split(symbol: str, ratio: str, *, minute: int) -> CorporateAction:
-    return CorporateAction(uuid4(), symbol, ActionType.SPLIT, Decimal(ratio), at(minute))
+def split(symbol: str, ratio: str, *, minute: int, lieu: str = "") -> CorporateAction:
+    """`lieu` is the price that parts of shares are paid out at."""
+    price = Decimal(lieu) if lieu else None
+    return CorporateAction(uuid4(), symbol, ActionType.SPLIT, Decimal(ratio), at(minute), price)
 
 
 def dividend(symbol: str, amount: str, *, minute: int) -> CorporateAction:

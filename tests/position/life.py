@@ -39,6 +39,7 @@ Act = Callable[[], Awaitable[Any]]
 Fact = Executed | Ended | Replaced
 ZERO, RATE = Decimal(0), Decimal("0.0025")
 DAYS = 3
+NOTHING_DONE = {"cash": ZERO, "fraction": ZERO, "lieu": ZERO}
 
 numbers = st.integers(0, 30)
 seldom = st.sampled_from([False] * 4 + [True])
@@ -50,7 +51,8 @@ prices = st.sampled_from(["100", "33.33", "250.01", "0.0123"])
 shares_of_price = st.sampled_from(["1", "0.97", "0.5"])
 parts = st.sampled_from(["1", "1", "0.5", "0.25"])
 cash = st.sampled_from(["0.01", "12.34", "999.99", "15000"])
-ratios = st.sampled_from(["4", "2", "0.33333333", "0.1"])
+ratios = st.sampled_from(["4", "2", "0.33333333", "0.1", "1.5"])
+lieu_prices = st.sampled_from(["", "", "33.33", "0.00000001"])
 amounts = st.sampled_from(["0.25", "0.01", "1.33333333"])
 
 
@@ -199,7 +201,12 @@ class Life:
                 assert position.holding == folded.holding
                 written = await effects_of(self.world, owner) if folded.effects else {}
                 for action_id, effect in folded.effects.items():
-                    assert written.get(action_id, {"cash": ZERO})["cash"] == effect.cash
+                    row = written.get(action_id, NOTHING_DONE)
+                    assert (row["cash"], row["fraction"], row["lieu"]) == (
+                        effect.cash,
+                        effect.fraction,
+                        effect.lieu,
+                    )
 
     async def end_all(self, chance: random.Random) -> None:
         """Every order ends, all that is on its way arrives, every trade settles: nothing is held any more."""
@@ -219,8 +226,8 @@ class Life:
             assert not account.held
             assert not account.unsettled
             earned = [self.folded(owner, symbol, self.trades.values()) for symbol in self.symbols.values()]
-            dividends = sum((folded.dividends for folded in earned), ZERO)
-            assert account.cash == self.cash[owner.account_id] + dividends
+            paid = sum((folded.dividends + folded.lieu for folded in earned), ZERO)
+            assert account.cash == self.cash[owner.account_id] + paid
             held = [position.held for position in await self.world.reads.positions(owner.account_id)]
             assert not any(held)
 
@@ -405,15 +412,20 @@ class Books(RuleBasedStateMachine):
 
     @rule(
         name=symbols,
-        number=st.tuples(st.just("split"), ratios) | st.tuples(st.just("dividend"), amounts),
+        number=st.tuples(st.just("split"), ratios, lieu_prices)
+        | st.tuples(st.just("dividend"), amounts, st.just("")),
         minute=st.integers(-5, 60) | st.integers(-5, DAYS * 24 * 60),
         which=st.sampled_from(["new", "new", "again", "none"]),
         death=deaths("action"),
     )
-    def act(self, name: str, number: tuple[str, str], minute: int, which: str, death: str) -> None:
+    def act(self, name: str, number: tuple[str, str, str], minute: int, which: str, death: str) -> None:
         """One that is over, or of a day to come, as far as trades go; perhaps one that was applied before."""
-        make = split if number[0] == "split" else dividend
-        action = make(self.life.symbols[name], number[1], minute=minute)
+        kind, much, lieu = number
+        symbol = self.life.symbols[name]
+        if kind == "split":
+            action = split(symbol, much, minute=minute, lieu=lieu)
+        else:
+            action = dividend(symbol, much, minute=minute)
         if which == "again" and self.life.actions:
             action = self.life.actions[minute % len(self.life.actions)]
         if which != "none":

@@ -36,8 +36,11 @@ SYMBOL = "AAPL"
 KEY = (ACCOUNT, SYMBOL)
 
 
-def action(kind: ActionType, number: str | Decimal, minute: int) -> CorporateAction:
-    return CorporateAction(uuid4(), SYMBOL, kind, Decimal(number), START + timedelta(minutes=minute))
+def action(
+    kind: ActionType, number: str | Decimal, minute: int, lieu_price: Decimal | None = None
+) -> CorporateAction:
+    effective_at = START + timedelta(minutes=minute)
+    return CorporateAction(uuid4(), SYMBOL, kind, Decimal(number), effective_at, lieu_price)
 
 
 trades = st.lists(
@@ -55,8 +58,9 @@ actions = st.lists(
         st.builds(
             action,
             st.just(ActionType.SPLIT),
-            st.sampled_from(["4", "2", "0.33333333", "0.001"]),
+            st.sampled_from(["4", "2", "0.33333333", "0.001", "1.5"]),
             st.integers(0, 7),
+            st.sampled_from([None, Decimal("33.33"), Decimal("0.00000001"), Decimal("1234.56789")]),
         ),
         st.builds(action, st.just(ActionType.DIVIDEND), decimals("0.01", "3", 8), st.integers(0, 7)),
     ),
@@ -142,7 +146,7 @@ def test_in_whatever_order_facts_arrive_the_books_are_the_same(
     written = {each: effect for each, effect in ledger.effects.items() if effect != ActionEffect()}
     assert written == {each: effect for each, effect in folded.effects.items() if effect != ActionEffect()}
     holding, paid = folded.holding, sum((fact.net_cash for fact in sold_and_bought), ZERO)
-    assert ledger.account.cash == paid + folded.dividends
+    assert ledger.account.cash == paid + folded.dividends + folded.lieu
     assert ledger.totals.get(LedgerAccount.DIVIDENDS, ZERO) == -folded.dividends
     assert ledger.totals.get(LedgerAccount.SECURITIES, ZERO) == holding.total_cost
     assert ledger.totals.get(LedgerAccount.REALISED_PNL, ZERO) == -holding.realised_pnl
@@ -169,12 +173,20 @@ def test_a_split_keeps_cost_and_a_dividend_keeps_shares(
     for each in acted:
         after, effect = act(holding, each)
         assert after.total_cost + effect.cost_removed == holding.total_cost
-        assert effect.cost_removed == 0 or after.quantity == 0
+        assert effect.cost_removed == 0 or after.quantity == 0 or effect.fraction
         if each.type is ActionType.DIVIDEND:
             assert after == holding
         else:
-            assert abs(after.quantity - holding.quantity * each.number) * 2 <= Decimal("1e-8")
+            made = after.quantity + effect.fraction
+            assert abs(made - holding.quantity * each.number) * 2 <= Decimal("1e-8")
             assert effect.cash == 0
+            assert after.realised_pnl == holding.realised_pnl + effect.lieu - effect.cost_removed
+            if each.lieu_price is None or made <= 0:
+                assert effect.fraction == effect.lieu == 0
+            else:
+                assert after.quantity == int(after.quantity)
+                assert 0 <= effect.fraction < 1
+                assert abs(effect.lieu - effect.fraction * each.lieu_price) * 2 <= Decimal("1e-8")
         holding = after
 
 

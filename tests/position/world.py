@@ -48,7 +48,7 @@ BALANCED = """
            coalesce(p.fees, 0) - l.fees AS fees,
            a.held - coalesce(h.cash, 0) AS held_cash,
            coalesce(p.held, 0) - coalesce(h.shares, 0) AS held_shares,
-           coalesce(t.realised, 0) - coalesce(e.removed, 0) - coalesce(p.realised, 0) AS trades_realised,
+           coalesce(t.realised, 0) + coalesce(e.realised, 0) - coalesce(p.realised, 0) AS trades_realised,
            l.dividends - coalesce(e.cash, 0) AS dividends,
            coalesce(p.shares, 0) - coalesce(t.shares, 0)
                - coalesce((SELECT sum(quantity_after - quantity_before) FROM share_postings
@@ -63,7 +63,7 @@ BALANCED = """
     LEFT JOIN (SELECT account_id, sum(realised_gross) AS realised,
                       sum(CASE side WHEN 'BUY' THEN quantity ELSE -quantity END) AS shares
                FROM trades GROUP BY 1) t USING (account_id)
-    LEFT JOIN (SELECT account_id, sum(cash) AS cash, sum(cost_removed) AS removed
+    LEFT JOIN (SELECT account_id, sum(cash) AS cash, sum(lieu - cost_removed) AS realised
                FROM action_effects GROUP BY 1) e USING (account_id)
     CROSS JOIN LATERAL (
         SELECT sum(amount) AS everything,

@@ -50,7 +50,9 @@ class Activity(Answer, frozen=True):
     order_id: Id | None
     trade_id: Annotated[Id | None, described("The execution's id.")]
     executed_at: Annotated[Time | None, described("When the execution was recorded: a late one long before.")]
-    reason: Annotated[str | None, described("Why, of an adjustment.", "goodwill")]
+    reason: Annotated[
+        str | None, described("Why, of an adjustment, and of a split that moved cash.", "goodwill")
+    ]
 
 
 class Activities(Answer, frozen=True):

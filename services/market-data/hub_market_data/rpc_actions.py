@@ -12,7 +12,8 @@ from hub.market_data.v1 import corporate_actions_pb2_grpc
 from hub_errors import Invalid
 from hub_market_data.mapping.bars import action_to_proto
 from hub_market_data.mapping.times import timestamp
-from hub_market_data.usecases.announcing import Announcing, complete, list_due
+from hub_market_data.usecases.announcing import Announcing, complete, lieu_price, list_due
+from hub_money import to_text
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -24,14 +25,17 @@ class CorporateActionRpc(corporate_actions_pb2_grpc.CorporateActionServiceServic
     async def ListDueCorporateActions(
         self, request: pb.ListDueCorporateActionsRequest, context: Context
     ) -> pb.ListDueCorporateActionsResponse:
-        due = [
-            pb.DueCorporateAction(
-                action_id=str(action.action_id),
-                action=action_to_proto(action),
-                effective_at=timestamp(effective_at),
+        due = list[pb.DueCorporateAction]()
+        for action, effective_at in await list_due(self._announcing):
+            price = await lieu_price(self._announcing, action)
+            due.append(
+                pb.DueCorporateAction(
+                    action_id=str(action.action_id),
+                    action=action_to_proto(action),
+                    effective_at=timestamp(effective_at),
+                    cash_in_lieu_price="" if price is None else to_text(price),
+                )
             )
-            for action, effective_at in await list_due(self._announcing)
-        ]
         return pb.ListDueCorporateActionsResponse(actions=due)
 
     async def CompleteCorporateAction(

@@ -18,13 +18,15 @@ from hub_postgres import Uuid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueAction:
-    """A split has a ratio, a dividend an amount: decimal strings, passed on as they are."""
+    """A split has a ratio, and perhaps a price for parts of shares; a dividend has an amount: decimal
+    strings, passed on as they are."""
 
     action_id: UUID
     symbol: str
     ratio: str
     amount: str
     effective_at: datetime
+    cash_in_lieu_price: str = ""
 
     @property
     def is_split(self) -> bool:
@@ -70,6 +72,7 @@ class ActionBooks:
             ratio=action.ratio,
             amount=action.amount,
             effective_at=mapping.timestamp(action.effective_at),
+            cash_in_lieu_price=action.cash_in_lieu_price,
         )
         answer = await self._stub.ApplyCorporateAction(request)
         return Progress(open_holds=answer.open_holds, left=answer.left, done=answer.done)
@@ -82,4 +85,5 @@ def _due(message: due_pb2.DueCorporateAction) -> DueAction:
         ratio=message.action.ratio,
         amount=message.action.amount,
         effective_at=message.effective_at.ToDatetime(tzinfo=UTC),
+        cash_in_lieu_price=message.cash_in_lieu_price,
     )

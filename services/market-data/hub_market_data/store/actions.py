@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Final
 
 import asyncpg
@@ -41,6 +42,9 @@ _FIRST_DAYS: Final = """
     SELECT i.symbol, b.day
       FROM instruments i
      CROSS JOIN LATERAL (SELECT day FROM day_bars WHERE symbol = i.symbol ORDER BY day LIMIT 1) b
+"""
+_CLOSE_BEFORE: Final = """
+    SELECT close FROM day_bars WHERE symbol = $1 AND day < $2 ORDER BY day DESC LIMIT 1
 """
 _NOTIFY: Final = f"SELECT pg_notify('{CHANNEL}', '')"
 
@@ -85,6 +89,12 @@ class Actions:
         """Of each symbol that has a price: the first day that it had one."""
         async with acquire(self._pool) as connection:
             return {row["symbol"]: row["day"] for row in await connection.fetch(_FIRST_DAYS)}
+
+    async def close_before(self, action: CorporateAction) -> Decimal | None:
+        """The last one of a day before it, as it was traded."""
+        async with acquire(self._pool) as connection:
+            close: Decimal | None = await connection.fetchval(_CLOSE_BEFORE, action.symbol, action.ex_date)
+        return close
 
     async def sessions(self, calendar: str, first_day: date, last_day: date) -> Sequence[Session]:
         async with acquire(self._pool) as connection:

@@ -19,7 +19,7 @@ from hub_market_data.domain.instruments import Instrument, unknown_symbol
 from hub_market_data.domain.splits import begins_at
 from hub_market_data.store import Act, Actions
 from hub_market_data.usecases.asking import require_loaded
-from hub_money import parse_decimal, to_text
+from hub_money import money, parse_decimal, to_text
 from hub_runtime import Clock, get_logger
 
 FARTHEST: Final = timedelta(days=366)
@@ -114,6 +114,15 @@ async def list_due(announcing: Announcing) -> Sequence[tuple[CorporateAction, da
         due.append((action, effective_at))
     due.sort(key=lambda each: each[1])  # stable: of one moment a split comes first
     return due[:MOST_DUE]
+
+
+async def lieu_price(announcing: Announcing, action: CorporateAction) -> Decimal | None:
+    """What a new share is worth where a split may leave parts of shares that cannot be traded."""
+    instrument = announcing.board.instruments.get(action.symbol)
+    if action.ratio is None or instrument is None or instrument.fractionable:
+        return None
+    close = await announcing.actions.close_before(action)
+    return None if close is None else money(close / action.ratio) or None
 
 
 async def complete(announcing: Announcing, action_id: UUID) -> None:

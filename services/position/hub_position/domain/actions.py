@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Context, Decimal
+from decimal import ROUND_DOWN, Context, Decimal
 from enum import StrEnum
 from uuid import UUID
 
@@ -27,13 +27,15 @@ class ActionType(StrEnum):
 
 @dataclass(frozen=True)
 class CorporateAction:
-    """`number` is the ratio of a split, new shares for each old one, or a dividend's cash for each share."""
+    """`number` is the ratio of a split, new shares for each old one, or a dividend's cash for each share.
+    `lieu_price` is what a new share is worth where parts of shares are paid out; None: they stay."""
 
     action_id: UUID
     symbol: str
     type: ActionType
     number: Decimal
     effective_at: datetime
+    lieu_price: Decimal | None = None
 
     @property
     def key(self) -> tuple[datetime, bool, UUID]:
@@ -44,12 +46,18 @@ class CorporateAction:
 @dataclass(frozen=True)
 class ActionEffect:
     """What an action does to a position at its place in the fold. Cost goes only with a quantity that is too
-    small to be held after a split."""
+    small to be held after a split, or with the `fraction` that is paid out: `lieu` is the cash for it."""
 
     quantity_before: Decimal = ZERO
     quantity_after: Decimal = ZERO
     cost_removed: Decimal = ZERO
     cash: Decimal = ZERO
+    fraction: Decimal = ZERO
+    lieu: Decimal = ZERO
+
+    @property
+    def realised(self) -> Decimal:
+        return self.lieu - self.cost_removed
 
 
 @dataclass(frozen=True)
@@ -77,9 +85,17 @@ class Folded:
     def dividends(self) -> Decimal:
         return dividends(self.effects.values())
 
+    @property
+    def lieu(self) -> Decimal:
+        return lieu(self.effects.values())
+
 
 def dividends(effects: Iterable[ActionEffect]) -> Decimal:
     return sum((effect.cash for effect in effects), ZERO)
+
+
+def lieu(effects: Iterable[ActionEffect]) -> Decimal:
+    return sum((effect.lieu for effect in effects), ZERO)
 
 
 def act(holding: Holding, action: CorporateAction) -> tuple[Holding, ActionEffect]:
@@ -90,16 +106,26 @@ def act(holding: Holding, action: CorporateAction) -> tuple[Holding, ActionEffec
         return holding, NOTHING
     if action.type is ActionType.DIVIDEND:
         return holding, ActionEffect(quantity, quantity, cash=share(action.number, quantity, ONE))
-    after = share(action.number, quantity, ONE)
-    removed = ZERO if after else holding.total_cost
+    effect = _split(holding, action)
     split = changed(
         holding,
-        quantity=after,
-        total_cost=holding.total_cost - removed,
-        realised_pnl=holding.realised_pnl - removed,
-        status=holding.status if after else PositionStatus.CLOSED,
+        quantity=effect.quantity_after,
+        total_cost=holding.total_cost - effect.cost_removed,
+        realised_pnl=holding.realised_pnl + effect.realised,
+        status=holding.status if effect.quantity_after else PositionStatus.CLOSED,
     )
-    return split, ActionEffect(quantity, after, removed)
+    return split, effect
+
+
+def _split(holding: Holding, action: CorporateAction) -> ActionEffect:
+    """What is paid out takes its share of the cost. Nobody pays for a part of a share that is owed."""
+    made, fraction, paid = share(action.number, holding.quantity, ONE), ZERO, ZERO
+    if action.lieu_price is not None and made > 0:
+        fraction = made - made.to_integral_value(ROUND_DOWN)
+        paid = share(action.lieu_price, fraction, ONE)
+    after = made - fraction
+    removed = share(holding.total_cost, fraction, made) if after else holding.total_cost
+    return ActionEffect(holding.quantity, after, removed, fraction=fraction, lieu=paid)
 
 
 def fold(trades: Iterable[Trade], actions: Iterable[CorporateAction] = ()) -> tuple[Holding, list[Booked]]:

@@ -28,6 +28,8 @@ USUAL: Final = tuple(kind for kind in KINDS.values() if kind != "settlement")
 # Why a trade that came late is an adjustment as well: those after it are restated.
 LATE: Final = "a late execution restated those after it"
 LATE_ACTION: Final = "a late split or dividend restated what came after it"
+# Why a split moved money.
+IN_LIEU: Final = "cash in lieu of a part of a share"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ from hub_position.domain.actions import (
     ActionEffect,
     CorporateAction,
     act,
+    dividends,
     last_split,
+    lieu,
     split_factor,
 )
 from hub_position.domain.cash import ADJUSTED, Movement, MovementKind, Settled
@@ -235,10 +237,10 @@ class Batch:
             self.histories.add(key, Booked(trade, effect))
             return after, effect
         refold, effect = self.histories.insert(key, trade)
-        after, more = refold.folded.holding, refold.more_dividends
-        self.postings += ledger.of_refold(trade, effect, before=before.holding, after=after, dividends=more)
+        after, more = refold.folded.holding, ledger.More(refold.more_dividends, refold.more_lieu)
+        self.postings += ledger.of_refold(trade, effect, before=before.holding, after=after, more=more)
         self.share_postings += ledger.shares_of_refold(trade, before=before.holding, after=after)
-        self._pay(trade.account_id, more)
+        self._pay(trade.account_id, more.cash)
         return after, effect
 
     def catch_up(self, key: PositionKey) -> None:
@@ -257,7 +259,7 @@ class Batch:
             if (effect := done.get(action.action_id, NOTHING)) != NOTHING:
                 self.postings += ledger.of_action(action, effect, before.account_id)
                 self.share_postings += ledger.shares_of_action(action, effect, before.account_id)
-                self._pay(before.account_id, effect.cash)
+                self._pay(before.account_id, effect.cash + effect.lieu)
         negative = before.negative_from(after, self._now)
         position = _told(changed(before, holding=after, negative_since=negative), actions)
         self.positions[key] = position
@@ -280,15 +282,16 @@ class Batch:
         new = [action for action in new if effects[action.action_id] != NOTHING]
         done = {action.action_id: effects[action.action_id] for action in new}
         if new:
-            more = refold.more_dividends - sum((effect.cash for effect in done.values()), ZERO)
-            cost = -sum((effect.cost_removed for effect in done.values()), ZERO)
+            more = ledger.More(
+                refold.more_dividends - dividends(done.values()), refold.more_lieu - lieu(done.values())
+            )
             self.postings += ledger.of_late_action(
-                new[0], before.account_id, cost, before=before.holding, after=after, dividends=more
+                new[0], before.account_id, done.values(), before=before.holding, after=after, more=more
             )
             self.share_postings += ledger.shares_of_late_action(
                 new[0], before.account_id, done.values(), before=before.holding, after=after
             )
-            self._pay(before.account_id, more)
+            self._pay(before.account_id, more.cash)
         return after, done
 
     def _pay(self, account_id: UUID, cash: Decimal) -> None:

@@ -15,6 +15,7 @@ from hub_position.domain.actions import (
     comes_before,
     dividends,
     fold_with,
+    lieu,
 )
 from hub_position.domain.position import Booked, Effect, Position, PositionKey
 from hub_position.domain.trade import Trade
@@ -32,6 +33,10 @@ class Refold:
     @property
     def more_dividends(self) -> Decimal:
         return self.folded.dividends - dividends(self.before.values())
+
+    @property
+    def more_lieu(self) -> Decimal:
+        return self.folded.lieu - lieu(self.before.values())
 
 
 class Histories:

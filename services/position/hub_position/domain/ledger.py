@@ -137,22 +137,32 @@ def of_trade(trade: Trade, effect: Effect) -> list[Posting]:
     return _postings(trade, trade.trade_id, Kind.TRADE, lines)
 
 
-def of_refold(
-    late: Trade, effect: Effect, *, before: Holding, after: Holding, dividends: Decimal
-) -> list[Posting]:
-    """What a late trade changed in the facts after it: the new fold less the old one and less its own part.
-    `dividends` is what they are more."""
-    lines = _difference(effect.cost, effect.realised, before=before, after=after, dividends=dividends)
+@dataclass(frozen=True)
+class More:
+    """What a fold pays more than the one before it, in dividends and for parts of shares."""
+
+    dividends: Decimal
+    lieu: Decimal
+
+    @property
+    def cash(self) -> Decimal:
+        return self.dividends + self.lieu
+
+
+def of_refold(late: Trade, effect: Effect, *, before: Holding, after: Holding, more: More) -> list[Posting]:
+    """What a late trade changed in the facts after it: the new fold less the old one and its own part."""
+    lines = _difference(effect.cost, effect.realised, before=before, after=after, more=more)
     return _postings(late, refold_id(late), Kind.ADJUSTMENT, lines)
 
 
 def of_action(action: CorporateAction, effect: ActionEffect, account_id: UUID) -> list[Posting]:
-    """A dividend's income is negative, as a profit is. A split moves money only where nothing is left."""
+    """A dividend's income is negative, as a profit is. A split moves money only where nothing is left, or
+    where a part of a share is paid out."""
     lines = {
-        LedgerAccount.CASH_SETTLED: effect.cash,
+        LedgerAccount.CASH_SETTLED: effect.cash + effect.lieu,
         LedgerAccount.DIVIDENDS: -effect.cash,
         LedgerAccount.SECURITIES: -effect.cost_removed,
-        LedgerAccount.REALISED_PNL: effect.cost_removed,
+        LedgerAccount.REALISED_PNL: -effect.realised,
     }
     kind = Kind(action.type.value.lower())
     return _of_action(action, account_id, action_id(action, account_id), kind, lines)
@@ -161,15 +171,18 @@ def of_action(action: CorporateAction, effect: ActionEffect, account_id: UUID) -
 def of_late_action(
     late: CorporateAction,
     account_id: UUID,
-    cost: Decimal,
+    effects: Iterable[ActionEffect],
     *,
     before: Holding,
     after: Holding,
-    dividends: Decimal,
+    more: More,
 ) -> list[Posting]:
     """What actions that came late changed in the facts after them, beside what they did themselves: of the
-    cost, and of other dividends. The first of them gives the name."""
-    lines = _difference(cost, cost, before=before, after=after, dividends=dividends)
+    cost, and of what others paid. The first of them gives the name."""
+    cost = realised = Decimal(0)
+    for effect in effects:
+        cost, realised = cost - effect.cost_removed, realised + effect.realised
+    lines = _difference(cost, realised, before=before, after=after, more=more)
     return _of_action(late, account_id, late_action_id(late, account_id), Kind.ADJUSTMENT, lines)
 
 
@@ -225,13 +238,13 @@ def late_action_id(late: CorporateAction, account_id: UUID) -> UUID:
 
 
 def _difference(
-    cost: Decimal, realised: Decimal, *, before: Holding, after: Holding, dividends: Decimal
+    cost: Decimal, realised: Decimal, *, before: Holding, after: Holding, more: More
 ) -> dict[LedgerAccount, Decimal]:
     return {
         LedgerAccount.SECURITIES: after.total_cost - before.total_cost - cost,
         LedgerAccount.REALISED_PNL: before.realised_pnl - after.realised_pnl + realised,
-        LedgerAccount.CASH_SETTLED: dividends,
-        LedgerAccount.DIVIDENDS: -dividends,
+        LedgerAccount.CASH_SETTLED: more.cash,
+        LedgerAccount.DIVIDENDS: -more.dividends,
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from hub.position.v1 import corporate_actions_pb2
 from hub_errors import Invalid
 from hub_money import parse_decimal
@@ -22,7 +24,14 @@ def read_action(message: corporate_actions_pb2.ApplyCorporateActionRequest) -> C
         type=ActionType.SPLIT if split else ActionType.DIVIDEND,
         number=parse_decimal(message.ratio or message.amount, field="ratio" if split else "amount"),
         effective_at=read_time(message.effective_at, "effective_at"),
+        lieu_price=_lieu_price(message) if split else None,
     )
+
+
+def _lieu_price(message: corporate_actions_pb2.ApplyCorporateActionRequest) -> Decimal | None:
+    if not message.cash_in_lieu_price:
+        return None
+    return parse_decimal(message.cash_in_lieu_price, field="cash_in_lieu_price")
 
 
 def action_progress(progress: Progress) -> corporate_actions_pb2.ApplyCorporateActionResponse:

@@ -20,6 +20,7 @@ ACTION_COLUMNS = {
     "type": "text",
     "number": "numeric",
     "effective_at": "timestamptz",
+    "lieu_price": "numeric",
 }
 ACTION = ", ".join(ACTION_COLUMNS)
 # Whoever books shares it until the end of the transaction, and reads what is known after that: so an action
@@ -30,7 +31,7 @@ KNOWN = f"SELECT {ACTION}, applied_at IS NOT NULL AS done FROM corporate_actions
 
 BAR = f"SELECT pg_advisory_xact_lock({BARRIER})"
 
-LEARN = f"INSERT INTO corporate_actions ({ACTION}) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"
+LEARN = f"INSERT INTO corporate_actions ({ACTION}) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"
 
 OPEN_HOLDS = "SELECT count(*) FROM holds WHERE closed_at IS NULL AND symbol = $1"
 
@@ -54,8 +55,9 @@ OF_SYMBOLS = f"""
     SELECT {ACTION} FROM corporate_actions WHERE symbol = ANY ($1::text[])
 """
 
-EFFECTS = """
-    SELECT account_id, symbol, action_id, quantity_before, quantity_after, cost_removed, cash
+EFFECT = ("quantity_before", "quantity_after", "cost_removed", "cash", "fraction", "lieu")
+EFFECTS = f"""
+    SELECT account_id, symbol, action_id, {", ".join(EFFECT)}
     FROM action_effects WHERE position_id = ANY ($1::uuid[])
 """
 
@@ -69,7 +71,8 @@ WRITE_EFFECTS = f"""
     {insert("action_effects", ACTION_EFFECTS)}
     ON CONFLICT (position_id, action_id) DO UPDATE SET
         quantity_before = excluded.quantity_before, quantity_after = excluded.quantity_after,
-        cost_removed = excluded.cost_removed, cash = excluded.cash
+        cost_removed = excluded.cost_removed, cash = excluded.cash, fraction = excluded.fraction,
+        lieu = excluded.lieu
 """
 
 
@@ -91,7 +94,7 @@ class Actions:
         """When nobody books any more that has not heard of it."""
         await self._connection.execute(BAR)
         await self._connection.execute(
-            LEARN, new.action_id, new.symbol, new.type.value, new.number, new.effective_at
+            LEARN, new.action_id, new.symbol, new.type.value, new.number, new.effective_at, new.lieu_price
         )
 
     async def next_holders(self, of: CorporateAction, limit: int) -> list[UUID]:
@@ -116,9 +119,7 @@ class Actions:
     async def effects(self, position_ids: Collection[UUID]) -> dict[PositionKey, dict[UUID, ActionEffect]]:
         found: dict[PositionKey, dict[UUID, ActionEffect]] = {}
         for row in await self._connection.fetch(EFFECTS, list(position_ids)):
-            effect = ActionEffect(
-                row["quantity_before"], row["quantity_after"], row["cost_removed"], row["cash"]
-            )
+            effect = ActionEffect(*(row[name] for name in EFFECT))
             found.setdefault((row["account_id"], row["symbol"]), {})[row["action_id"]] = effect
         return found
 
@@ -135,6 +136,7 @@ def action(row: asyncpg.Record) -> CorporateAction:
         type=ActionType(row["type"]),
         number=row["number"],
         effective_at=row["effective_at"],
+        lieu_price=row["lieu_price"],
     )
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from hub_position.domain.activity import (
+    IN_LIEU,
     LATE,
     LATE_ACTION,
     Activity,
@@ -168,7 +169,7 @@ def _activity(row: asyncpg.Record) -> Activity:
         dividend=row["dividend"],
         fill=fill,
         shares=_shares(row),
-        reason=row["reason"] or _reason(row["kind"], row["symbol"], fill),
+        reason=row["reason"] or _reason(row, fill),
     )
 
 
@@ -178,8 +179,10 @@ def _shares(row: asyncpg.Record) -> Shares | None:
     return Shares(row["quantity_before"], row["quantity_after"], row["ratio"])
 
 
-def _reason(kind: str, symbol: str, fill: Fill | None) -> str:
-    """Of an adjustment of an instrument's facts."""
-    if kind != "adjustment" or not symbol:
+def _reason(row: asyncpg.Record, fill: Fill | None) -> str:
+    """Of an adjustment of an instrument's facts, and of a split that moved cash."""
+    if row["kind"] == "split" and row["settled"]:
+        return IN_LIEU
+    if row["kind"] != "adjustment" or not row["symbol"]:
         return ""
     return LATE if fill else LATE_ACTION

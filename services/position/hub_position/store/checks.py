@@ -47,7 +47,7 @@ POSITIONS = f"""
         FROM {_wanted} JOIN positions USING (account_id) JOIN action_effects USING (position_id)
         CROSS JOIN LATERAL (VALUES ('position_quantity', quantity_after - quantity_before),
                                    ('position_cost', -cost_removed),
-                                   ('position_realised', -cost_removed)) AS fact (kind, expected)
+                                   ('position_realised', lieu - cost_removed)) AS fact (kind, expected)
         UNION ALL
         SELECT 'position_held', account_id, symbol, remaining, 0 FROM {_wanted} JOIN holds USING (account_id)
         WHERE closed_at IS NULL AND side = 'SELL'
@@ -159,10 +159,11 @@ EFFECTS = f"""
 # What each action did by what was held then; one that is not applied to everybody yet may have done nothing.
 ACTIONS = f"""
     WITH {_steps}, done AS (
-        SELECT known.account_id, known.action_id, type, number, coalesce(held_before, 0) AS held,
+        SELECT known.account_id, known.action_id, type, number, lieu_price, coalesce(held_before, 0) AS held,
                coalesce(cost_before, 0) AS cost, coalesce(quantity_before, 0) AS quantity_before,
                coalesce(quantity_after, 0) AS quantity_after, coalesce(cost_removed, 0) AS cost_removed,
-               coalesce(cash, 0) AS cash
+               coalesce(cash, 0) AS cash, coalesce(fraction, 0) AS fraction, coalesce(lieu, 0) AS lieu,
+               coalesce(quantity_after + fraction, 0) AS made
         FROM steps JOIN known ON known.position_id = steps.position_id AND known.action_id = id
         LEFT JOIN action_effects ON action_effects.position_id = known.position_id
               AND action_effects.action_id = known.action_id
@@ -171,11 +172,16 @@ ACTIONS = f"""
     SELECT kind, account_id, action_id::text AS id, expected, found
     FROM done CROSS JOIN LATERAL (VALUES
         ('action_held', held, quantity_before, quantity_before <> held),
-        ('action_split', CASE type WHEN 'SPLIT' THEN round(held * number, 8) ELSE held END, quantity_after,
-         CASE type WHEN 'SPLIT' THEN abs(quantity_after - held * number) * 2 > 1e-8
-              ELSE quantity_after <> held END),
-        ('action_cost', CASE WHEN quantity_after = 0 THEN cost ELSE 0 END, cost_removed,
-         cost_removed <> CASE WHEN quantity_after = 0 THEN cost ELSE 0 END),
+        ('action_split', CASE type WHEN 'SPLIT' THEN round(held * number, 8) ELSE held END, made,
+         CASE type WHEN 'SPLIT' THEN abs(made - held * number) * 2 > 1e-8 ELSE made <> held END),
+        ('action_cost', CASE WHEN quantity_after = 0 THEN cost ELSE round(cost * fraction / made, 8) END,
+         cost_removed,
+         CASE WHEN quantity_after = 0 THEN cost_removed <> cost
+              ELSE abs(cost_removed * made - cost * fraction) * 2 > abs(made) * 1e-8 END),
+        ('action_fraction', CASE WHEN lieu_price IS NULL OR made <= 0 THEN 0 ELSE made - trunc(made) END,
+         fraction, fraction <> CASE WHEN lieu_price IS NULL OR made <= 0 THEN 0 ELSE made - trunc(made) END),
+        ('action_lieu', round(fraction * coalesce(lieu_price, 0), 8), lieu,
+         abs(lieu - fraction * coalesce(lieu_price, 0)) * 2 > 1e-8),
         ('action_cash', CASE type WHEN 'DIVIDEND' THEN round(held * number, 8) ELSE 0 END, cash,
          CASE type WHEN 'DIVIDEND' THEN abs(cash - held * number) * 2 > 1e-8 ELSE cash <> 0 END)
     ) AS step (kind, expected, found, wrong) WHERE wrong

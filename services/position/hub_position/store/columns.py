@@ -319,6 +319,8 @@ ACTION_EFFECTS = {
     "quantity_after": "numeric",
     "cost_removed": "numeric",
     "cash": "numeric",
+    "fraction": "numeric",
+    "lieu": "numeric",
 }
 
 
@@ -332,4 +334,6 @@ def action_effect(action_id: UUID, position: Position, effect: ActionEffect) -> 
         effect.quantity_after,
         effect.cost_removed,
         effect.cash,
+        effect.fraction,
+        effect.lieu,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -31,10 +32,13 @@ async def apply_action(action: CorporateAction, *, pool: Pool, now: datetime) ->
             if holds:
                 return Progress(open_holds=holds)
             await actions.learn(action)
-        elif found[0] != action:
+        elif replace(found[0], lieu_price=action.lieu_price) != action:
             raise Conflict("Another action has this id.", code="corporate_action_conflict", field="action_id")
         elif found[1]:
             return Progress(done=True)
+        else:
+            # The price that was told first is the one.
+            action = found[0]
     crash_point("position.action.after_known")
     async with transaction(pool) as connection:
         progress = await _apply(action, connection, now)

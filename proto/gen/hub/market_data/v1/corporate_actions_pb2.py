@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from hub.market_data.v1 import market_data_pb2 as hub_dot_market__data_dot_v1_dot_market__data__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*hub/market_data/v1/corporate_actions.proto\x12\x12hub.market_data.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$hub/market_data/v1/market_data.proto\"\x8e\x01\n\x12\x44ueCorporateAction\x12\x11\n\taction_id\x18\x01 \x01(\t\x12\x33\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32#.hub.market_data.v1.CorporateAction\x12\x30\n\x0c\x65\x66\x66\x65\x63tive_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\" \n\x1eListDueCorporateActionsRequest\"Z\n\x1fListDueCorporateActionsResponse\x12\x37\n\x07\x61\x63tions\x18\x01 \x03(\x0b\x32&.hub.market_data.v1.DueCorporateAction\"3\n\x1e\x43ompleteCorporateActionRequest\x12\x11\n\taction_id\x18\x01 \x01(\t\"!\n\x1f\x43ompleteCorporateActionResponse2\xa2\x02\n\x16\x43orporateActionService\x12\x82\x01\n\x17ListDueCorporateActions\x12\x32.hub.market_data.v1.ListDueCorporateActionsRequest\x1a\x33.hub.market_data.v1.ListDueCorporateActionsResponse\x12\x82\x01\n\x17\x43ompleteCorporateAction\x12\x32.hub.market_data.v1.CompleteCorporateActionRequest\x1a\x33.hub.market_data.v1.CompleteCorporateActionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*hub/market_data/v1/corporate_actions.proto\x12\x12hub.market_data.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$hub/market_data/v1/market_data.proto\"\xaa\x01\n\x12\x44ueCorporateAction\x12\x11\n\taction_id\x18\x01 \x01(\t\x12\x33\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32#.hub.market_data.v1.CorporateAction\x12\x30\n\x0c\x65\x66\x66\x65\x63tive_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12\x63\x61sh_in_lieu_price\x18\x04 \x01(\t\" \n\x1eListDueCorporateActionsRequest\"Z\n\x1fListDueCorporateActionsResponse\x12\x37\n\x07\x61\x63tions\x18\x01 \x03(\x0b\x32&.hub.market_data.v1.DueCorporateAction\"3\n\x1e\x43ompleteCorporateActionRequest\x12\x11\n\taction_id\x18\x01 \x01(\t\"!\n\x1f\x43ompleteCorporateActionResponse2\xa2\x02\n\x16\x43orporateActionService\x12\x82\x01\n\x17ListDueCorporateActions\x12\x32.hub.market_data.v1.ListDueCorporateActionsRequest\x1a\x33.hub.market_data.v1.ListDueCorporateActionsResponse\x12\x82\x01\n\x17\x43ompleteCorporateAction\x12\x32.hub.market_data.v1.CompleteCorporateActionRequest\x1a\x33.hub.market_data.v1.CompleteCorporateActionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,15 +34,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hub.market_data.v1.corporat
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DUECORPORATEACTION']._serialized_start=138
-  _globals['_DUECORPORATEACTION']._serialized_end=280
-  _globals['_LISTDUECORPORATEACTIONSREQUEST']._serialized_start=282
-  _globals['_LISTDUECORPORATEACTIONSREQUEST']._serialized_end=314
-  _globals['_LISTDUECORPORATEACTIONSRESPONSE']._serialized_start=316
-  _globals['_LISTDUECORPORATEACTIONSRESPONSE']._serialized_end=406
-  _globals['_COMPLETECORPORATEACTIONREQUEST']._serialized_start=408
-  _globals['_COMPLETECORPORATEACTIONREQUEST']._serialized_end=459
-  _globals['_COMPLETECORPORATEACTIONRESPONSE']._serialized_start=461
-  _globals['_COMPLETECORPORATEACTIONRESPONSE']._serialized_end=494
-  _globals['_CORPORATEACTIONSERVICE']._serialized_start=497
-  _globals['_CORPORATEACTIONSERVICE']._serialized_end=787
+  _globals['_DUECORPORATEACTION']._serialized_end=308
+  _globals['_LISTDUECORPORATEACTIONSREQUEST']._serialized_start=310
+  _globals['_LISTDUECORPORATEACTIONSREQUEST']._serialized_end=342
+  _globals['_LISTDUECORPORATEACTIONSRESPONSE']._serialized_start=344
+  _globals['_LISTDUECORPORATEACTIONSRESPONSE']._serialized_end=434
+  _globals['_COMPLETECORPORATEACTIONREQUEST']._serialized_start=436
+  _globals['_COMPLETECORPORATEACTIONREQUEST']._serialized_end=487
+  _globals['_COMPLETECORPORATEACTIONRESPONSE']._serialized_start=489
+  _globals['_COMPLETECORPORATEACTIONRESPONSE']._serialized_end=522
+  _globals['_CORPORATEACTIONSERVICE']._serialized_start=525
+  _globals['_CORPORATEACTIONSERVICE']._serialized_end=815
 # @@protoc_insertion_point(module_scope)

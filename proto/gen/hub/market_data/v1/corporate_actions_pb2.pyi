@@ -29,8 +29,13 @@ class DueCorporateAction(_message.Message):
     ACTION_ID_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
     EFFECTIVE_AT_FIELD_NUMBER: _builtins.int
+    CASH_IN_LIEU_PRICE_FIELD_NUMBER: _builtins.int
     action_id: _builtins.str
     """Its id, for ever: a function of instrument, day and type."""
+    cash_in_lieu_price: _builtins.str
+    """Of a split of an instrument that trades in whole shares: what one new share is worth by the last close before its day, a
+    decimal string. Empty where parts of shares are traded, or no close is known.
+    """
     @_builtins.property
     def action(self) -> _market_data_pb2.CorporateAction:
         """What it is."""
@@ -45,10 +50,11 @@ class DueCorporateAction(_message.Message):
         action_id: _builtins.str = ...,
         action: _market_data_pb2.CorporateAction | None = ...,
         effective_at: _timestamp_pb2.Timestamp | None = ...,
+        cash_in_lieu_price: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "effective_at", b"effective_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "action_id", b"action_id", "effective_at", b"effective_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "action_id", b"action_id", "cash_in_lieu_price", b"cash_in_lieu_price", "effective_at", b"effective_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

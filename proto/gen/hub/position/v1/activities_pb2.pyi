@@ -109,7 +109,7 @@ class Activity(_message.Message):
     dividend: _builtins.str
     """What it paid out of the instrument's earnings."""
     reason: _builtins.str
-    """Why, of an adjustment; empty elsewhere."""
+    """Why, of an adjustment, and of a split that paid cash for a part of a share; empty elsewhere."""
     quantity_before: _builtins.str
     """Shares of the position before a split; of an adjustment those there would be if no split were after what came late. Empty
     where nothing but an execution changed their number.

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'hub/position/v1/corporate_actions.proto\x12\x0fhub.position.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x01\n\x1b\x41pplyCorporateActionRequest\x12\x11\n\taction_id\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\r\n\x05ratio\x18\x03 \x01(\t\x12\x0e\n\x06\x61mount\x18\x04 \x01(\t\x12\x30\n\x0c\x65\x66\x66\x65\x63tive_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"`\n\x1c\x41pplyCorporateActionResponse\x12\x12\n\nopen_holds\x18\x01 \x01(\x03\x12\x10\n\x08\x61\x63\x63ounts\x18\x02 \x01(\x03\x12\x0c\n\x04left\x18\x03 \x01(\x03\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x32\x8d\x01\n\x16\x43orporateActionService\x12s\n\x14\x41pplyCorporateAction\x12,.hub.position.v1.ApplyCorporateActionRequest\x1a-.hub.position.v1.ApplyCorporateActionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'hub/position/v1/corporate_actions.proto\x12\x0fhub.position.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x01\n\x1b\x41pplyCorporateActionRequest\x12\x11\n\taction_id\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\r\n\x05ratio\x18\x03 \x01(\t\x12\x0e\n\x06\x61mount\x18\x04 \x01(\t\x12\x30\n\x0c\x65\x66\x66\x65\x63tive_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12\x63\x61sh_in_lieu_price\x18\x06 \x01(\t\"`\n\x1c\x41pplyCorporateActionResponse\x12\x12\n\nopen_holds\x18\x01 \x01(\x03\x12\x10\n\x08\x61\x63\x63ounts\x18\x02 \x01(\x03\x12\x0c\n\x04left\x18\x03 \x01(\x03\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x32\x8d\x01\n\x16\x43orporateActionService\x12s\n\x14\x41pplyCorporateAction\x12,.hub.position.v1.ApplyCorporateActionRequest\x1a-.hub.position.v1.ApplyCorporateActionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,9 +33,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hub.position.v1.corporate_a
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_APPLYCORPORATEACTIONREQUEST']._serialized_start=94
-  _globals['_APPLYCORPORATEACTIONREQUEST']._serialized_end=239
-  _globals['_APPLYCORPORATEACTIONRESPONSE']._serialized_start=241
-  _globals['_APPLYCORPORATEACTIONRESPONSE']._serialized_end=337
-  _globals['_CORPORATEACTIONSERVICE']._serialized_start=340
-  _globals['_CORPORATEACTIONSERVICE']._serialized_end=481
+  _globals['_APPLYCORPORATEACTIONREQUEST']._serialized_end=267
+  _globals['_APPLYCORPORATEACTIONRESPONSE']._serialized_start=269
+  _globals['_APPLYCORPORATEACTIONRESPONSE']._serialized_end=365
+  _globals['_CORPORATEACTIONSERVICE']._serialized_start=368
+  _globals['_CORPORATEACTIONSERVICE']._serialized_end=509
 # @@protoc_insertion_point(module_scope)

@@ -28,6 +28,7 @@ class ApplyCorporateActionRequest(_message.Message):
     RATIO_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     EFFECTIVE_AT_FIELD_NUMBER: _builtins.int
+    CASH_IN_LIEU_PRICE_FIELD_NUMBER: _builtins.int
     action_id: _builtins.str
     """Its id, for ever."""
     symbol: _builtins.str
@@ -36,6 +37,10 @@ class ApplyCorporateActionRequest(_message.Message):
     """Of a split: new shares for each old one, a decimal string."""
     amount: _builtins.str
     """Of a dividend: cash for each share, a decimal string."""
+    cash_in_lieu_price: _builtins.str
+    """Of a split: what one new share is worth, at which the part of a share that it leaves to a holder is paid out; a decimal string.
+    Empty: it stays, as where the instrument trades in parts of shares. The one that is told first is in force.
+    """
     @_builtins.property
     def effective_at(self) -> _timestamp_pb2.Timestamp:
         """The opening of the ex-date's trading day, in the market's own time."""
@@ -48,10 +53,11 @@ class ApplyCorporateActionRequest(_message.Message):
         ratio: _builtins.str = ...,
         amount: _builtins.str = ...,
         effective_at: _timestamp_pb2.Timestamp | None = ...,
+        cash_in_lieu_price: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effective_at", b"effective_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "amount", b"amount", "effective_at", b"effective_at", "ratio", b"ratio", "symbol", b"symbol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "amount", b"amount", "cash_in_lieu_price", b"cash_in_lieu_price", "effective_at", b"effective_at", "ratio", b"ratio", "symbol", b"symbol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
