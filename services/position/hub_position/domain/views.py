@@ -101,7 +101,7 @@ def _to_here(quantity: Decimal, so_far: Decimal, wanted: Decimal | None) -> Deci
 
 def after_splits(quantity: Decimal, said: Decimal, now: Decimal) -> Decimal:
     """So many shares, by the split factor of when they were said and that of now; rounded down, so that parts
-    which fitted into the position still do."""
+    which fitted into the position still do, where it paid out no part of a share."""
     exact = Context(prec=MANY_DIGITS, rounding=ROUND_DOWN)
     return exact.divide(exact.multiply(quantity, now), said).quantize(_PLACES, context=exact)
 
