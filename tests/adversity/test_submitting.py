@@ -13,7 +13,7 @@ import pytest
 from hub.order.v1 import order_pb2
 from hub_order.domain import Status
 from hub_runtime.crash_points import armed
-from tests.adversity.asking import accepted, handed, quote, resting
+from tests.adversity.asking import accepted, handed, quote, replaced, replacing, resting
 from tests.adversity.checks import assert_right
 from tests.adversity.platform import Platform
 from tests.adversity.wire import Loss
@@ -178,6 +178,7 @@ async def test_a_key_with_another_body_is_refused(both: Platform, user: User) ->
     await resting(both, user, idempotency_key="once")
     (result,) = await both.submit(submission(user, idempotency_key="once", quantity="11"))
     assert refused(result) == "idempotency_key_reused"
+    await both.through()
     await assert_right(both, [user])
 
 
@@ -204,5 +205,15 @@ async def test_a_stopped_submit_is_given_up_and_cannot_come_late(both: Platform,
     order = await both.order(UUID(item.order_id))
     assert (order.status, order.reason) == (Status.FAILED, "ABANDONED")
     assert refused((await both.submit(item))[0]) == "order_abandoned"
+    await both.through()
+    await assert_right(both, [user])
+
+
+async def test_a_key_that_a_replacement_was_sent_with_leaves_no_hold_behind(both: Platform, user: User) -> None:
+    """A replacement is not found by the key of its hold, so only the accepting transaction finds out."""
+    order_id = await resting(both, user)
+    await replaced(both, user, replacing(order_id, quantity="12", idempotency_key="same"))
+    (result,) = await both.submit(submission(user, idempotency_key="same"))
+    assert refused(result) == "idempotency_key_reused"
     await both.through()
     await assert_right(both, [user])

@@ -24,6 +24,9 @@ from hub_order.usecases.desk import (
 )
 from hub_runtime import crash_point
 
+# A name is taken for ever, a key by another order: none will come of the hold. An order id may be our own.
+TAKEN = frozenset({"client_order_id_taken", "idempotency_key_reused"})
+
 
 async def submit(submission: Submission, principal: Principal, *, desk: Desk) -> Answer:
     """The order once it is durable, or the first answer to its key. Raises what it is refused for."""
@@ -89,8 +92,7 @@ async def _take(  # noqa: PLR0917 - who asks for what, by when
     try:
         answer = await desk.accepts.submit(accepting, patience.left_s())
     except Conflict as taken:
-        if taken.code == "client_order_id_taken":
-            # A name is taken for ever: no order will come of this hold.
+        if taken.code in TAKEN:
             await give_back(wanted.hold_id, desk)
         raise
     if not answer.repeated:
