@@ -12,7 +12,7 @@ import msgspec
 from hub.order.v1 import order_pb2
 from hub.position.v1 import position_pb2
 from hub_errors import Invalid
-from hub_gateway import codes, render
+from hub_gateway import codes, render, render_orders
 from hub_gateway.admin import ADMIN_TIME_S
 from hub_gateway.codec import Body, Schema, optional_decimal
 from hub_gateway.exchange import Request, Response, answer
@@ -23,6 +23,7 @@ from hub_gateway.path_ids import account_id
 from hub_gateway.peers import Peers
 from hub_gateway.types.accounts import AccountLimits, AccountState, AccountStatus, TradingState
 from hub_gateway.types.common import PRINTABLE, OptionalDecimal, described
+from hub_gateway.types.orders import CancelledOrders
 from hub_rpc import calling_as
 from hub_texts import printable
 
@@ -81,6 +82,7 @@ class AdminAccounts:
             Resource(
                 "/api/v1/admin/accounts/{account_id}/state", GET=self._get_state(), PUT=self._set_state()
             ),
+            Resource("/api/v1/admin/accounts/{account_id}/orders", DELETE=self._cancel_orders()),
             Resource(
                 "/api/v1/admin/accounts/{account_id}/limits", GET=self._get_limits(), PUT=self._set_limits()
             ),
@@ -101,7 +103,8 @@ class AdminAccounts:
             handler=self.set_state,
             summary="Restrict, close or stop an account, or let it go on",
             tag="admin",
-            description="Holds for every order that is not accepted yet. What rests already stays.",
+            description="Holds for every order that is not accepted yet. What rests already stays and may be "
+            "filled; cancelling the account's orders ends that.",
             access=Access.ADMIN,
             body=NewState,
             examples={
@@ -110,6 +113,16 @@ class AdminAccounts:
             },
             answers={200: AccountState},
             problems={400: ("nothing_to_change", *REASON), **UNKNOWN},
+        )
+
+    def _cancel_orders(self) -> Operation:
+        return Operation(
+            handler=self.cancel_orders,
+            summary="Cancel the open orders of an account",
+            tag="admin",
+            description="At most 100 at once; `more` says whether to ask again. Their records name you.",
+            access=Access.ADMIN,
+            answers={200: CancelledOrders},
         )
 
     def _get_limits(self) -> Operation:
@@ -160,6 +173,15 @@ class AdminAccounts:
         with calling_as(caller.token):
             found = await self._position.SetAccountState(wanted, timeout=ADMIN_TIME_S)
         return answer(_state(found.account))
+
+    async def cancel_orders(self, request: Request) -> Response:
+        request.query()
+        caller = await self._gate.admin(request)
+        wanted = order_pb2.CancelAccountOrdersRequest(account_id=account_id(request))
+        with calling_as(caller.token):
+            found = await self._order.CancelAccountOrders(wanted, timeout=ADMIN_TIME_S)
+        orders = [render_orders.order(order) for order in found.orders]
+        return answer(CancelledOrders(orders=orders, more=found.more))
 
     async def limits(self, request: Request) -> Response:
         request.query()

@@ -209,7 +209,7 @@ async def test_a_stopped_submit_is_given_up_and_cannot_come_late(both: Platform,
     await assert_right(both, [user])
 
 
-async def test_a_key_that_a_replacement_was_sent_with_leaves_no_hold_behind(both: Platform, user: User) -> None:
+async def test_a_key_that_a_replacement_had_leaves_no_hold_behind(both: Platform, user: User) -> None:
     """A replacement is not found by the key of its hold, so only the accepting transaction finds out."""
     order_id = await resting(both, user)
     await replaced(both, user, replacing(order_id, quantity="12", idempotency_key="same"))

@@ -13,14 +13,17 @@ from hub.position.v1 import position_pb2
 from hub_errors import NotFound
 from hub_runtime import uuid7
 from tests.gateway.canned import Peers, canned
+from tests.gateway.examples import an_order
 from tests.gateway.test_bad_input import problem
 from tests.gateway.world import Gateway, running_gateway
 from tests.support.servers import Login
 from tests.support.tls import Tls
 
+ORDER = an_order()
 ACCOUNT = "01a20e32-4061-7f11-9c02-7b1d4e8a6f35"
 STATE = f"/api/v1/admin/accounts/{ACCOUNT}/state"
 LIMITS = f"/api/v1/admin/accounts/{ACCOUNT}/limits"
+ORDERS = f"/api/v1/admin/accounts/{ACCOUNT}/orders"
 HALT = {"trading_state": "HALTED", "reason": "odd log-ins"}
 SMALLER = {"most_value": 50000.0, "most_position": "5000", "orders_per_minute": 60, "reason": "new"}
 ROUTES: list[tuple[str, str, Any]] = [
@@ -28,6 +31,7 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("PUT", STATE, HALT),
     ("GET", LIMITS, None),
     ("PUT", LIMITS, SMALLER),
+    ("DELETE", ORDERS, None),
 ]
 
 
@@ -43,6 +47,7 @@ async def peers(tls: Tls) -> AsyncIterator[Peers]:
             "SetAccountState": position_pb2.SetAccountStateResponse(account=account),
             "GetAccountLimits": order_pb2.GetAccountLimitsResponse(own=own),
             "SetAccountLimits": order_pb2.SetAccountLimitsResponse(own=own),
+            "CancelAccountOrders": order_pb2.CancelAccountOrdersResponse(orders=[ORDER], more=True),
         }
         yield made
 
@@ -85,6 +90,15 @@ async def test_limits_of_an_account_are_read_set_and_taken_away(gateway: Gateway
     smaller, none = (each.limits for each in peers.asked["SetAccountLimits"])
     assert smaller == order_pb2.AccountLimits(most_value="50000", most_position="5000", orders_per_minute=60)
     assert none == order_pb2.AccountLimits()
+
+
+async def test_open_orders_of_an_account_are_cancelled(gateway: Gateway, peers: Peers) -> None:
+    answer = await send(gateway, "DELETE", ORDERS)
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert ([order["order_id"] for order in told["orders"]], told["more"]) == ([ORDER.order_id], True)
+    [asked] = peers.asked["CancelAccountOrders"]
+    assert asked.account_id == ACCOUNT
 
 
 async def test_nobody_else_may(gateway: Gateway, peers: Peers) -> None:

@@ -209,7 +209,9 @@ async def order_house(
             blotter=Blotter(pool),
         )
         register = partial(order_pb2_grpc.add_OrderServiceServicer_to_server, service)
-        admin = OrderAdminService(trust=keys.trust(), limits=limits.store, reconciling=Reconciling(pool))
+        admin = OrderAdminService(
+            trust=keys.trust(), limits=limits.store, orders=Orders(pool), reconciling=Reconciling(pool)
+        )
         register_admin = partial(order_pb2_grpc.add_OrderAdminServiceServicer_to_server, admin)
         server = await enter(_server(tls, "order", GATEWAY, register, register_admin))
         target = f"127.0.0.1:{server.port}"

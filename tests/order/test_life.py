@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from hub.order.v1 import order_pb2
-from hub_errors import Refused
+from hub_errors import Denied, Refused
 from hub_order import audit
 from hub_order.domain import Filled, Order, Quote, Report, Status
 from hub_order.usecases.execute import execute
@@ -191,6 +191,19 @@ async def test_cancel_all_ends_what_is_open(house: House, user: User) -> None:
     assert [order.order_id for order in answer.orders] == [str(elsewhere)]
     assert (await house.order(other)).status is Status.PROCESSING
     assert (await house.order(filled)).status is Status.EXECUTED
+
+
+async def test_an_administrator_ends_what_is_open_of_an_account(house: House, user: User) -> None:
+    mine, other = await house.resting(user), await house.resting(house.keys.user())
+    request = order_pb2.CancelAccountOrdersRequest(account_id=str(user.account_id))
+    with calling_as(user.token), pytest.raises(Denied):
+        await house.admin.CancelAccountOrders(request)
+    admin = house.keys.user(roles=("user", "admin"))
+    with calling_as(admin.token):
+        answer = await house.admin.CancelAccountOrders(request)
+    assert [order.order_id for order in answer.orders] == [str(mine)]
+    assert (await house.order(other)).status is Status.PROCESSING
+    assert (await house.orders.records(mine))[-1][0].actor == f"user:{admin.user_id}"
 
 
 class Line:

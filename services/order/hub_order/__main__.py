@@ -192,7 +192,9 @@ async def _serve(
         refusals=await enter(Refusals(kept, utc_now)),
         blotter=Blotter(pool),
     )
-    admin = OrderAdminService(trust=trust, limits=stores.limits, reconciling=Reconciling(pool))
+    admin = OrderAdminService(
+        trust=trust, limits=stores.limits, orders=stores.orders, reconciling=Reconciling(pool)
+    )
     server = Server(
         settings.grpc_address,
         settings.tls,

@@ -13,15 +13,19 @@ from hub_identity import Trust, current_principal, require_role
 from hub_money import parse_decimal, to_text
 from hub_order import mapping
 from hub_order.risk import AccountLimits
-from hub_order.store import LimitsStore, Reconciling
+from hub_order.store import LimitsStore, Orders, Reconciling
+from hub_order.usecases.cancel import cancel_all_of
 from hub_order.usecases.limits import get_limits, set_limits
 
 Context = aio.ServicerContext[Any, Any]
 
 
 class OrderAdminService(order_pb2_grpc.OrderAdminServiceServicer):
-    def __init__(self, *, trust: Trust, limits: LimitsStore, reconciling: Reconciling) -> None:
+    def __init__(
+        self, *, trust: Trust, limits: LimitsStore, orders: Orders, reconciling: Reconciling
+    ) -> None:
         self._trust = trust
+        self._orders = orders
         self._limits = limits
         self._reconciling = reconciling
 
@@ -41,6 +45,16 @@ class OrderAdminService(order_pb2_grpc.OrderAdminServiceServicer):
         limits = _limits(request.limits)
         own = await set_limits(account_id, limits, request.reason, principal, store=self._limits)
         return order_pb2.SetAccountLimitsResponse(own=_message(own))
+
+    async def CancelAccountOrders(
+        self, request: order_pb2.CancelAccountOrdersRequest, context: Context
+    ) -> order_pb2.CancelAccountOrdersResponse:
+        principal = current_principal(self._trust)
+        account_id = mapping.uuid(request.account_id, field="account_id")
+        ended, more = await cancel_all_of(account_id, principal, orders=self._orders)
+        return order_pb2.CancelAccountOrdersResponse(
+            orders=[mapping.order_message(order) for order in ended], more=more
+        )
 
     async def GetReconciliation(
         self, request: order_pb2.GetReconciliationRequest, context: Context

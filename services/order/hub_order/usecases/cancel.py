@@ -1,4 +1,5 @@
-"""Ends orders for their owner. One that a venue has ends when the venue says so; all others end at once."""
+"""Ends orders for their owner, or for an administrator. One that a venue has ends when the venue says so; all
+others end at once."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from hub_errors import Refused
-from hub_identity import Principal
+from hub_identity import Principal, require_role
 from hub_order.domain import Change, Order, Status, ask_end, close
 from hub_order.store import Orders
 from hub_order.usecases.read import order_not_found
@@ -23,7 +24,7 @@ async def cancel(order_id: UUID, principal: Principal, *, orders: Orders) -> Ord
     order = await orders.get(order_id, account_id)
     if order is None:
         raise order_not_found()
-    cancelled = await _cancel([order_id], principal, orders=orders)
+    cancelled = await _cancel([order_id], account_id, principal, orders=orders)
     if cancelled:
         return cancelled[0]
     order = await orders.get(order_id, account_id)
@@ -34,13 +35,29 @@ async def cancel(order_id: UUID, principal: Principal, *, orders: Orders) -> Ord
 
 async def cancel_all(principal: Principal, *, symbol: str, orders: Orders) -> tuple[list[Order], bool]:
     """A bounded number of the open ones, and whether there may be more."""
-    found = await orders.open_of(UUID(principal.account_id), symbol=symbol, limit=MOST_AT_ONCE + 1)
-    ended = await _cancel(found[:MOST_AT_ONCE], principal, orders=orders)
+    return await _cancel_open(UUID(principal.account_id), principal, symbol=symbol, orders=orders)
+
+
+async def cancel_all_of(
+    account_id: UUID, principal: Principal, *, orders: Orders
+) -> tuple[list[Order], bool]:
+    """The same of an account that is not one's own. Raises Denied."""
+    require_role(principal, "admin")
+    return await _cancel_open(account_id, principal, symbol="", orders=orders)
+
+
+async def _cancel_open(
+    account_id: UUID, principal: Principal, *, symbol: str, orders: Orders
+) -> tuple[list[Order], bool]:
+    found = await orders.open_of(account_id, symbol=symbol, limit=MOST_AT_ONCE + 1)
+    ended = await _cancel(found[:MOST_AT_ONCE], account_id, principal, orders=orders)
     return ended, len(found) > MOST_AT_ONCE
 
 
-async def _cancel(order_ids: list[UUID], principal: Principal, *, orders: Orders) -> list[Order]:
-    account_id, actor = UUID(principal.account_id), f"user:{principal.user_id}"
+async def _cancel(
+    order_ids: list[UUID], account_id: UUID, principal: Principal, *, orders: Orders
+) -> list[Order]:
+    actor = f"user:{principal.user_id}"
 
     def decide(order: Order, now: datetime) -> list[Change]:
         if order.account_id != account_id or order.final or order.ending:

@@ -474,6 +474,11 @@ class OrderAdminServiceStub:
                 request_serializer=hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsRequest.SerializeToString,
                 response_deserializer=hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsResponse.FromString,
                 _registered_method=True)
+        self.CancelAccountOrders = channel.unary_unary(
+                '/hub.order.v1.OrderAdminService/CancelAccountOrders',
+                request_serializer=hub_dot_order_dot_v1_dot_order__pb2.CancelAccountOrdersRequest.SerializeToString,
+                response_deserializer=hub_dot_order_dot_v1_dot_order__pb2.CancelAccountOrdersResponse.FromString,
+                _registered_method=True)
         self.GetReconciliation = channel.unary_unary(
                 '/hub.order.v1.OrderAdminService/GetReconciliation',
                 request_serializer=hub_dot_order_dot_v1_dot_order__pb2.GetReconciliationRequest.SerializeToString,
@@ -499,6 +504,13 @@ class OrderAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CancelAccountOrders(self, request, context):
+        """Ends the open orders of an account, such as one that was stopped.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetReconciliation(self, request, context):
         """How the books of orders and positions fit together, as the newest pass over them found.
         """
@@ -518,6 +530,11 @@ def add_OrderAdminServiceServicer_to_server(servicer, server):
                     servicer.SetAccountLimits,
                     request_deserializer=hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsRequest.FromString,
                     response_serializer=hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsResponse.SerializeToString,
+            ),
+            'CancelAccountOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelAccountOrders,
+                    request_deserializer=hub_dot_order_dot_v1_dot_order__pb2.CancelAccountOrdersRequest.FromString,
+                    response_serializer=hub_dot_order_dot_v1_dot_order__pb2.CancelAccountOrdersResponse.SerializeToString,
             ),
             'GetReconciliation': grpc.unary_unary_rpc_method_handler(
                     servicer.GetReconciliation,
@@ -580,6 +597,33 @@ class OrderAdminService:
             '/hub.order.v1.OrderAdminService/SetAccountLimits',
             hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsRequest.SerializeToString,
             hub_dot_order_dot_v1_dot_order__pb2.SetAccountLimitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelAccountOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.order.v1.OrderAdminService/CancelAccountOrders',
+            hub_dot_order_dot_v1_dot_order__pb2.CancelAccountOrdersRequest.SerializeToString,
+            hub_dot_order_dot_v1_dot_order__pb2.CancelAccountOrdersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -124,6 +124,8 @@ class OrderAdminServiceStub:
     """The limits of one account: its own where it has some, else what the settings say."""
     SetAccountLimits: _aio.UnaryUnaryMultiCallable[_order_pb2.SetAccountLimitsRequest, _order_pb2.SetAccountLimitsResponse]
     """Gives an account limits of its own, or takes them away."""
+    CancelAccountOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.CancelAccountOrdersRequest, _order_pb2.CancelAccountOrdersResponse]
+    """Ends the open orders of an account, such as one that was stopped."""
     GetReconciliation: _aio.UnaryUnaryMultiCallable[_order_pb2.GetReconciliationRequest, _order_pb2.GetReconciliationResponse]
     """How the books of orders and positions fit together, as the newest pass over them found."""
 
@@ -145,6 +147,14 @@ class OrderAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_order_pb2.SetAccountLimitsRequest, _abc.Awaitable[_order_pb2.SetAccountLimitsResponse]],
     ) -> _abc.Awaitable[_order_pb2.SetAccountLimitsResponse]:
         """Gives an account limits of its own, or takes them away."""
+
+    @_abc_1.abstractmethod
+    def CancelAccountOrders(
+        self,
+        request: _order_pb2.CancelAccountOrdersRequest,
+        context: _aio.ServicerContext[_order_pb2.CancelAccountOrdersRequest, _abc.Awaitable[_order_pb2.CancelAccountOrdersResponse]],
+    ) -> _abc.Awaitable[_order_pb2.CancelAccountOrdersResponse]:
+        """Ends the open orders of an account, such as one that was stopped."""
 
     @_abc_1.abstractmethod
     def GetReconciliation(
