@@ -123,6 +123,7 @@ class AdminAccounts:
             description="At most 100 at once; `more` says whether to ask again. Their records name you.",
             access=Access.ADMIN,
             answers={200: CancelledOrders},
+            problems=UNKNOWN,
         )
 
     def _get_limits(self) -> Operation:

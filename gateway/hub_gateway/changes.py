@@ -13,7 +13,7 @@ import msgspec
 from hub.order.v1 import order_pb2
 from hub_errors import Invalid
 from hub_gateway import codes
-from hub_gateway.codec import Body, Schema, optional_decimal
+from hub_gateway.codec import NULL, Body, Schema, decimal, optional_decimal
 from hub_gateway.exchange import Request, Response
 from hub_gateway.gate import Gate
 from hub_gateway.limits import Rule
@@ -33,7 +33,7 @@ from hub_gateway.operation import Operation, Resource
 from hub_gateway.path_ids import order_id
 from hub_gateway.peers import Peers
 from hub_gateway.resend import until_known
-from hub_gateway.types.common import OptionalDecimal, described
+from hub_gateway.types.common import AnyDecimal, OptionalDecimal, described
 from hub_gateway.types.orders import Order, TimeInForce
 from hub_rpc import calling_as
 from hub_runtime.ids import uuid7_text
@@ -58,11 +58,12 @@ class Replacement(Body, frozen=True):
 
 
 class Closing(Body, frozen=True):
-    """How much to sell: a quantity, or a percentage of what can be sold; neither: all of it."""
+    """How much to sell: a quantity, or a percentage of what can be sold; neither: all of it. A null is
+    refused, as whoever sends one may have meant a number."""
 
-    quantity: OptionalDecimal = msgspec.field(default_factory=nothing)
+    quantity: AnyDecimal = msgspec.field(default_factory=nothing)
     percentage: Annotated[
-        OptionalDecimal, described("Of what can be sold, above 0 and at most 100.", "50")
+        AnyDecimal, described("Of what can be sold, above 0 and at most 100.", "50")
     ] = msgspec.field(default_factory=nothing)
 
 
@@ -184,8 +185,8 @@ def replacement(body: Replacement, *, order_id: str) -> order_pb2.ReplaceOrderRe
 
 def closing(body: Closing, *, symbol: str) -> order_pb2.ClosePositionRequest:
     """What the body means; the ids are still to come."""
-    quantity = optional_decimal(body.quantity, field="quantity")
-    percentage = optional_decimal(body.percentage, field="percentage")
+    quantity = _given(body.quantity, "quantity")
+    percentage = _given(body.percentage, "percentage")
     if percentage is not None and (quantity is not None or percentage > HUNDRED):
         sentence = "percentage is at most 100, and stands instead of quantity."
         raise Invalid(sentence, code="invalid_percentage", field="percentage")
@@ -194,6 +195,10 @@ def closing(body: Closing, *, symbol: str) -> order_pb2.ClosePositionRequest:
     )
     message.body_hash = _hash("close", symbol, message.quantity, message.percentage)
     return message
+
+
+def _given(raw: msgspec.Raw, field: str) -> Decimal | None:
+    return None if raw is NULL else decimal(raw, field=field)
 
 
 def _hash(*meaning: str | int) -> bytes:

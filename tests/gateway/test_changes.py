@@ -137,6 +137,8 @@ async def test_a_position_is_closed_whole_or_in_part(
         ({"percentage": "0"}, "not_positive", "percentage"),
         ({"percentage": "5", "quantity": "5"}, "invalid_percentage", "percentage"),
         ({"quantity": "-1"}, "not_positive", "quantity"),
+        ({"quantity": None}, "wrong_type", "quantity"),
+        ({"percentage": None}, "wrong_type", "percentage"),
         ({"symbol": "IBM"}, "unknown_field", "symbol"),
         ([], "wrong_type", None),
     ],
