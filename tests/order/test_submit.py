@@ -216,6 +216,14 @@ async def test_not_enough_shares_are_refused_with_the_numbers(house: House, user
     await house.accepted(user, side=SELL, quantity="3")
 
 
+async def test_who_gave_an_amount_of_cash_is_told_of_that(house: House, user: User) -> None:
+    house.books.cash = Decimal(500)
+    result = await house.submit(user, quantity="", notional="500.01")
+    assert refused(result) == ("insufficient_funds", "notional")
+    result = await house.submit(user, quantity="", notional="500", side=SELL)
+    assert refused(result) == ("insufficient_shares", "notional")
+
+
 async def test_a_quote_that_does_not_change_is_good_while_its_feed_lives(house: House, user: User) -> None:
     house.tape.quote("AAPL", "99", "100", age_s=600)
     house.tape.feed_lived(since_s=700, until_s=1)

@@ -39,6 +39,11 @@ class Draft:
     """It sells what the account holds: how much that is, is known only when it is held."""
 
     @property
+    def size_field(self) -> str:
+        """Who gave an amount of cash is told of that, not of a quantity that he never gave."""
+        return "quantity" if self.notional is None else "notional"
+
+    @property
     def awaits_stop(self) -> bool:
         return self.type in STOPS
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from hub_errors import Conflict, HubError, Refused
 from hub_money import to_text
+from hub_order.risk.facts import Draft
 
 _STATES: Final[Mapping[str, str]] = {
     "account_closed": "The account is closed.",
@@ -20,24 +21,25 @@ _STATES: Final[Mapping[str, str]] = {
 def hold_refusal(
     code: str,
     *,
-    symbol: str,
+    draft: Draft,
     required: Decimal | None,
     available: Decimal | None,
     most_position: Decimal | None = None,
 ) -> HubError:
     """The refusal for a hold that was not granted. The numbers are the caller's own, so they may be told."""
+    symbol, field = draft.symbol, draft.size_field
     needed, there = _amount(required), _amount(available)
     match code:
         case "insufficient_funds":
             sentence = f"The order needs {needed} in cash, and {there} is available."
-            return Refused(sentence, code=code, field="quantity")
+            return Refused(sentence, code=code, field=field)
         case "insufficient_shares":
             sentence = f"The order sells {needed} {symbol}, and {there} can be sold."
-            return Refused(sentence, code=code, field="quantity")
+            return Refused(sentence, code=code, field=field)
         case "position_limit":
             most = "" if most_position is None else f" {to_text(most_position)}"
             sentence = f"The account may have at most{most} {symbol}, open purchases included."
-            return Refused(sentence, code=code, field="quantity")
+            return Refused(sentence, code=code, field=field)
         case "hold_released":
             return Conflict("The order came too late and was given up.", code="order_abandoned")
         case "hold_conflict":

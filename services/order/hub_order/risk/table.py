@@ -25,8 +25,11 @@ RULES = (
     Rule("price_not_allowed", "limit_price", Invalid, terms.price_not_allowed),
     Rule("price_required", "limit_price", Invalid, terms.price_required),
     Rule("stop_not_allowed", "stop_price", Invalid, terms.stop_not_allowed),
+    Rule("stop_not_allowed", "time_in_force", Invalid, terms.stop_at_once),
     Rule("stop_required", "stop_price", Invalid, terms.stop_required),
-    Rule("trail_not_allowed", "trail_amount", Invalid, terms.trail_not_allowed),
+    Rule("trail_not_allowed", "trail_amount", Invalid, terms.trail_amount_not_allowed),
+    Rule("trail_not_allowed", "trail_percent", Invalid, terms.trail_percent_not_allowed),
+    Rule("trail_not_allowed", "time_in_force", Invalid, terms.trail_at_once),
     Rule("trail_required", "trail_amount", Invalid, terms.trail_required),
     Rule("quantity_required", "quantity", Invalid, terms.quantity_required),
     Rule("notional_not_allowed", "notional", Invalid, terms.notional_not_allowed),
@@ -63,8 +66,7 @@ def refusal(facts: Facts) -> HubError | None:
 
 
 def _error(rule: Rule, sentence: str, facts: Facts) -> HubError:
-    # Who gave an amount of cash is told of that, not of a quantity that he never gave.
-    field = "notional" if rule.field == "quantity" and facts.draft.notional is not None else rule.field
+    field = facts.draft.size_field if rule.field == "quantity" else rule.field
     error = rule.error(sentence, code=rule.code, field=field)
     if isinstance(error, Exhausted) and facts.retry_after_s is not None:
         error.retry_after_s = facts.retry_after_s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hub_order.domain import AT_ONCE, LIMITED, OrderType, TimeInForce
-from hub_order.risk.facts import Facts
+from hub_order.risk.facts import Draft, Facts
 
 STOPPED = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LIMIT})
 STANDING = frozenset({TimeInForce.DAY, TimeInForce.GTC})
@@ -34,13 +34,13 @@ def price_required(facts: Facts) -> str | None:
 
 def stop_not_allowed(facts: Facts) -> str | None:
     draft = facts.draft
-    if draft.stop_price is None:
-        return None
-    if draft.type not in STOPPED:
+    if draft.stop_price is not None and draft.type not in STOPPED:
         return f"{NAMES[draft.type]} has no stop price."
-    if draft.time_in_force in AT_ONCE:
-        return f"An order that waits for a stop cannot be {draft.time_in_force}, only DAY or GTC."
     return None
+
+
+def stop_at_once(facts: Facts) -> str | None:
+    return None if facts.draft.stop_price is None else _waits_at_once(facts.draft)
 
 
 def stop_required(facts: Facts) -> str | None:
@@ -52,15 +52,27 @@ def stop_required(facts: Facts) -> str | None:
     )
 
 
-def trail_not_allowed(facts: Facts) -> str | None:
+def trail_amount_not_allowed(facts: Facts) -> str | None:
+    return None if facts.draft.trail_amount is None else _has_no_trail(facts.draft)
+
+
+def trail_percent_not_allowed(facts: Facts) -> str | None:
+    return None if facts.draft.trail_percent is None else _has_no_trail(facts.draft)
+
+
+def trail_at_once(facts: Facts) -> str | None:
     draft = facts.draft
-    if draft.trail_amount is None and draft.trail_percent is None:
+    return None if draft.trail_amount is None and draft.trail_percent is None else _waits_at_once(draft)
+
+
+def _has_no_trail(draft: Draft) -> str | None:
+    return None if draft.type is OrderType.TRAILING_STOP else f"{NAMES[draft.type]} has no trail."
+
+
+def _waits_at_once(draft: Draft) -> str | None:
+    if draft.time_in_force not in AT_ONCE:
         return None
-    if draft.type is not OrderType.TRAILING_STOP:
-        return f"{NAMES[draft.type]} has no trail."
-    if draft.time_in_force in AT_ONCE:
-        return f"An order that waits for a stop cannot be {draft.time_in_force}, only DAY or GTC."
-    return None
+    return f"An order that waits for a stop cannot be {draft.time_in_force}, only DAY or GTC."
 
 
 def trail_required(facts: Facts) -> str | None:

@@ -192,7 +192,7 @@ def hold_request(
 def refused_hold(hold: HoldAnswer, facts: Facts) -> HubError:
     return hold_refusal(
         hold.code,
-        symbol=facts.draft.symbol,
+        draft=facts.draft,
         required=hold.required,
         available=hold.available,
         most_position=facts.limits.most_position,
