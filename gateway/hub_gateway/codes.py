@@ -82,7 +82,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "not_replaceable": "An order of this kind cannot be replaced: cancel it, and send another.",
     "order_at_venue": "A venue was asked to end or replace the order, and has not answered yet.",
     "order_changed": "The order has just changed: read it, and decide anew.",
-    "nothing_to_close": "There is nothing of the instrument that can be sold.",
+    "nothing_to_close": "Nothing of it can be sold: none is there, or open orders sell all of it.",
     "less_than_one_lot": "The percentage comes to less than one lot of the instrument.",
     "invalid_percentage": "A percentage is above 0 and at most 100, and stands instead of a quantity.",
     "invalid_idempotency_key": "The Idempotency-Key is not 1 to 255 printable ASCII characters.",

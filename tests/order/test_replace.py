@@ -260,6 +260,10 @@ async def test_there_must_be_something_to_close(house: House, user: User) -> Non
     with pytest.raises(HubError) as refused:
         await closed(house, user)
     assert (refused.value.code, refused.value.field) == ("nothing_to_close", "symbol")
+    # Shares that open orders sell are owned, and cannot be sold once more: the hold's answer is the same.
+    assert refused.value.message == (
+        "Nothing of AAPL can be sold now: the account has none, or its open orders sell all of it."
+    )
     with pytest.raises(Invalid) as invalid:
         await closed(house, user, percentage="101")
     assert invalid.value.code == "invalid_percentage"

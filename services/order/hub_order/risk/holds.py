@@ -54,7 +54,11 @@ def refused_part(
 ) -> HubError:
     """Why a percentage of what can be sold sells nothing."""
     if not available:
-        return Refused(f"There is no {symbol} to sell.", code="nothing_to_close", field="symbol")
+        # The hold does not say which.
+        sentence = (
+            f"Nothing of {symbol} can be sold now: the account has none, or its open orders sell all of it."
+        )
+        return Refused(sentence, code="nothing_to_close", field="symbol")
     sentence = (
         f"{to_text(percentage)} % of the {to_text(available)} {symbol} that can be sold is less than "
         f"{_amount(lot_size)}, the least that can be."
