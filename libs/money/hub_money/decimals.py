@@ -16,7 +16,7 @@ _QUANTUM: Final = Decimal(1).scaleb(-PLACES)
 # Wide enough for the product of any two storable numbers, so that nothing is rounded before it is asked for.
 _WIDE: Final = Context(prec=64, rounding=ROUND_HALF_EVEN)
 _REMEMBERED: Final = 24  # characters at most, so that nobody fills the memory
-_PLAIN: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
+_PLAIN: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def parse_decimal(text: str, *, field: str, positive: bool = True, places: int = PLACES) -> Decimal:
@@ -40,7 +40,7 @@ def _read(text: str, field: str, *, positive: bool, places: int) -> Decimal:
     value = Decimal(text)
     if positive and value <= 0:
         raise Invalid(f"{field} must be greater than zero.", code="not_positive", field=field)
-    if abs(value) >= LIMIT:
+    if value.copy_abs() >= LIMIT:  # abs() may overflow
         raise Invalid(f"{field} is too large.", code="too_large", field=field)
     scaled = value.quantize(Decimal(1).scaleb(-places), context=_WIDE)
     if scaled != value:

@@ -85,12 +85,15 @@ def test_only_plain_notation_is_a_number(text: str) -> None:
         ("1.001", 2, "too_precise"),
         ("1000000000000", 8, "too_large"),
         ("999999999999999999999999999999", 8, "too_large"),
-        ("1" * 200, 8, "invalid_decimal"),
+        ("9" * 1000, 8, "too_large"),
+        ("-" + "9" * 2_000_000, 8, "too_large"),
+        ("0." + "9" * 1000, 8, "too_precise"),
+        ("0." + "0" * 2_000_000 + "1", 8, "too_precise"),
     ],
 )
 def test_what_cannot_be_stored_is_refused(text: str, places: int, code: str) -> None:
     with pytest.raises(Invalid) as refusal:
-        parse_decimal(text, field="price", places=places)
+        parse_decimal(text, field="price", positive=False, places=places)
     assert refusal.value.code == code
 
 
