@@ -9,8 +9,10 @@ from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
+from msgspec import inspect
 
 from hub_errors import Invalid
+from hub_gateway.misfits import must_be
 from hub_money import parse_decimal
 
 T = TypeVar("T")
@@ -33,6 +35,7 @@ class Schema(Generic[T]):
 
     def __init__(self, kind: Any) -> None:
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
+        self._kind = kind
 
     def read(self, body: bytes | str) -> T:
         try:
@@ -41,7 +44,7 @@ class Schema(Generic[T]):
                 json.loads(body, object_pairs_hook=_named_once, parse_int=str, parse_float=str)
             return read
         except msgspec.ValidationError as error:
-            raise _misfit(str(error)) from error
+            raise _misfit(str(error), self._kind) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Invalid("The body is not valid JSON.", code="malformed_json") from error
 
@@ -63,7 +66,7 @@ def _named_once(pairs: list[tuple[str, Any]]) -> None:
         raise Invalid(f"{name[:100]} is there more than once.", code="repeated_field", field=name[:100])
 
 
-def _misfit(text: str) -> Invalid:
+def _misfit(text: str, kind: Any) -> Invalid:
     """An error of msgspec's, as a code, a sentence and a field."""
     where = _WHERE.search(text)
     path = where["path"] if where else ""
@@ -74,9 +77,10 @@ def _misfit(text: str) -> Invalid:
         return Invalid(
             f"{field[:100]} {_PLURAL[named['kind']]}", code=_CODES[named["kind"]], field=field[:100]
         )
+    sentence = must_be(inspect.type_info(kind), path, what)
     if what.startswith("Invalid "):
-        return Invalid(f"{path}: {what}.", code="invalid_value", field=path)
-    return Invalid(f"{path or 'The body'}: {what}.", code="wrong_type", field=path)
+        return Invalid(sentence, code="invalid_value", field=path)
+    return Invalid(sentence, code="wrong_type", field=path)
 
 
 def decimal(raw: msgspec.Raw, *, field: str, positive: bool = True) -> Decimal:
