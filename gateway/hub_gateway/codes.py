@@ -67,7 +67,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "trail_required": "A trailing stop needs a trail: an amount or per cent.",
     "trail_not_allowed": "A trailing stop has one trail, other orders have none; it is DAY or GTC.",
     "trail_too_large": "The trail reaches down to nothing: per cent are below 100.",
-    "quantity_required": "The order needs a quantity.",
+    "quantity_required": "The order needs a quantity or, at the market, a notional.",
     "notional_not_allowed": "Only an order at the market may have a notional, instead of a quantity.",
     "extended_hours_not_allowed": "Extended hours are for LIMIT orders, DAY or GTC, where they are offered.",
     "stop_wrong_side": "The market is beyond the stop price already.",

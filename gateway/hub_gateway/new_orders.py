@@ -250,7 +250,9 @@ def _check(body: NewOrder, numbers: Mapping[str, Decimal | None]) -> None:
         sentence = "Only a MARKET order may have a notional, instead of a quantity."
         raise Invalid(sentence, code="notional_not_allowed", field="notional")
     if not by_cash and numbers["quantity"] is None:
-        raise Invalid("An order needs a quantity.", code="quantity_required", field="quantity")
+        needed = "a quantity or a notional" if body.type == "MARKET" else "a quantity"
+        sentence = f"A {body.type} order needs {needed}."
+        raise Invalid(sentence, code="quantity_required", field="quantity")
     limited, stopped = body.type in _LIMITED, body.type in _STOPPED
     if limited != (numbers["limit_price"] is not None):
         code = "price_required" if limited else "price_not_allowed"

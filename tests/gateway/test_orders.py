@@ -134,6 +134,20 @@ async def test_what_does_not_go_with_the_type_is_refused_before_anybody_is_asked
     problem(answer, 400, code, field)
 
 
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"type": "MARKET"}, "A MARKET order needs a quantity or a notional."),
+        ({"type": "LIMIT", "limit_price": "9"}, "A LIMIT order needs a quantity."),
+    ],
+)
+async def test_an_order_without_a_size_is_told_what_may_be_its_size(
+    lonely: Gateway, body: dict[str, Any], sentence: str
+) -> None:
+    answer = await lonely.http.post(ORDERS, json={**BASE, "quantity": None, **body}, headers=lonely.bearer())
+    assert problem(answer, 400, "quantity_required", "quantity")["detail"] == sentence
+
+
 async def test_the_body_hash_covers_every_term(gateway: Gateway, peers: Peers) -> None:
     bodies: list[dict[str, Any]] = [
         {**BASE, "type": "LIMIT", "limit_price": "9"},

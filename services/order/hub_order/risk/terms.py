@@ -85,10 +85,11 @@ def trail_required(facts: Facts) -> str | None:
 
 
 def quantity_required(facts: Facts) -> str | None:
-    draft = facts.draft
-    if draft.quantity is None and draft.notional is None and not draft.closing:
-        return "An order needs a quantity."
-    return None
+    draft, instrument = facts.draft, facts.instrument
+    if draft.quantity is not None or draft.notional is not None or draft.closing:
+        return None
+    by_cash = draft.type is OrderType.MARKET and (instrument is None or instrument.fractionable)
+    return f"{NAMES[draft.type]} needs a quantity{' or an amount of cash' if by_cash else ''}."
 
 
 def notional_not_allowed(facts: Facts) -> str | None:
