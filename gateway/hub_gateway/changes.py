@@ -17,7 +17,7 @@ from hub_gateway.codec import NULL, Body, Schema, decimal, optional_decimal
 from hub_gateway.exchange import Request, Response
 from hub_gateway.gate import Gate
 from hub_gateway.limits import Rule
-from hub_gateway.market_data import known_symbol
+from hub_gateway.market_data import known_symbol, symbol_of_the_path
 from hub_gateway.new_orders import (
     ACCEPTED_HEADERS,
     IDEMPOTENCY_KEY,
@@ -75,6 +75,7 @@ REPLACE_PROBLEMS: Final = codes.together(
     codes.PRICES,
     codes.REPLACING,
     codes.TERMS,
+    codes.UNKNOWN,
     codes.HOLDS,
     codes.ACCEPTING,
 )
@@ -147,7 +148,7 @@ class Changes:
         wanted = closing(_CLOSING.read(content or b"{}"), symbol=known_symbol(request))
         wanted.idempotency_key = idempotency_key(request.header("idempotency-key"))
         wanted.order_id = uuid7_text()
-        with calling_as(caller.token):
+        with calling_as(caller.token), symbol_of_the_path():
             done = await until_known(
                 lambda timeout_s: self._order.ClosePosition(wanted, timeout=timeout_s),
                 order_id=wanted.order_id,

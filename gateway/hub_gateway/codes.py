@@ -238,7 +238,6 @@ PRICES: Final[Problems] = {
 TERMS: Final[Problems] = {
     400: ("tick_size", "lot_size", "quantity_too_small", "quantity_too_large", "trail_too_large"),
     422: (
-        "unknown_symbol",
         "not_tradable",
         "halted",
         "market_closed",
@@ -253,6 +252,8 @@ TERMS: Final[Problems] = {
     429: ("order_rate",),
     503: ("market_data_unavailable",),
 }
+# Of an order in a body. A symbol in a path that is none is not found.
+UNKNOWN: Final[Problems] = {422: ("unknown_symbol",)}
 HOLDS: Final[Problems] = {
     422: (
         "insufficient_funds",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Final
 
 from hub.market_data.v1 import market_data_pb2
-from hub_errors import Invalid, NotFound
+from hub_errors import Invalid, NotFound, Refused
 from hub_gateway import render
 from hub_gateway.codec import Body, Schema
 from hub_gateway.exchange import Request, Response, answer
@@ -34,6 +35,17 @@ def known_symbol(request: Request) -> str:
     if not _SYMBOL.fullmatch(text):
         raise NotFound("There is no such instrument.", code="unknown_symbol", field="symbol")
     return text
+
+
+@contextmanager
+def symbol_of_the_path() -> Iterator[None]:
+    """For who asks a peer that refuses an order in an unknown symbol: here the symbol names the resource."""
+    try:
+        yield
+    except Refused as no:
+        if no.code != "unknown_symbol":
+            raise
+        raise NotFound(no.message, code="unknown_symbol", field="symbol") from no
 
 
 class Batch(Body, frozen=True):

@@ -104,6 +104,7 @@ SUBMIT_PROBLEMS: Final = codes.together(
     codes.AMOUNTS,
     codes.PRICES,
     codes.TERMS,
+    codes.UNKNOWN,
     codes.HOLDS,
     codes.ACCEPTING,
     {400: ("invalid_symbol",)},

@@ -234,6 +234,17 @@ async def test_the_word_of_the_order_service_is_final(
     assert len(peers.asked["ReplaceOrder"]) == 1
 
 
+async def test_a_symbol_in_the_path_that_nobody_knows_is_not_there(gateway: Gateway, peers: Peers) -> None:
+    """As on every path with a symbol, whether a symbol may look like that or not."""
+    peers.answers["ClosePosition"] = Refused("There is no ZZZZ.", code="unknown_symbol", field="symbol")
+    for symbol in ("ZZZZ", "aapl"):
+        answer = await send(gateway, ("POST", f"/api/v1/positions/{symbol}/close"))
+        problem(answer, 404, "unknown_symbol", "symbol")
+    document = (await gateway.http.get("/openapi.json")).json()
+    told = document["paths"]["/api/v1/positions/{symbol}/close"]["post"]["responses"]
+    assert [status for status in told if "unknown_symbol" in str(told[status])] == ["404"]
+
+
 async def test_a_repeated_answer_says_so(gateway: Gateway, peers: Peers) -> None:
     first = order_pb2.Accepted(order=ORDER, repeated_answer=True)
     peers.answers["ReplaceOrder"] = order_pb2.ReplaceOrderResponse(accepted=first)
