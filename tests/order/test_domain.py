@@ -152,4 +152,7 @@ def test_the_average_price_is_value_over_quantity() -> None:
     twice = fill(once, build.execution(order, "2", "10.01", seq=2)).order
     assert twice.average_price == Decimal("10.00666667")
     assert twice.remaining == 0
+    # Its value is known to 8 places, which is 0.0000002 of what one of it would cost.
+    part = fill(order, build.execution(order, "0.0023148", "436.84")).order
+    assert part.average_price == Decimal("436.84")
     assert replace(twice, quantity=Decimal(1)).remaining == 0

@@ -160,6 +160,14 @@ async def test_whose_account_it_is_the_token_says(house: House, method: str) -> 
         assert refused.value.code == (code or "token_invalid")
 
 
+async def test_an_average_price_has_the_places_that_are_certain(house: House) -> None:
+    user, owner = await house.owner()
+    await house.world.trade(owner, Side.BUY, "0.0023148", "436.84")
+    with calling_as(user.token):
+        [position] = (await house.gateway.ListPositions(position_pb2.ListPositionsRequest())).positions
+    assert (position.total_cost, position.average_price) == ("1.01119723", "436.84")
+
+
 async def test_nobody_sees_what_is_anothers(house: House) -> None:
     user, owner = await house.owner()
     stranger, _ = await house.owner()

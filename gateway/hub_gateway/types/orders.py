@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from hub_gateway.types.common import Answer, Decimal, Id, PageToken, Symbol, Time, described
+from hub_gateway.types.common import Answer, AveragePrice, Decimal, Id, PageToken, Symbol, Time, described
 
 Side = Literal["BUY", "SELL"]
 OrderType = Literal["MARKET", "LIMIT", "STOP_LOSS", "STOP_LIMIT", "TRAILING_STOP"]
@@ -64,7 +64,7 @@ class Order(Answer, frozen=True):
     ]
     reason: Annotated[str | None, described(REASONS, "PRICE_PROTECTION")]
     filled_quantity: Decimal
-    average_price: Decimal | None
+    average_price: AveragePrice
     version: Annotated[int, described("Grows with every change: keep the highest.")]
     accepted_at: Time | None
     updated_at: Time | None
@@ -85,7 +85,7 @@ class OrderStatus(Answer, frozen=True):
     replace_requested: bool
     reason: str | None
     filled_quantity: Decimal
-    average_price: Decimal | None
+    average_price: AveragePrice
     version: int
     updated_at: Time | None
     triggered_at: Time | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from hub_gateway.types.common import Answer, Decimal, Id, PageToken, Symbol, Time, described
+from hub_gateway.types.common import Answer, AveragePrice, Decimal, Id, PageToken, Symbol, Time, described
 
 
 class Balance(Answer, frozen=True):
@@ -43,7 +43,7 @@ class Position(Answer, frozen=True):
     quantity: Decimal
     held: Annotated[Decimal, described("Set aside for open sales.", "0")]
     total_cost: Decimal
-    average_price: Decimal | None
+    average_price: AveragePrice
     price: Annotated[Decimal | None, described("The last price; null while there is none.")]
     price_at: Time | None
     stale: Annotated[bool, described("The price is old or missing.")]

@@ -61,6 +61,13 @@ def money(value: Decimal) -> Decimal:
     return value.quantize(_QUANTUM, context=_WIDE)
 
 
+def average(value: Decimal, quantity: Decimal) -> Decimal:
+    """What one of the quantity (above zero) costs, half to even. The value was rounded at 8 places: of less
+    than one, the quotient says fewer places of the price for certain, and only these are told."""
+    places = PLACES if quantity >= 1 else max(PLACES - 1 + quantity.adjusted(), 0)
+    return _WIDE.divide(value, quantity).quantize(Decimal(1).scaleb(-places), context=_WIDE)
+
+
 def multiple_of(value: Decimal, step: Decimal) -> bool:
     """Whether a price fits its tick, or a quantity its lot."""
     return _WIDE.remainder(value, step) == 0

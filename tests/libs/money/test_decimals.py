@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub_errors import Invalid
-from hub_money import LIMIT, PLACES, money, multiple_of, parse_decimal, to_text
+from hub_money import LIMIT, PLACES, average, money, multiple_of, parse_decimal, to_text
 
 SMALLEST = Decimal("0.00000001")
 LARGEST = LIMIT - SMALLEST
@@ -126,3 +126,35 @@ def test_a_tie_goes_to_the_even_digit() -> None:
 def test_multiples_of_a_step_fit_it_and_half_a_step_more_does_not(count: int, step: str) -> None:
     assert multiple_of(count * Decimal(step), Decimal(step))
     assert not multiple_of((count + Decimal("0.5")) * Decimal(step), Decimal(step))
+
+
+@given(
+    quantity=st.decimals(min_value=SMALLEST, max_value=10**6, places=PLACES),
+    price=st.decimals(min_value=SMALLEST, max_value=10**5, places=PLACES),
+)
+def test_the_average_of_one_execution_is_its_price_as_far_as_its_value_tells(
+    quantity: Decimal, price: Decimal
+) -> None:
+    shown = average(money(quantity * price), quantity)
+    places = -int(shown.as_tuple().exponent)
+    assert places == PLACES if quantity >= 1 else 0 <= places < PLACES
+    assert abs(shown - price) <= Decimal(1).scaleb(-places)
+    if round(price, max(places, 0)) == price:
+        assert shown == price
+
+
+@pytest.mark.parametrize(
+    ("value", "quantity", "shown"),
+    [
+        ("1.01119723", "0.0023148", "436.84"),  # value over quantity is 436.83999914
+        ("4327.1", "10", "432.71"),
+        ("100", "3", "33.33333333"),
+        ("200", "3", "66.66666667"),
+        ("0.5", "0.99999999", "0.5"),
+        ("0.00000437", "0.00000001", "437"),
+        ("0.00000005", "0.00000010", "0"),
+        ("0.00000015", "0.00000010", "2"),
+    ],
+)
+def test_an_average_has_the_places_that_are_certain(value: str, quantity: str, shown: str) -> None:
+    assert to_text(average(Decimal(value), Decimal(quantity))) == shown

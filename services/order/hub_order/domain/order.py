@@ -10,7 +10,7 @@ from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Any
 from uuid import UUID
 
-from hub_money import PLACES, money, to_text
+from hub_money import PLACES, average, money, to_text
 from hub_order.audit import FIRST, Record
 from hub_order.domain.values import AT_ONCE, LIMITED, OPEN, STOPS, OrderType, Side, Status, TimeInForce
 
@@ -155,7 +155,7 @@ class Order:
 
     @property
     def average_price(self) -> Decimal | None:
-        return money(self.filled_value / self.filled_quantity) if self.filled_quantity else None
+        return average(self.filled_value, self.filled_quantity) if self.filled_quantity else None
 
     @property
     def worst_price(self) -> Decimal | None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from hub_money import average
 from hub_position.domain.changed import changed
 from hub_position.domain.trade import Key, Side, Trade, share
 
@@ -89,9 +90,8 @@ class Position:
 
     @property
     def average_price(self) -> Decimal | None:
-        if self.holding.quantity <= 0:
-            return None
-        return share(self.holding.total_cost, Decimal(1), self.holding.quantity)
+        holding = self.holding
+        return average(holding.total_cost, holding.quantity) if holding.quantity > 0 else None
 
     def is_late(self, trade: Trade) -> bool:
         """Whether the trade belongs before one that is booked already."""

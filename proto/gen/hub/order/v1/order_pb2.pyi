@@ -515,7 +515,9 @@ class Order(_message.Message):
     filled_quantity: _builtins.str
     """A decimal string."""
     average_price: _builtins.str
-    """Average price of the executions, a decimal string; empty while there are none."""
+    """Average price of the executions, to the places that are certain: 8, or fewer below one share. A decimal
+    string; empty while there are none.
+    """
     version: _builtins.int
     """Counts every change of the order."""
     stop_price: _builtins.str

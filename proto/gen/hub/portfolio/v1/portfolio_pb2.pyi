@@ -57,7 +57,7 @@ class ValuedPosition(_message.Message):
     total_cost: _builtins.str
     """What the shares cost in all."""
     average_price: _builtins.str
-    """total_cost / quantity; empty when closed."""
+    """total_cost / quantity, to the places that are certain: 8, or fewer below one share; empty when closed."""
     price: _builtins.str
     """The last price; empty when none is known."""
     stale: _builtins.bool

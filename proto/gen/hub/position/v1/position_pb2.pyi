@@ -493,7 +493,7 @@ class Position(_message.Message):
     total_cost: _builtins.str
     """What the shares cost in all."""
     average_price: _builtins.str
-    """total_cost / quantity; empty when closed."""
+    """total_cost / quantity, to the places that are certain: 8, or fewer below one share; empty when closed."""
     realised_pnl: _builtins.str
     """Gross realised profit and loss of the position's sales."""
     fees: _builtins.str
