@@ -48,7 +48,7 @@ def calendar_name(text: str) -> str:
 def day(query: Mapping[str, str], name: str) -> str:
     """A parameter that must be there and be a day."""
     try:
-        return iso_day(query[name]).isoformat()
+        return iso_day(query[name], field=name).isoformat()
     except KeyError:
         raise Invalid(f"{name} is missing.", code="missing_parameter", field=name) from None
     except ValueError:

@@ -41,18 +41,21 @@ def choice(query: Mapping[str, str], name: str, choices: Mapping[str, T], usual:
     return choices[query[name]]
 
 
-def iso_day(text: str) -> date:
-    """YYYY-MM-DD and no other way to write a day, in a year that means something. Raises ValueError."""
+def iso_day(text: str, *, field: str) -> date:
+    """YYYY-MM-DD and no other way to write a day: else ValueError. In a year that means something."""
     found = date.fromisoformat(text)
-    if found.isoformat() != text or found.year not in YEARS:
+    if found.isoformat() != text:
         raise ValueError("not a day")
+    if found.year not in YEARS:
+        sentence = f"{field} must lie in the years {YEARS[0]} to {YEARS[-1]}."
+        raise Invalid(sentence, code="invalid_value", field=field)
     return found
 
 
 def moment(text: str, *, field: str) -> datetime:
     """A day is its first moment; a time without a zone is UTC."""
     try:
-        iso_day(text[: len("2026-11-24")])
+        iso_day(text[: len("2026-11-24")], field=field)
         found = datetime.fromisoformat(text)
     except ValueError:
         sentence = f"{field} must be a day or a time such as 2026-11-24T14:30:00Z."

@@ -158,6 +158,37 @@ async def test_a_query_that_makes_no_sense_names_what_is_wrong(
 
 
 @pytest.mark.parametrize(
+    ("path", "field", "sentence"),
+    [
+        (
+            "/api/v1/calendar?start=2026-11-23&end=9999-12-31",
+            "end",
+            "end must lie in the years 1900 to 2199.",
+        ),
+        (
+            "/api/v1/activities?before=9999-12-31T23:59:59Z",
+            "before",
+            "before must lie in the years 1900 to 2199.",
+        ),
+        (
+            "/api/v1/activities?from=1899-12-31",
+            "from",
+            "from must lie in the years 1900 to 2199.",
+        ),
+        (
+            "/api/v1/activities?from=2026-02-30",
+            "from",
+            "from must be a day or a time such as 2026-11-24T14:30:00Z.",
+        ),
+    ],
+)
+async def test_a_day_beyond_all_sense_is_told_that_it_is(
+    gateway: Gateway, path: str, field: str, sentence: str
+) -> None:
+    assert problem(await gateway.http.get(path), 400, "invalid_value", field)["detail"] == sentence
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "/api/v1/instruments/aapl",
