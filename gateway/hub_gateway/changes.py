@@ -62,9 +62,9 @@ class Closing(Body, frozen=True):
     refused, as whoever sends one may have meant a number."""
 
     quantity: AnyDecimal = msgspec.field(default_factory=nothing)
-    percentage: Annotated[
-        AnyDecimal, described("Of what can be sold, above 0 and at most 100.", "50")
-    ] = msgspec.field(default_factory=nothing)
+    percentage: Annotated[AnyDecimal, described("Of what can be sold, above 0 and at most 100.", "50")] = (
+        msgspec.field(default_factory=nothing)
+    )
 
 
 _REPLACEMENT: Final[Schema[Replacement]] = Schema(Replacement)

@@ -2,9 +2,10 @@
 
 import re
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hub_errors import Invalid
@@ -44,8 +45,13 @@ def test_zero_and_below_are_refused_where_it_must_be_positive(value: Decimal) ->
 
 
 @given(st.text() | st.text(alphabet="0123456789.-+eE", max_size=24))
+@example("0000000000001")
+@example("1.000000000")
+@example("1.000000001")
 def test_arbitrary_text_is_a_number_or_refused_with_a_code(text: str) -> None:
-    if not re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,8})?", text):
+    """Zeros in front and behind say nothing."""
+    plain = re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text)
+    if not plain or abs(Fraction(text)) >= 10**12 or Fraction(text) * 10**8 % 1:
         with pytest.raises(Invalid, match="price"):
             parse_decimal(text, field="price", positive=False)
     else:
