@@ -32,7 +32,7 @@ from tests.market_data.test_lean import seeded
 from tests.support.servers import Database
 from tests.support.tls import Tls
 
-GIVEN = os.environ.get("HUB_TEST_LEAN_DATA")
+GIVEN = os.environ.get("HUB_TEST_LEAN_DATA", "")
 TRADING_DAYS = [session.day for session in exchange.sessions()]
 # Of Apple: a split of seven for one, and dividends of before and after it. Its symbol here is one of which no
 # history is seeded.
