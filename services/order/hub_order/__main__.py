@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from grpc import aio
@@ -34,15 +33,11 @@ from hub_order.store import (
     Anchors,
     Blotter,
     LimitsStore,
-    Orders,
-    OwnOrders,
     Reconciling,
     RefusalBook,
-    Replacing,
-    Resting,
     Settlements,
-    Sweeping,
 )
+from hub_order.stores import Stores
 from hub_order.sweeper import Sweeper
 from hub_order.trigger import Trigger
 from hub_order.usecases.accept import accept
@@ -77,35 +72,12 @@ CALL_TABLE: CallTable = {
 }
 
 
-@dataclass(frozen=True)
-class Stores:
-    orders: Orders
-    acceptance: Acceptance
-    replacing: Replacing
-    sweeping: Sweeping
-    limits: LimitsStore
-    own_orders: OwnOrders
-    resting: Resting
-
-
-def _stores(pool: Pool) -> Stores:
-    return Stores(
-        orders=Orders(pool),
-        acceptance=Acceptance(pool),
-        replacing=Replacing(pool),
-        sweeping=Sweeping(pool),
-        limits=LimitsStore(pool),
-        own_orders=OwnOrders(pool),
-        resting=Resting(pool),
-    )
-
-
 async def run(settings: OrderSettings, jobs: frozenset[str], process: Process) -> None:
     pool = await process.stack.enter_async_context(pooled(settings, application_name="hub_order"))
     probe = DatabaseProbe(pool, package="hub_order")
     process.spawn(probe.run(), "database probe")
     process.ready("database", probe.state)
-    stores = _stores(pool)
+    stores = Stores.over(pool)
     topology = TOPOLOGY.with_waits(ORDERS.name, settings.retry_steps)
     amqp = Amqp(settings.amqp_url, settings.amqp_password, topology=topology, name="order")
     information = {"database": probe.state}
