@@ -90,6 +90,7 @@ class Quiet:
 
     def __init__(self) -> None:
         self.connected = True
+        self.told_lost = False
 
     async def ticks(self) -> AsyncIterator[Sequence[Tick]]:
         yield [tick("AAPL"), tick("MSFT")]
@@ -101,6 +102,7 @@ class Quiet:
         return NOON
 
     def unheard_s(self) -> float | None:
+        self.told_lost = not self.connected
         return 0.0 if self.connected else None
 
     def move_to(self, market_time: datetime) -> None:
@@ -149,6 +151,7 @@ async def test_whoever_follows_knows_a_quiet_symbols_price_as_current_until_the_
         now[0] = NOON + 60 * SECOND
         await eventually(lambda: age_s() == 0)
         quiet.connected = False
+        await eventually(lambda: quiet.told_lost)
         now[0] = NOON + 75 * SECOND
         assert age_s() == 15
         quote = cache.quote("AAPL")
