@@ -26,6 +26,7 @@ from tests.order.house import House, order_house
 from tests.order.test_hours import FRIDAY, MONDAY, OFFERED, at, session
 from tests.order.test_jobs import running, until
 from tests.order.test_market_hours import Watch
+from tests.order.test_replace import code_of
 from tests.order.test_trigger import insert
 from tests.support.servers import Database
 from tests.support.tls import Tls
@@ -316,6 +317,13 @@ async def test_only_limit_orders_that_can_wait_may_have_extended_hours(
     house.tape.quote("AAPL", "99", "100")
     refused = (await house.submit(user, **fields, **EXTENDED)).refused
     assert (refused.code, refused.field) == ("extended_hours_not_allowed", "extended_hours")
+
+
+async def test_a_replacement_that_cannot_wait_is_told_of_its_time_in_force(house: House, user: User) -> None:
+    house.tape.quote("AAPL", "99", "100")
+    order_id = await rests(house, user, **EXTENDED)
+    fields = {"quantity": "9", "time_in_force": order_pb2.TIME_IN_FORCE_IOC}
+    assert await code_of(house, user, order_id, **fields) == ("extended_hours_not_allowed", "time_in_force")
 
 
 async def test_where_it_always_trades_there_are_no_extended_hours(house: House, user: User) -> None:

@@ -123,6 +123,49 @@ async def test_the_rules_judge_a_replacement_like_an_order(
     assert await code_of(house, user, order_id, **fields) == (code, next(iter(fields), ""))
 
 
+STOP_LIMIT: dict[str, Any] = {"type": order_pb2.ORDER_TYPE_STOP_LIMIT, "stop_price": "110"}
+TRAILING: dict[str, Any] = {"type": order_pb2.ORDER_TYPE_TRAILING_STOP, "limit_price": ""}
+
+
+@pytest.mark.parametrize(
+    ("order", "fields", "field"),
+    [
+        ({}, {"quantity": "100"}, "quantity"),
+        ({}, {"limit_price": "104"}, "limit_price"),
+        ({}, {"quantity": "11", "limit_price": "104"}, "quantity"),
+        ({}, {"quantity": "10", "limit_price": "104"}, "limit_price"),
+        ({**STOP_LIMIT, "limit_price": "95"}, {"stop_price": "111", "limit_price": "96"}, "limit_price"),
+        ({"type": order_pb2.ORDER_TYPE_STOP_LOSS, "stop_price": "101"}, {"stop_price": "108"}, "stop_price"),
+        ({**TRAILING, "trail_amount": "1"}, {"trail_amount": "9"}, "trail_amount"),
+        ({**TRAILING, "trail_percent": "1"}, {"trail_percent": "9"}, "trail_percent"),
+    ],
+)
+async def test_who_cannot_pay_is_told_of_what_he_changed(
+    house: House, user: User, order: dict[str, Any], fields: dict[str, str], field: str
+) -> None:
+    if order.get("type") == order_pb2.ORDER_TYPE_STOP_LOSS:
+        order = {**order, "limit_price": ""}
+    order_id = await house.resting(user, **order)
+    house.books.cash = house.books.held(user.account_id)
+    assert await code_of(house, user, order_id, **fields) == ("insufficient_funds", field)
+
+
+async def test_a_refusal_names_no_field_that_was_not_sent(house: House, user: User) -> None:
+    order_id = await house.resting(user)
+    house.tape.quote("AAPL", "49", "50")
+    assert await code_of(house, user, order_id, quantity="9") == ("price_out_of_band", "")
+    assert await code_of(house, user, order_id, limit_price="95") == ("price_out_of_band", "limit_price")
+    house.tape.halt("AAPL")
+    assert await code_of(house, user, order_id, quantity="9") == ("halted", "")
+
+
+async def test_the_limit_of_a_stop_limit_is_too_far_from_the_stop_that_was_sent(
+    house: House, user: User
+) -> None:
+    order_id = await house.resting(user, **STOP_LIMIT, limit_price="115")
+    assert await code_of(house, user, order_id, stop_price="105") == ("price_out_of_band", "stop_price")
+
+
 async def test_what_is_on_its_way_or_takes_the_market_cannot_be_replaced(house: House, user: User) -> None:
     pending = await house.accepted(user, limit_price="95")
     assert (await code_of(house, user, pending, quantity="5"))[0] == "order_in_flight"

@@ -110,6 +110,18 @@ def test_no_rule_ever_fails_and_the_first_in_the_table_that_says_no_is_the_answe
     assert all(sentence and sentence.endswith(".") for _, sentence in no)
 
 
+TERMS = ("quantity", "limit_price", "stop_price", "trail_amount", "trail_percent", "time_in_force")
+
+
+@patiently
+@given(any_facts(), st.lists(st.sampled_from(TERMS), min_size=1, unique=True))
+def test_a_refused_replacement_is_told_of_a_term_that_was_sent_or_of_none(
+    facts: Facts, sent: list[str]
+) -> None:
+    error = refusal(replace(facts, draft=replace(facts.draft, notional=None, given=tuple(sent))))
+    assert error is None or error.field in {"", *sent}
+
+
 @patiently
 @given(any_facts())
 def test_prices_never_fail(facts: Facts) -> None:

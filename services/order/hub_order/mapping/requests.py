@@ -62,9 +62,17 @@ class Replacement:
     body_hash: bytes
 
     @property
-    def changes_nothing(self) -> bool:
-        terms = (self.quantity, self.limit_price, self.stop_price, self.trail_amount, self.trail_percent)
-        return self.time_in_force is None and all(term is None for term in terms)
+    def given(self) -> dict[str, Decimal | TimeInForce]:
+        """The terms that the caller sent, by their names."""
+        terms: dict[str, Decimal | TimeInForce | None] = {
+            "quantity": self.quantity,
+            "limit_price": self.limit_price,
+            "stop_price": self.stop_price,
+            "trail_amount": self.trail_amount,
+            "trail_percent": self.trail_percent,
+            "time_in_force": self.time_in_force,
+        }
+        return {name: term for name, term in terms.items() if term is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

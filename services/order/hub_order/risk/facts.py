@@ -35,13 +35,20 @@ class Draft:
     trail_percent: Decimal | None = None
     extended_hours: bool = False
     replaces: UUID | None = None
+    given: tuple[str, ...] | None = None
+    """Of a replacement: the terms that its caller sent, first those that he changes. None: he sent all."""
     closing: bool = False
     """It sells what the account holds: how much that is, is known only when it is held."""
 
-    @property
-    def size_field(self) -> str:
-        """Who gave an amount of cash is told of that, not of a quantity that he never gave."""
-        return "quantity" if self.notional is None else "notional"
+    def told_of(self, field: str, *instead: str) -> str:
+        """The field that a refusal names is one that the caller sent. Where he did not send `field` it is one
+        of `instead`, which matter too; where he sent none of these it is none. Who gave an amount of cash is
+        told of that, not of a quantity."""
+        if field == "quantity" and self.notional is not None:
+            return "notional"
+        if self.given is None:
+            return field
+        return next((name for name in self.given if name in {field, *instead}), "")
 
     @property
     def awaits_stop(self) -> bool:

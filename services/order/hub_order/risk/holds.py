@@ -10,6 +10,9 @@ from hub_errors import Conflict, HubError, Refused
 from hub_money import to_text
 from hub_order.risk.facts import Draft
 
+# What a purchase holds is the quantity at one of these.
+PRICES: Final = ("limit_price", "stop_price", "trail_amount", "trail_percent")
+
 _STATES: Final[Mapping[str, str]] = {
     "account_closed": "The account is closed.",
     "account_restricted": "The account is restricted: it may sell what it has, and buy nothing.",
@@ -27,12 +30,12 @@ def hold_refusal(
     most_position: Decimal | None = None,
 ) -> HubError:
     """The refusal for a hold that was not granted. The numbers are the caller's own, so they may be told."""
-    symbol, field = draft.symbol, draft.size_field
+    symbol, field = draft.symbol, draft.told_of("quantity")
     needed, there = _amount(required), _amount(available)
     match code:
         case "insufficient_funds":
             sentence = f"The order needs {needed} in cash, and {there} is available."
-            return Refused(sentence, code=code, field=field)
+            return Refused(sentence, code=code, field=draft.told_of("quantity", *PRICES))
         case "insufficient_shares":
             sentence = f"The order sells {needed} {symbol}, and {there} can be sold."
             return Refused(sentence, code=code, field=field)
@@ -43,7 +46,7 @@ def hold_refusal(
         case "hold_released":
             return Conflict("The order came too late and was given up.", code="order_abandoned")
         case "hold_conflict":
-            return Conflict("This order id is taken.", code="order_id_taken", field="order_id")
+            return Conflict("This order id is taken.", code="order_id_taken", field=draft.told_of("order_id"))
         case _:
             sentence = _STATES.get(code, "The account may not send this order now.")
             return Refused(sentence, code=code or "hold_refused")

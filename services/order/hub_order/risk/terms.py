@@ -114,8 +114,13 @@ def extended_hours_not_allowed(facts: Facts) -> str | None:
         return "Orders work in the regular session only, here."
     if draft.type is not OrderType.LIMIT:
         return f"{NAMES[draft.type]} works in the regular session only; a limit order may work outside of it."
-    if draft.time_in_force in AT_ONCE:
-        return f"An order that works outside of the regular session is DAY or GTC, not {draft.time_in_force}."
     if facts.instrument is not None and not facts.extended_hours_here:
         return f"{draft.symbol} does not trade outside of its sessions."
     return None
+
+
+def extended_hours_at_once(facts: Facts) -> str | None:
+    draft = facts.draft
+    if not draft.extended_hours or draft.time_in_force not in AT_ONCE:
+        return None
+    return f"An order that works outside of the regular session is DAY or GTC, not {draft.time_in_force}."

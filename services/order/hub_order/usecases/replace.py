@@ -130,7 +130,7 @@ def not_now(old: Order, replacement: Replacement) -> HubError | None:
     if old.at_market or old.at_once or old.triggered_at is not None:
         sentence = "An order that takes the market's price, or whose stop was reached, cannot be replaced."
         return Refused(sentence, code="not_replaceable")
-    if replacement.changes_nothing:
+    if not replacement.given:
         return Refused("Nothing would change.", code="nothing_to_replace")
     if replacement.quantity is not None and replacement.quantity <= old.filled_quantity:
         filled = to_text(old.filled_quantity)
@@ -159,7 +159,14 @@ def draft_of(old: Order, replacement: Replacement) -> Draft:
         trail_percent=replacement.trail_percent or (old.trail_percent if trailing and by_percent else None),
         extended_hours=old.extended_hours,
         replaces=old.order_id,
+        given=_given(old, replacement),
     )
+
+
+def _given(old: Order, replacement: Replacement) -> tuple[str, ...]:
+    """The terms that were sent, first those that are not as they were."""
+    sent = replacement.given
+    return tuple(sorted(sent, key=lambda name: sent[name] == getattr(old, name)))
 
 
 def _in_place(order: Order, old: Order, replacement: Replacement) -> Order:
