@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -137,7 +138,7 @@ def _assert_order(file: OrderFile) -> None:
 
 
 def _assert_told(file: OrderFile, events: Iterable[event_pb2.Envelope]) -> None:
-    """Every execution was told once, and so was the end."""
+    """Every execution was told once, and so was the end, and that it works from now on."""
     order = file.order
     assert order is not None
     mine = [event for event in events if event.aggregate_id == str(order.order_id)]
@@ -149,11 +150,21 @@ def _assert_told(file: OrderFile, events: Iterable[event_pb2.Envelope]) -> None:
     ends = kinds["order.closed"] + kinds["order.replaced"]
     recorded = {record.kind for record, _ in file.records}
     assert ends == (1 if order.status in ENDS and "abandoned" not in recorded else 0), (order.status, kinds)
-    assert kinds["order.accepted"] == (1 if "accepted" in recorded else 0)
+    begun = _begun(file)
+    assert kinds["order.accepted"] == (1 if "accepted" in recorded else 0) + begun
+    states = {event.order_accepted.order.status for event in mine if event.type == "order.accepted"}
+    assert not begun or order_pb2.ORDER_STATUS_PROCESSING in states
     if order.status is Status.EXECUTED:
         told = [each.order for each in executed]
         told += [event.order_accepted.order for event in mine if event.type == "order.accepted"]
         assert any(each.status == order_pb2.ORDER_STATUS_EXECUTED for each in told)
+
+
+def _begun(file: OrderFile) -> int:
+    """How often it went from PENDING to PROCESSING, after it was accepted."""
+    steps = pairwise(record for record, _ in file.records)
+    moved = ((before.status, after.status) for before, after in steps if after.kind != "accepted")
+    return sum(each == (Status.PENDING, Status.PROCESSING) for each in moved)
 
 
 def _assert_held(found: Account) -> None:

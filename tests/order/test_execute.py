@@ -23,6 +23,7 @@ from tests.order import build
 from tests.order.house import House
 from tests.support.tokens import TokenUser as User
 
+IOC = order_pb2.TIME_IN_FORCE_IOC
 SHOWN_ONLY = SimulatedVenue(FillModel(participation=True))
 """Fills at most what a quote shows."""
 
@@ -98,6 +99,32 @@ async def test_a_limit_below_the_market_rests_until_a_quote_crosses_it(house: Ho
     await handed(house, order_id, quote=build.quote(bid="94", ask="94.50", seq=7))
     order = await house.order(order_id)
     assert (order.status, order.average_price) == (Status.EXECUTED, Decimal("94.5"))
+
+
+async def test_who_follows_updates_is_told_once_that_an_order_has_come_to_rest(
+    house: House, user: User
+) -> None:
+    order_id = await house.accepted(user, limit_price="95")
+    for _ in range(2):
+        await house.execute(order_id)
+    (event,) = await house.events("orders.status")
+    answer = await house.get(user, order_id)
+    assert (event.type, event.aggregate_id) == ("order.accepted", str(order_id))
+    assert event.order_accepted.order == answer.order
+    assert (answer.order.status, answer.order.version) == (order_pb2.ORDER_STATUS_PROCESSING, 2)
+    assert await types(house, "orders") == ["order.accepted"], "the worker is not told of it"
+
+
+async def test_of_an_order_that_does_not_rest_nothing_more_is_said(house: House, user: User) -> None:
+    filled, at_once = await house.accepted(user), await house.accepted(user, time_in_force=IOC)
+    none_left = await house.accepted(user, time_in_force=IOC, limit_price="95")
+    await house.execute(filled, at_once, none_left)
+    partly = await house.accepted(user)
+    house.tape.quote("AAPL", "99", "100", ask_size="5")
+    await execute([Task(partly, "")], floor=house.floor_with(venue=SHOWN_ONLY))
+    assert (await house.order(partly)).status is Status.PARTIALLY_EXECUTED
+    assert await types(house, "orders.status") == []
+    assert sorted(await types(house)) == ["order.closed", *3 * ["order.executed"]]
 
 
 async def test_a_limit_above_the_market_is_filled_at_once_at_the_market(house: House, user: User) -> None:

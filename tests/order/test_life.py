@@ -227,6 +227,8 @@ async def test_an_order_at_a_venue_ends_when_the_venue_says_so(house: House, use
     line = Line(house)
     house.tape.quote("AAPL", "99", "100", ask_size="4")
     order_id = await line.sent(user)
+    (told,) = await house.events("orders.status")
+    assert told.order_accepted.order == (await house.get(user, order_id)).order
     cancelled = await house.cancel(user, order_id)
     assert (cancelled.status, cancelled.cancel_requested) == (order_pb2.ORDER_STATUS_PROCESSING, True)
     assert (await house.cancel(user, order_id)).cancel_requested

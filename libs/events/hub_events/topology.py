@@ -224,7 +224,8 @@ class Topology:
 
 
 # orders.status is the fan-out of every change of an order: the new ones are told with submit.N, fills and
-# ends with updates.N. What only the worker has to do (processing.N) is told to nobody else.
+# ends with updates.N, and that one rests directly, as no queue waits for it. What only the worker has to do
+# (processing.N) is told to nobody else.
 ORDERS: Final = Family(
     "orders",
     ("submit", "processing", "settlement"),

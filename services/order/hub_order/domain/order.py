@@ -236,6 +236,8 @@ class Change:
     record: Record
     execution: Execution | None = None
     successor: Order | None = None
+    begins: bool = False
+    """It was PENDING and works from now on, without having been filled."""
 
 
 def affordable(cash: Decimal, price: Decimal) -> Decimal:

@@ -57,8 +57,8 @@ def as_accepted(order: Order, terms: Mapping[str, str]) -> Order:
 
 def rest(order: Order, *, now: datetime, quote: Quote | None) -> Change:
     """The order works from now on, and waits for a price."""
-    after = _moved(order, Status.PROCESSING)
-    return _advance(changed(after, rested=True), "working", actor="worker", now=now, quote=quote)
+    after = changed(_moved(order, Status.PROCESSING), rested=True)
+    return replace(_advance(after, "working", actor="worker", now=now, quote=quote), begins=True)
 
 
 def trigger(order: Order, *, stop_price: Decimal, now: datetime, quote: Quote) -> Change:
@@ -79,19 +79,22 @@ def reprice(
 
 def send(order: Order, route: Route) -> Change:
     """It goes to a venue that keeps it; what becomes of it is the venue's to say."""
+    begins = order.status is Status.PENDING
     after = changed(order, route=route)
-    if order.status is Status.PENDING:
+    if begins:
         after = changed(_moved(after, Status.PROCESSING), rested=True)
-    detail = {"venue": route.venue}
-    return _advance(after, "sent", actor="worker", now=route.routed_at, detail=detail, quote=route.quote)
+    detail, now = {"venue": route.venue}, route.routed_at
+    change = _advance(after, "sent", actor="worker", now=now, detail=detail, quote=route.quote)
+    return replace(change, begins=begins)
 
 
 def returned(order: Order, *, now: datetime, detail: Mapping[str, str] | None = None) -> Change:
     """The venue keeps it no longer: it rests with us again."""
+    begins = order.status is Status.PENDING
     after = changed(order, route=None, rested=True, venue_filled=None)
-    if order.status is Status.PENDING:
+    if begins:
         after = _moved(after, Status.PROCESSING)
-    return _advance(after, "returned", actor="venue", now=now, detail=detail)
+    return replace(_advance(after, "returned", actor="venue", now=now, detail=detail), begins=begins)
 
 
 def ask_end(order: Order, status: Status, *, actor: str, now: datetime) -> Change:

@@ -18,7 +18,8 @@ def outbox_rows(
     change: Change, traces: Mapping[UUID, str], *, message: order_pb2.Order | None = None
 ) -> list[OutboxRow]:
     """A new order goes to the worker, fills and ends go to the books, and all to whoever follows updates. The
-    end that is asked of a venue goes to the worker alone. `message` is the order, made before."""
+    end that is asked of a venue goes to the worker alone; that an order works now, and waits, is nobody's but
+    the followers'. `message` is the order, made before."""
     order, account_id = change.order, str(change.order.account_id)
     said = _said(change, message)
     if said is None:
@@ -34,6 +35,8 @@ def outbox_rows(
     )
     if kind == "order.cancel_requested":
         return [OutboxRow(ORDERS.name, ORDERS.key("processing", account_id), told)]
+    if change.begins:
+        return [OutboxRow(ORDERS.status, "", told)]
     # The broker tells the other two to the fan-out orders.status as well: see hub_events.topology.
     if kind == "order.accepted":
         return [OutboxRow(ORDERS.name, ORDERS.key("submit", account_id), told)]
@@ -48,7 +51,8 @@ def _said(change: Change, message: order_pb2.Order | None) -> tuple[str, Payload
         return "order.replaced", mapping.replaced_event(order, change.successor)
     if order.status in CLOSES:
         return "order.closed", mapping.closed_event(order)
-    if change.record.kind == "accepted":
+    # That it works is said in the words that followers know, the releases before this one among them.
+    if change.begins or change.record.kind == "accepted":
         return "order.accepted", mapping.accepted_event(message or mapping.order_message(order))
     # One that was asked to be replaced is asked to end once it is clear that it is not.
     asked = change.record.kind in {"end_requested", "replace_requested"}

@@ -63,7 +63,7 @@ class Envelope(_message.Message):
 
     @_builtins.property
     def order_accepted(self) -> Global___OrderAccepted:
-        """The order is durable and queued."""
+        """The order is durable and queued; or, told to followers alone, works and waits."""
 
     @_builtins.property
     def order_triggered(self) -> Global___OrderTriggered:
@@ -154,14 +154,16 @@ Global___EventBatch: _TypeAlias = EventBatch  # noqa: Y015
 
 @_typing.final
 class OrderAccepted(_message.Message):
-    """The order is durable and queued."""
+    """The order is durable and queued. Whoever follows updates, and nobody else, hears it once more of an order that is not
+    filled at once: then it works and waits.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def order(self) -> _order_pb2.Order:
-        """As accepted."""
+        """As it is now."""
 
     def __init__(
         self,
