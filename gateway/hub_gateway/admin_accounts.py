@@ -43,7 +43,11 @@ class NewState(Body, frozen=True):
     ] = None
     trading_state: Annotated[
         TradingState | None,
-        described("The kill switch: REDUCING may only sell, HALTED may send no orders.", "HALTED"),
+        described(
+            "The kill switch: REDUCING may only sell, or make an open purchase smaller or cheaper; HALTED may "
+            "send no orders.",
+            "HALTED",
+        ),
     ] = None
 
 

@@ -15,6 +15,7 @@ from hub_errors import Denied, Invalid, NotFound, Unauthenticated
 from hub_position.domain.trade import Side
 from hub_rpc import calling_as
 from tests.position.house import House, position_house
+from tests.position.test_replaced_holds import in_place_of
 from tests.position.world import Owner, World, ending, execution, hold_of
 from tests.support.tls import Tls
 from tests.support.tokens import TokenUser
@@ -127,6 +128,85 @@ async def test_an_administrator_sees_and_sets_what_an_account_may_do(house: Hous
     ]
     versions = [change.version for change in changes]
     assert versions == sorted(set(versions))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price", "granted"),
+    [
+        ("9", "100", True),
+        ("10", "99.99", True),
+        ("5", "50", True),
+        ("10", "100", True),
+        ("10.00000001", "100", False),
+        ("10", "100.01", False),
+        ("11", "50", False),
+        ("5", "101", False),
+    ],
+)
+async def test_who_may_only_reduce_may_make_a_purchase_smaller_or_cheaper_and_nothing_else(
+    house: House, quantity: str, price: str, *, granted: bool
+) -> None:
+    """Fewer shares at a higher price, or more at a lower one, would be another purchase."""
+    _, owner = await house.owner()
+    old = hold_of(owner, Side.BUY, "10", "100")
+    await house.world.hold(old)
+    await set_state(house, owner, admin(house), trading_state="REDUCING", reason="why")
+    [answer] = await house.world.hold(in_place_of(old, quantity, price))
+    assert (answer.granted, answer.code) == (granted, "" if granted else "account_reducing")
+    assert (await house.world.balance(owner)).account.held == 1000
+    await house.world.assert_balanced(owner)
+
+
+async def test_who_may_only_reduce_makes_a_purchase_smaller_than_what_is_left_of_it(house: House) -> None:
+    _, owner = await house.owner()
+    old = hold_of(owner, Side.BUY, "10", "100")
+    await house.world.hold(old)
+    await house.world.book([execution(old, "100", quantity="4")])
+    await set_state(house, owner, admin(house), trading_state="REDUCING", reason="why")
+    [more] = await house.world.hold(in_place_of(old, "6.5", "100", filled="4"))
+    [unbooked] = await house.world.hold(in_place_of(old, "6", "100", filled="5"))
+    [rest] = await house.world.hold(in_place_of(old, "6", "100", filled="4"))
+    assert [(each.granted, each.code) for each in (more, unbooked, rest)] == [
+        (False, "account_reducing"),
+        (False, "account_reducing"),
+        (True, ""),
+    ]
+
+
+async def test_who_may_only_reduce_changes_sales_as_before(house: House) -> None:
+    _, owner = await house.owner()
+    await house.world.trade(owner, Side.BUY, "10", "100", minute=-1)
+    old = hold_of(owner, Side.SELL, "5")
+    await house.world.hold(old)
+    await set_state(house, owner, admin(house), trading_state="REDUCING", reason="why")
+    less, more, all_of_it = await house.world.hold(
+        in_place_of(old, "4"), in_place_of(old, "8"), in_place_of(old, "12")
+    )
+    assert [(each.granted, each.code) for each in (less, more, all_of_it)] == [
+        (True, ""),
+        (True, ""),
+        (False, "insufficient_shares"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        ({"trading_state": "HALTED"}, "account_halted"),
+        ({"status": "RESTRICTED"}, "account_restricted"),
+        ({"status": "CLOSED"}, "account_closed"),
+        ({"status": "RESTRICTED", "trading_state": "REDUCING"}, "account_restricted"),
+    ],
+)
+async def test_no_other_state_lets_a_purchase_be_replaced(
+    house: House, state: dict[str, str], code: str
+) -> None:
+    _, owner = await house.owner()
+    old = hold_of(owner, Side.BUY, "10", "100")
+    await house.world.hold(old)
+    await set_state(house, owner, admin(house), **state, reason="why")
+    [answer] = await house.world.hold(in_place_of(old, "5", "50"))
+    assert (answer.granted, answer.code) == (False, code)
 
 
 @pytest.mark.parametrize("method", ["GetAccount", "SetAccountState"])

@@ -8,11 +8,17 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub_position.domain.account import Account, AccountStatus, TradingState
 from hub_position.domain.hold import Hold
+from hub_position.domain.placing import HoldRequest, Placing
 from hub_position.domain.trade import Side
 from tests.position.world import START
 
 parts = st.lists(st.integers(1, 5).map(Decimal), min_size=1, max_size=4)
+
+
+shares = st.decimals("0.00000001", "20", places=8)
+prices = st.decimals("0.01", "200", places=2)
 
 
 def hold(quantity: Decimal, side: Side = Side.BUY, price: str = "0.33333333") -> Hold:
@@ -85,3 +91,41 @@ def test_more_than_was_ordered_is_no_reason_to_hold_more() -> None:
     over = hold(Decimal(10)).ended(final_quantity=Decimal(12), final_count=3).booked(Decimal(9))
     assert over.remaining == Decimal("0.33333333")
     assert over.booked(Decimal(3)).closed
+
+
+@given(shares, prices, shares, prices, st.decimals("0", "20", places=8), st.booleans())
+def test_who_may_only_reduce_replaces_a_purchase_by_one_that_is_in_nothing_more(  # noqa: PLR0917
+    quantity: Decimal, price: Decimal, wanted: Decimal, limit: Decimal, filled: Decimal, may_fill: bool
+) -> None:
+    old = hold(quantity, price=str(price))
+    account = Account(
+        account_id=old.account_id,
+        user_id=uuid4(),
+        currency="USD",
+        status=AccountStatus.ACTIVE,
+        trading_state=TradingState.REDUCING,
+        settled=Decimal(1_000_000),
+        unsettled=Decimal(0),
+        held=old.remaining,
+        version=1,
+    )
+    new = HoldRequest(
+        hold_id=uuid4(),
+        order_id=uuid4(),
+        account_id=old.account_id,
+        user_id=account.user_id,
+        side=Side.BUY,
+        symbol="AAPL",
+        quantity=wanted,
+        unit_price=limit,
+        idempotency_key="",
+        replaced_hold_id=old.hold_id,
+        replaced_filled_quantity=filled,
+        replaced_may_fill=may_fill,
+    )
+    accounts = {account.account_id: account}
+    placing = Placing(accounts=accounts, positions={}, existing=[old], purchases={}, now=START)
+    answer = placing.decide(new)
+    less = wanted <= quantity - filled and limit <= price
+    assert (answer.granted, answer.code) == (less, "" if less else "account_reducing")
+    assert [each.set_aside for each in placing.placed] == ([0] if less else [])

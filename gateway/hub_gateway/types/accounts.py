@@ -19,7 +19,11 @@ class AccountState(Answer, frozen=True):
         AccountStatus, described("RESTRICTED may only close positions, CLOSED may send no orders.")
     ]
     trading_state: Annotated[
-        TradingState, described("The kill switch: REDUCING may only sell, HALTED may send no orders.")
+        TradingState,
+        described(
+            "The kill switch: REDUCING may only sell, or make an open purchase smaller or cheaper; HALTED may "
+            "send no orders."
+        ),
     ]
     reason: Annotated[str | None, described("Why it is so.", "suspicious log-ins")]
     actor: Annotated[

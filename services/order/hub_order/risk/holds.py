@@ -16,7 +16,8 @@ PRICES: Final = ("limit_price", "stop_price", "trail_amount", "trail_percent")
 _STATES: Final[Mapping[str, str]] = {
     "account_closed": "The account is closed.",
     "account_restricted": "The account is restricted: it may sell what it has, and buy nothing.",
-    "account_reducing": "The account may only reduce what it has: it may sell, and buy nothing.",
+    "account_reducing": "The account may only reduce: it may sell, make an open purchase smaller or cheaper, "
+    "and buy nothing else.",
     "account_halted": "Trading is halted for this account.",
 }
 

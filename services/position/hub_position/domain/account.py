@@ -50,15 +50,16 @@ class Account:
     def buying_power(self) -> Decimal:
         return self.cash - self.held
 
-    def refusal(self, side: Side) -> str:
-        """Why the account may set nothing aside for this side; empty when it may."""
+    def refusal(self, side: Side, *, lessening: bool = False) -> str:
+        """Why the account may set nothing aside for this side; empty when it may. `lessening`: it comes in the
+        place of an open order, and is for no more than what that one has left."""
         if self.status is AccountStatus.CLOSED:
             return "account_closed"
         if self.trading_state is TradingState.HALTED:
             return "account_halted"
         if side is Side.BUY and self.status is AccountStatus.RESTRICTED:
             return "account_restricted"
-        if side is Side.BUY and self.trading_state is TradingState.REDUCING:
+        if side is Side.BUY and self.trading_state is TradingState.REDUCING and not lessening:
             return "account_reducing"
         return ""
 

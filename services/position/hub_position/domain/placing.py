@@ -99,13 +99,14 @@ class Placing:
         repeated = self._repeated(request)
         if repeated is not None:
             return repeated
-        refusal = self._accounts[request.account_id].refusal(request.side)
+        replaced = self._replaced(request)
+        lessening = replaced is not None and _lessens(request, replaced)
+        refusal = self._accounts[request.account_id].refusal(request.side, lessening=lessening)
         if refusal:
             return HoldAnswer(request.hold_id, granted=False, code=refusal)
         if request.percentage is not None:
             part = part_of(self._available(request), request.percentage, request.lot_size or LEAST)
             request = replace(request, quantity=part)
-        replaced = self._replaced(request)
         new = _new(request, replaced)
         return self._beyond_limit(request, replaced) or self._beyond_available(new) or self._place(new)
 
@@ -187,6 +188,15 @@ def _new(request: HoldRequest, replaced: Hold | None) -> NewHold:
         shares = replaced.left(request.replaced_filled_quantity)
         covered = min(covered, amount(request.side, shares, request.unit_price, request.fee_rate))
     return NewHold(request, needed - covered, covered)
+
+
+def _lessens(request: HoldRequest, replaced: Hold) -> bool:
+    """Neither more shares nor a higher price, so no more cash: a few shares at a price that the market takes
+    would be another purchase, whatever they cost."""
+    if request.by_value or replaced.by_value:
+        return False
+    fewer = request.quantity <= replaced.left(request.replaced_filled_quantity)
+    return fewer and request.unit_price <= replaced.unit_price and not _new(request, replaced).set_aside
 
 
 def _given_up(request: HoldRequest, replaced: Hold | None) -> Decimal:

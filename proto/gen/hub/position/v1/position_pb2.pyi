@@ -828,7 +828,7 @@ class AccountState(_message.Message):
     status: _builtins.str
     """ACTIVE, RESTRICTED (may only close positions) or CLOSED."""
     trading_state: _builtins.str
-    """The kill switch: ACTIVE, REDUCING (sales only) or HALTED."""
+    """The kill switch: ACTIVE, REDUCING (sales, and less of an open purchase) or HALTED."""
     reason: _builtins.str
     """Why it is so; may be empty."""
     actor: _builtins.str
