@@ -44,8 +44,8 @@ class NewState(Body, frozen=True):
     trading_state: Annotated[
         TradingState | None,
         described(
-            "The kill switch: REDUCING may only sell, or make an open purchase smaller or cheaper; HALTED may "
-            "send no orders.",
+            "The kill switch: REDUCING may only sell, or make an open purchase smaller or cheaper; HALTED "
+            "may send no orders.",
             "HALTED",
         ),
     ] = None

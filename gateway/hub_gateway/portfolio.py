@@ -49,7 +49,7 @@ class Portfolio:
     def _balance(self) -> Operation:
         return Operation(
             handler=self.balance,
-            summary="Your cash",
+            summary="Your cash, and what your account may do",
             tag="portfolio",
             answers={200: Balance},
             problems={404: ("account_not_found",)},

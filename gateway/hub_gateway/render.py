@@ -115,6 +115,7 @@ def balance(message: position_pb2.GetBalanceResponse) -> Balance:
         account_id=message.account_id,
         currency=message.currency,
         status=message.status,
+        trading_state=message.trading_state or None,
         cash=message.cash,
         settled=message.settled,
         unsettled=message.unsettled,

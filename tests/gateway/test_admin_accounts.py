@@ -24,6 +24,7 @@ ACCOUNT = "01a20e32-4061-7f11-9c02-7b1d4e8a6f35"
 STATE = f"/api/v1/admin/accounts/{ACCOUNT}/state"
 LIMITS = f"/api/v1/admin/accounts/{ACCOUNT}/limits"
 ORDERS = f"/api/v1/admin/accounts/{ACCOUNT}/orders"
+AMOUNTS = ("cash", "settled", "unsettled", "held", "buying_power", "withdrawable")
 HALT = {"trading_state": "HALTED", "reason": "odd log-ins"}
 SMALLER = {"most_value": 50000.0, "most_position": "5000", "orders_per_minute": 60, "reason": "new"}
 ROUTES: list[tuple[str, str, Any]] = [
@@ -35,6 +36,13 @@ ROUTES: list[tuple[str, str, Any]] = [
 ]
 
 
+def balance(trading_state: str) -> position_pb2.GetBalanceResponse:
+    amounts = dict.fromkeys(AMOUNTS, "1")
+    return position_pb2.GetBalanceResponse(
+        account_id=ACCOUNT, status="RESTRICTED", trading_state=trading_state, **amounts
+    )
+
+
 @pytest.fixture
 async def peers(tls: Tls) -> AsyncIterator[Peers]:
     async with canned(tls) as made:
@@ -44,6 +52,7 @@ async def peers(tls: Tls) -> AsyncIterator[Peers]:
         own = order_pb2.AccountLimits(most_value="50000", orders_per_minute=60)
         made.answers = {
             "GetAccount": position_pb2.GetAccountResponse(account=account),
+            "GetBalance": balance("HALTED"),
             "SetAccountState": position_pb2.SetAccountStateResponse(account=account),
             "GetAccountLimits": order_pb2.GetAccountLimitsResponse(own=own),
             "SetAccountLimits": order_pb2.SetAccountLimitsResponse(own=own),
@@ -61,6 +70,14 @@ async def gateway(tls: Tls, redis_server: Login, peers: Peers) -> AsyncIterator[
 async def send(gateway: Gateway, method: str, path: str, body: Any = None, *roles: str) -> httpx.Response:
     headers = gateway.bearer(roles=roles or ("user", "admin"))
     return await gateway.http.request(method, path, json=body, headers=headers)
+
+
+async def test_whoever_owns_the_account_sees_what_it_may_do(gateway: Gateway, peers: Peers) -> None:
+    told = (await send(gateway, "GET", "/api/v1/balance", None, "user")).json()
+    assert (told["status"], told["trading_state"]) == ("RESTRICTED", "HALTED")
+    peers.answers["GetBalance"] = balance("")
+    told = (await send(gateway, "GET", "/api/v1/balance", None, "user")).json()
+    assert told["trading_state"] is None, "a position service of the release before does not say it"
 
 
 async def test_the_state_of_an_account_is_read_and_set(gateway: Gateway, peers: Peers) -> None:

@@ -108,6 +108,9 @@ async def test_an_administrator_sees_and_sets_what_an_account_may_do(house: Hous
     halted = await set_state(house, owner, boss, trading_state="HALTED", reason=" odd orders ")
     assert (halted.status, halted.trading_state, halted.reason) == ("ACTIVE", "HALTED", "odd orders")
     assert halted.actor == f"admin:{boss.user_id}"
+    with calling_as(user.token):
+        balance = await house.gateway.GetBalance(position_pb2.GetBalanceRequest())
+    assert (balance.status, balance.trading_state) == ("ACTIVE", "HALTED")
     [refused] = await house.world.hold(hold_of(owner, Side.BUY, "1", "1"))
     assert refused.code == "account_halted"
     again = await set_state(house, owner, boss, trading_state="HALTED", reason="odd orders")

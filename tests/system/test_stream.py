@@ -60,9 +60,10 @@ async def test_an_order_is_followed_from_acceptance_to_books(stack: Stack, new_u
         other = await user.buy("AAPL", "1", type="LIMIT", limit_price=str(half))
 
         def rests(message: dict[str, Any]) -> bool:
-            return message.get("order_id") == other["order_id"] and message["order"]["status"] == "PROCESSING"
+            return (message.get("order_id"), message.get("version")) == (other["order_id"], 2)
 
         told = (await hear(client, rests))[-1]["order"]
+        assert told["status"] == "PROCESSING"
         assert told == (await user.get(f"/api/v1/orders/{other['order_id']}"))["order"]
         order = await user.buy("MSFT", "2")
         to_come = {"order_update", "position_update"}  # from two services: either may come first

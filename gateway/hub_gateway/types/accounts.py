@@ -21,8 +21,8 @@ class AccountState(Answer, frozen=True):
     trading_state: Annotated[
         TradingState,
         described(
-            "The kill switch: REDUCING may only sell, or make an open purchase smaller or cheaper; HALTED may "
-            "send no orders."
+            "The kill switch: REDUCING may only sell, or make an open purchase smaller or cheaper; HALTED "
+            "may send no orders."
         ),
     ]
     reason: Annotated[str | None, described("Why it is so.", "suspicious log-ins")]

@@ -8,11 +8,22 @@ from hub_gateway.types.common import Answer, AveragePrice, Decimal, Id, PageToke
 
 
 class Balance(Answer, frozen=True):
-    """The account's cash."""
+    """The account's cash, and what the account may do."""
 
     account_id: Id
     currency: Annotated[str, described("ISO 4217.", "USD")]
-    status: Annotated[str, described("ACTIVE, RESTRICTED or CLOSED.", "ACTIVE")]
+    status: Annotated[
+        str,
+        described("ACTIVE, RESTRICTED (may only close positions) or CLOSED (may send no orders).", "ACTIVE"),
+    ]
+    trading_state: Annotated[
+        str | None,
+        described(
+            "The kill switch: ACTIVE, REDUCING (may only sell, or make an open purchase smaller or cheaper) "
+            "or HALTED (may send no orders). Null where it is not known.",
+            "ACTIVE",
+        ),
+    ]
     cash: Annotated[Decimal, described("Settled and unsettled.", "100000")]
     settled: Decimal
     unsettled: Decimal

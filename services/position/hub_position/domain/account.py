@@ -51,8 +51,8 @@ class Account:
         return self.cash - self.held
 
     def refusal(self, side: Side, *, lessening: bool = False) -> str:
-        """Why the account may set nothing aside for this side; empty when it may. `lessening`: it comes in the
-        place of an open order, and is for no more than what that one has left."""
+        """Why the account may set nothing aside for this side; empty when it may. `lessening`: it comes in
+        the place of an open order, and is for no more than what that one has left."""
         if self.status is AccountStatus.CLOSED:
             return "account_closed"
         if self.trading_state is TradingState.HALTED:

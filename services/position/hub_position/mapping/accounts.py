@@ -34,6 +34,7 @@ def balance(found: Balance) -> position_pb2.GetBalanceResponse:
         held=to_text(account.held),
         buying_power=to_text(account.buying_power),
         withdrawable=to_text(found.withdrawable),
+        trading_state=account.trading_state.value,
     )
 
 

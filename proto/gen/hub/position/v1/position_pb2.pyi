@@ -406,6 +406,7 @@ class GetBalanceResponse(_message.Message):
     HELD_FIELD_NUMBER: _builtins.int
     BUYING_POWER_FIELD_NUMBER: _builtins.int
     WITHDRAWABLE_FIELD_NUMBER: _builtins.int
+    TRADING_STATE_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """The account."""
     currency: _builtins.str
@@ -424,6 +425,8 @@ class GetBalanceResponse(_message.Message):
     """cash - held."""
     withdrawable: _builtins.str
     """What may be taken out: settled and unsettled debits, less held."""
+    trading_state: _builtins.str
+    """The kill switch: ACTIVE, REDUCING or HALTED. Empty from releases that do not tell it here."""
     def __init__(
         self,
         *,
@@ -436,10 +439,11 @@ class GetBalanceResponse(_message.Message):
         held: _builtins.str = ...,
         buying_power: _builtins.str = ...,
         withdrawable: _builtins.str = ...,
+        trading_state: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "buying_power", b"buying_power", "cash", b"cash", "currency", b"currency", "held", b"held", "settled", b"settled", "status", b"status", "unsettled", b"unsettled", "withdrawable", b"withdrawable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "buying_power", b"buying_power", "cash", b"cash", "currency", b"currency", "held", b"held", "settled", b"settled", "status", b"status", "trading_state", b"trading_state", "unsettled", b"unsettled", "withdrawable", b"withdrawable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
