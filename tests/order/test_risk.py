@@ -12,7 +12,7 @@ import pytest
 
 from hub_errors import Exhausted, Invalid, Refused
 from hub_order.domain import OrderType, Side, TimeInForce
-from hub_order.risk import RULES, Facts, refusal
+from hub_order.risk import RULES, Draft, Facts, hold_refusal, refusal
 from hub_runtime import uuid7
 from tests.order import build
 from tests.pages.markdown import ROOT, quoted, sections
@@ -260,8 +260,6 @@ def test_allowed(facts: Facts) -> None:
         (stop("100"), ["above the market (100)", "and 100 does not"]),
         (replace(buy(), retry_after_s=1.2), ["at most 10000 orders", "in 2 s"]),
         (replace(buy(limit_price="99"), open_orders=12_000), ["at most 10000", "12000"]),
-        (replace(sell(), opposing_price=Decimal("98.5")), ["at 98.5"]),
-        (replace(buy(), opposing_price=Decimal(0)), ["at the market"]),
         (
             replace(
                 buy(time_in_force=FOK), session_open=False, opens_at=datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
@@ -274,6 +272,99 @@ def test_a_sentence_says_the_numbers(facts: Facts, words: list[str]) -> None:
     error = refusal(facts)
     assert error is not None
     assert [word for word in words if word not in error.message] == []
+
+
+TINY = Decimal("0.00000001")
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        # An own order at the market has no limit: what it costs at most protects it.
+        (
+            replace(sell(), opposing_price=Decimal("98.5")),
+            "The account has an open purchase of AAPL for at most 98.5: the order could sell to it.",
+        ),
+        (
+            replace(buy(), opposing_price=Decimal(101)),
+            "The account has an open sale of AAPL for at least 101: the order could buy from it.",
+        ),
+        (
+            replace(buy(), opposing_price=Decimal(0)),
+            "The account has an open sale of AAPL at the market: the order could buy from it.",
+        ),
+        (
+            buy(limit_price="105.01"),
+            "A limit of 105.01 is too far from the market of AAPL, 100: it must be between 10 and 105.",
+        ),
+        (
+            stop_limit("200", "210.01"),
+            "A limit of 210.01 is too far from its stop, 200: it must be between 20 and 210.",
+        ),
+        # A stop on the other side of the market has a sentence of its own.
+        (
+            stop("1000.01"),
+            "A stop of 1000.01 is too far from the market of AAPL, 100: it must be at most 1000.",
+        ),
+        (
+            stop("9.89", side=SELL),
+            "A stop of 9.89 is too far from the market of AAPL, 99: it must be at least 9.9.",
+        ),
+        (trailing(trail_percent="100"), "A trail is below 100 per cent, and 100 is not."),
+        (
+            replace(trailing(trail_percent=TINY), quote=build.quote(bid="1")),
+            "A trail of 0.00000001 per cent comes to 0 at the price of AAPL, 1: it must be above 0 and below "
+            "1.",
+        ),
+        (
+            replace(buy(notional=TINY), instrument=build.instrument(min_quantity=Decimal(0))),
+            "An order of AAPL is for at least 0.00000001, and this is for 0.",
+        ),
+        # What is rounded for reading does not look like what is allowed.
+        (
+            limited(buy(limit_price="99.99", quantity=TINY), least_value=Decimal("0.000001")),
+            "An order of AAPL is worth at least 0.000001, and this is worth 0.00000099.",
+        ),
+        (
+            limited(
+                buy(limit_price="99.99", quantity=TINY), least_value=TINY, most_value=Decimal("0.00000099")
+            ),
+            "An order of AAPL is worth at most 0.00000099, and this is worth 0.000001.",
+        ),
+        (
+            replace(extended(), extended_hours_here=False),
+            "AAPL has no hours outside of its sessions.",
+        ),
+    ],
+)
+def test_a_sentence_is_true_of_what_it_speaks_of(facts: Facts, sentence: str) -> None:
+    error = refusal(facts)
+    assert error is not None
+    assert error.message == sentence
+
+
+@pytest.mark.parametrize(
+    ("code", "draft", "sentence"),
+    [
+        ("insufficient_funds", build.draft(), "The order needs 45 in cash, and 40 is available."),
+        (
+            "insufficient_funds",
+            build.draft(replaces=OLD),
+            "The order needs 45 more in cash than the one that it replaces, and 40 is available.",
+        ),
+        ("insufficient_shares", build.draft(side=SELL), "The order sells 45 AAPL, and 40 can be sold."),
+        (
+            "insufficient_shares",
+            build.draft(side=SELL, replaces=OLD),
+            "The order sells 45 AAPL more than the one that it replaces, and 40 more can be sold.",
+        ),
+    ],
+)
+def test_of_a_replacement_what_is_missing_is_beside_what_the_old_order_has(
+    code: str, draft: Draft, sentence: str
+) -> None:
+    error = hold_refusal(code, draft=draft, required=Decimal(45), available=Decimal(40))
+    assert error.message == sentence
 
 
 def test_who_sends_too_much_is_told_when_to_come_back() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from hub_money import money, to_text
+from hub_money import to_text
 from hub_order.domain import AT_ONCE, Side
 from hub_order.risk.facts import Facts
-from hub_order.risk.prices import reach, value_of
+from hub_order.risk.prices import LEAST, WIDE, reach, value_of
 
 
 def order_rate(facts: Facts) -> str | None:
@@ -23,14 +23,14 @@ def value_too_small(facts: Facts) -> str | None:
     value, least = value_of(facts), facts.limits.least_value
     if value is None or value >= least or facts.draft.closing or facts.draft.replaces is not None:
         return None
-    return f"An order is worth at least {to_text(least)}, and this is worth {to_text(money(value))}."
+    return f"{_orders(facts)} at least {to_text(least)}, and this is worth {_shown(value, ROUND_FLOOR)}."
 
 
 def value_too_large(facts: Facts) -> str | None:
     value, most = value_of(facts), facts.limits.most_value
     if value is None or value <= most:
         return None
-    return f"An order is worth at most {to_text(most)}, and this is worth {to_text(money(value))}."
+    return f"{_orders(facts)} at most {to_text(most)}, and this is worth {_shown(value, ROUND_CEILING)}."
 
 
 def too_many_open_orders(facts: Facts) -> str | None:
@@ -43,16 +43,30 @@ def too_many_open_orders(facts: Facts) -> str | None:
 
 
 def self_crossing(facts: Facts) -> str | None:
-    """It could trade with the account's own order on the other side."""
+    """It could trade with the account's own order on the other side. A price of that is its limit, or of a
+    purchase at the market what it costs at most."""
     own, worst = facts.opposing_price, reach(facts)
     if own is None or worst is None:
         return None
     if facts.draft.side is Side.BUY and own <= worst:
-        return f"The account sells {facts.draft.symbol} itself {_at(own)}: the order could buy from it."
+        return f"{_open('sale', facts)} {_for('at least', own)}: the order could buy from it."
     if facts.draft.side is Side.SELL and own >= worst:
-        return f"The account buys {facts.draft.symbol} itself {_at(own)}: the order could sell to it."
+        return f"{_open('purchase', facts)} {_for('at most', own)}: the order could sell to it."
     return None
 
 
-def _at(price: Decimal) -> str:
-    return f"at {to_text(price)}" if price > 0 else "at the market"
+def _orders(facts: Facts) -> str:
+    return f"An order of {facts.draft.symbol} is worth"
+
+
+def _shown(value: Decimal, rounding: str) -> str:
+    """Rounded away from what is allowed, so that it never reads like that."""
+    return to_text(value.quantize(LEAST, rounding=rounding, context=WIDE))
+
+
+def _open(what: str, facts: Facts) -> str:
+    return f"The account has an open {what} of {facts.draft.symbol}"
+
+
+def _for(bound: str, price: Decimal) -> str:
+    return f"for {bound} {to_text(price)}" if price > 0 else "at the market"

@@ -30,15 +30,18 @@ def hold_refusal(
     available: Decimal | None,
     most_position: Decimal | None = None,
 ) -> HubError:
-    """The refusal for a hold that was not granted. The numbers are the caller's own, so they may be told."""
+    """The refusal for a hold that was not granted. The numbers are the caller's own, so they may be told. Of
+    a replacement they are beside what the old order has."""
     symbol, field = draft.symbol, draft.told_of("quantity")
-    needed, there = _amount(required), _amount(available)
+    needed, there, replaces = _amount(required), _amount(available), draft.replaces is not None
     match code:
         case "insufficient_funds":
-            sentence = f"The order needs {needed} in cash, and {there} is available."
+            than = " more in cash than the one that it replaces" if replaces else " in cash"
+            sentence = f"The order needs {needed}{than}, and {there} is available."
             return Refused(sentence, code=code, field=draft.told_of("quantity", *PRICES))
         case "insufficient_shares":
-            sentence = f"The order sells {needed} {symbol}, and {there} can be sold."
+            than, more = (" more than the one that it replaces", " more") if replaces else ("", "")
+            sentence = f"The order sells {needed} {symbol}{than}, and {there}{more} can be sold."
             return Refused(sentence, code=code, field=field)
         case "position_limit":
             most = "" if most_position is None else f" {to_text(most_position)}"

@@ -8,7 +8,7 @@ from hub_market_client import Instrument
 from hub_money import multiple_of, to_text
 from hub_order.domain import AT_ONCE
 from hub_order.risk.facts import Facts
-from hub_order.risk.prices import quantity_of
+from hub_order.risk.prices import LEAST, quantity_of
 
 
 def unknown_symbol(facts: Facts) -> str | None:
@@ -68,6 +68,7 @@ def quantity_too_small(facts: Facts) -> str | None:
     least = Decimal(0) if draft.closing or draft.replaces is not None else facts.instrument.min_quantity
     if quantity > 0 and quantity >= least:
         return None
+    least = max(least, LEAST)
     return (
         f"An order of {draft.symbol} is for at least {to_text(least)}, and this is for {to_text(quantity)}."
     )

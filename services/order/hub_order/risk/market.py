@@ -44,41 +44,66 @@ def limit_out_of_band(facts: Facts) -> str | None:
         lowest, highest = WIDE.divide(reference, sanity), WIDE.multiply(reference, 1 + band)
     else:
         lowest, highest = WIDE.multiply(reference, 1 - band), WIDE.multiply(reference, sanity)
-    return _outside(facts, draft.limit_price, lowest, highest)
+    if lowest <= draft.limit_price <= highest:
+        return None
+    stop = draft.stop_price
+    where = _market(facts) if stop is None else f"its stop, {to_text(stop)}"
+    least, most = _rounded(facts, lowest, ROUND_CEILING), _rounded(facts, highest, ROUND_FLOOR)
+    return (
+        f"A limit of {to_text(draft.limit_price)} is too far from {where}: "
+        f"it must be between {least} and {most}."
+    )
 
 
 def stop_out_of_band(facts: Facts) -> str | None:
-    """A stop protects, so it may lie far away; only a mistake is refused."""
-    stop, market = facts.draft.stop_price, market_price(facts)
+    """A stop protects, so it may lie far away; only a mistake is refused. It is on its own side of the
+    market: see stop_wrong_side."""
+    draft, market = facts.draft, market_price(facts)
+    stop, sanity = draft.stop_price, facts.limits.price_sanity
     if stop is None or market is None:
         return None
-    sanity = facts.limits.price_sanity
-    return _outside(facts, stop, WIDE.divide(market, sanity), WIDE.multiply(market, sanity))
+    if draft.side is Side.BUY:
+        end = WIDE.multiply(market, sanity)
+        inside, bound = stop <= end, f"at most {_rounded(facts, end, ROUND_FLOOR)}"
+    else:
+        end = WIDE.divide(market, sanity)
+        inside, bound = stop >= end, f"at least {_rounded(facts, end, ROUND_CEILING)}"
+    return (
+        None if inside else f"A stop of {to_text(stop)} is too far from {_market(facts)}: it must be {bound}."
+    )
 
 
 def trail_amount_too_large(facts: Facts) -> str | None:
     amount, market = facts.draft.trail_amount, market_price(facts)
     if amount is None or market is None or amount < market:
         return None
-    return f"A trail is less than the price, which is {to_text(market)}; {to_text(amount)} is not."
+    price = f"the price of {facts.draft.symbol}, {to_text(market)}"
+    return f"A trail is less than {price}, and {to_text(amount)} is not."
 
 
 def trail_percent_too_large(facts: Facts) -> str | None:
     percent, market = facts.draft.trail_percent, market_price(facts)
     if percent is None:
         return None
+    if percent >= HUNDRED:
+        return f"A trail is below 100 per cent, and {to_text(percent)} is not."
     trail = trail_of(facts.draft, market)
-    if percent < HUNDRED and (trail is None or market is None or 0 < trail < market):
+    if trail is None or market is None or 0 < trail < market:
         return None
-    return f"A trail is a part of the price: above 0 and below 100 per cent; {to_text(percent)} is not."
-
-
-def _outside(facts: Facts, price: Decimal, lowest: Decimal, highest: Decimal) -> str | None:
-    if lowest <= price <= highest:
-        return None
-    tick = Decimal(0) if facts.instrument is None else facts.instrument.tick_size
-    least, most = on_tick(lowest, tick, rounding=ROUND_CEILING), on_tick(highest, tick, rounding=ROUND_FLOOR)
+    price = to_text(market)
     return (
-        f"{to_text(price)} is too far from the market of {facts.draft.symbol}: "
-        f"the price must be between {to_text(least)} and {to_text(most)}."
+        f"A trail of {to_text(percent)} per cent comes to {to_text(trail)} at the price of "
+        f"{facts.draft.symbol}, {price}: it must be above 0 and below {price}."
     )
+
+
+def _market(facts: Facts) -> str:
+    """The market with what it gives the order, in words."""
+    price = market_price(facts)
+    return f"the market of {facts.draft.symbol}" + ("" if price is None else f", {to_text(price)}")
+
+
+def _rounded(facts: Facts, price: Decimal, rounding: str) -> str:
+    """To what the instrument trades at."""
+    tick = Decimal(0) if facts.instrument is None else facts.instrument.tick_size
+    return to_text(on_tick(price, tick, rounding=rounding))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
-from hub_money import money
+from hub_money import PLACES, money
 from hub_order.domain import HUNDRED, ZERO, OrderType, Side, affordable
 from hub_order.risk.facts import Draft, Facts
 
 ONE = Decimal(1)
+LEAST = Decimal(1).scaleb(-PLACES)
 # Wide enough for the product of any two storable numbers and a share.
 WIDE = Context(prec=80)
 

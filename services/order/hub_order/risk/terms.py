@@ -115,7 +115,7 @@ def extended_hours_not_allowed(facts: Facts) -> str | None:
     if draft.type is not OrderType.LIMIT:
         return f"{NAMES[draft.type]} works in the regular session only; a limit order may work outside of it."
     if facts.instrument is not None and not facts.extended_hours_here:
-        return f"{draft.symbol} does not trade outside of its sessions."
+        return f"{draft.symbol} has no hours outside of its sessions."
     return None
 
 
