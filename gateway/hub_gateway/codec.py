@@ -12,7 +12,7 @@ import msgspec
 from msgspec import inspect
 
 from hub_errors import Invalid
-from hub_gateway.misfits import must_be
+from hub_gateway.misfits import must_be, must_be_decimal
 from hub_money import parse_decimal
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ def decimal(raw: msgspec.Raw, *, field: str, positive: bool = True) -> Decimal:
             raise Invalid("The body is not valid JSON.", code="malformed_json") from error
     if data[:1] in b"-0123456789":
         return parse_decimal(data.decode("ascii"), field=field, positive=positive)
-    raise Invalid(f"{field} must be a decimal string or a number.", code="wrong_type", field=field)
+    raise Invalid(must_be_decimal(field, data), code="wrong_type", field=field)
 
 
 def optional_decimal(raw: msgspec.Raw, *, field: str) -> Decimal | None:

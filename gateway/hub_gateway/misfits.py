@@ -38,6 +38,12 @@ def must_be(whole: inspect.Type, path: str, what: str) -> str:
     return f"{name} must be {' or '.join(words)}{limit}{such_as}."
 
 
+def must_be_decimal(name: str, came: bytes) -> str:
+    """The sentence for a decimal in whose place another kind of JSON came."""
+    kind = {b"[": _WORDS["array"], b"{": _WORDS["object"]}.get(came[:1]) or came.decode()
+    return f'{name} must be a decimal number or a text, such as "10", and not {kind}.'
+
+
 def _at(whole: inspect.Type, path: str) -> list[inspect.Type]:
     """All that may stand there, each with its examples around it; of a tag, the types that have it."""
     here = list(_alternatives(whole))

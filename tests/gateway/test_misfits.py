@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from hub_errors import Invalid
-from hub_gateway.codec import Body, Schema
+from hub_gateway.codec import Body, Schema, decimal
 from hub_gateway.types.common import described
 
 
@@ -65,6 +65,25 @@ def test_what_may_stand_there(change: dict[str, Any], code: str, field: str, sen
         SCHEMA.read(msgspec.json.encode({"kind": "one", "side": "BUY", **change}))
     assert (refused.value.code, refused.value.field) == (code, field)
     assert refused.value.message == sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "came"),
+    [
+        (b"true", "true"),
+        (b"false", "false"),
+        (b"[]", "a list"),
+        (b'["1"]', "a list"),
+        (b'{"value": 1}', "an object"),
+        (b"null", "null"),
+    ],
+)
+def test_what_is_no_decimal_is_named(value: bytes, came: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        decimal(msgspec.Raw(value), field="quantity")
+    assert (refused.value.code, refused.value.field) == ("wrong_type", "quantity")
+    must_be = 'quantity must be a decimal number or a text, such as "10"'
+    assert refused.value.message == f"{must_be}, and not {came}."
 
 
 @pytest.mark.parametrize("body", [b"[]", b"5", b"null", b'"text"'])

@@ -275,6 +275,9 @@ def test_a_sentence_says_the_numbers(facts: Facts, words: list[str]) -> None:
 
 
 TINY = Decimal("0.00000001")
+COMES_TO_NOTHING = (
+    "A trail of 0.00000001 per cent comes to 0 at the price of AAPL, 1: it must be above 0 and below 1."
+)
 
 
 @pytest.mark.parametrize(
@@ -313,8 +316,7 @@ TINY = Decimal("0.00000001")
         (trailing(trail_percent="100"), "A trail is below 100 per cent, and 100 is not."),
         (
             replace(trailing(trail_percent=TINY), quote=build.quote(bid="1")),
-            "A trail of 0.00000001 per cent comes to 0 at the price of AAPL, 1: it must be above 0 and below "
-            "1.",
+            COMES_TO_NOTHING,
         ),
         (
             replace(buy(notional=TINY), instrument=build.instrument(min_quantity=Decimal(0))),
