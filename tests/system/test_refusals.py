@@ -91,6 +91,29 @@ async def test_a_cancelled_resting_order_gives_its_cash_back(stack: Stack, new_u
     assert again.status_code in {409, 422}
 
 
+async def test_who_may_only_reduce_sees_it_and_may_make_an_open_purchase_cheaper(
+    stack: Stack, new_user: NewUser, admin: User
+) -> None:
+    user = await new_user()
+    half = (Decimal((await user.get("/api/v1/market-data/AAPL"))["ask"]) / 2).quantize(Decimal("0.01"))
+    order = await user.buy("AAPL", "10", type="LIMIT", limit_price=str(half), time_in_force="GTC")
+    path = f"/api/v1/orders/{order['order_id']}"
+    await until(lambda: user.get(path), lambda found: found["order"]["status"] == "PROCESSING")
+    state = {"trading_state": "REDUCING", "reason": "a test"}
+    answer = await admin.http.put(f"/api/v1/admin/accounts/{user.account_id}/state", json=state)
+    assert answer.status_code == 200, answer.text
+    balance = await user.get("/api/v1/balance")
+    assert (balance["status"], balance["trading_state"]) == ("ACTIVE", "REDUCING")
+    for more in ({"quantity": "11"}, {"limit_price": str(half + Decimal("0.01"))}):
+        answer = await user.http.patch(path, json=more)
+        assert (answer.status_code, answer.json()["code"]) == (422, "account_reducing")
+    assert await refused(user, symbol="AAPL", **MARKET) == (422, "account_reducing", "")
+    less = await user.http.patch(path, json={"quantity": "9", "limit_price": str(half - Decimal("0.01"))})
+    assert less.status_code == 202, less.text
+    held = 9 * (half - Decimal("0.01"))
+    await until(lambda: user.get("/api/v1/balance"), lambda found: Decimal(found["held"]) == held)
+
+
 async def test_a_token_is_refused_within_a_second_of_logging_out(stack: Stack, new_user: NewUser) -> None:
     user = await new_user()
     assert (await user.http.post("/api/v1/auth/logout")).status_code == 204
