@@ -63,6 +63,17 @@ class Ledgers:
         """Waits until everything has come to its end; answers what is still unequal then."""
         return await balanced(self.order_dsn, self.position_dsn, limit_s)
 
+    async def tidy(self) -> None:
+        """Does now what the database would do at a time of its own choosing, and in somebody's latency: it
+        reads what was written for its statistics, clears what was deleted, and writes all to the disk."""
+        for dsn in (self.order_dsn, self.position_dsn):
+            connection = await asyncpg.connect(dsn)
+            try:
+                await connection.execute("VACUUM (ANALYZE)")
+                await connection.execute("CHECKPOINT")
+            finally:
+                await connection.close()
+
     async def verdict(self, *, answered: int, ids: Collection[str], before: int) -> Verdict:
         """`answered` orders were answered 202, of which `ids` are known by name; `before` had been there."""
         differences = await self.settled()
