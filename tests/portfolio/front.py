@@ -129,7 +129,7 @@ async def portfolio_front(
         )
         archive = Archive(
             store=valuer.store,
-            accounts=PositionAccounts(channel),
+            accounts=await enter(PositionAccounts(channel)),
             books=valuer.books,
             prices=prices,
             market=valuer.market,

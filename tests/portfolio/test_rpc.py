@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
@@ -13,10 +14,12 @@ from hub.portfolio.v1 import portfolio_pb2, portfolio_pb2_grpc
 from hub_errors import Denied, Unauthenticated, Unavailable
 from hub_market_client import QuoteCache
 from hub_position.domain.trade import Side
+from hub_postgres import Pool
 from hub_rpc import calling_as, connect
 from hub_runtime import utc_now
 from tests.libs.market_client.test_cache import MarketData
 from tests.portfolio.front import Front, instruments, portfolio_front, quoted
+from tests.position.house import House, position_house
 from tests.position.world import execution, hold_of
 from tests.support.jobs import running
 from tests.support.tls import Tls
@@ -74,10 +77,49 @@ async def test_the_allocation_has_every_class_with_its_positions(front: Front) -
 
 async def test_one_question_to_position_answers_a_summary(front: Front) -> None:
     user, _ = await front.books.owner()
-    before = asked()
+    before, alone = asked("BooksService"), asked()
     with calling_as(user.token):
         await front.portfolio.GetSummary(portfolio_pb2.GetSummaryRequest())
-    assert asked() - before == Counter({"GetBooks": 1})
+    assert asked("BooksService") - before == Counter({"ListFullBooks": 1})
+    assert asked() == alone
+
+
+async def test_who_asks_at_the_same_time_shares_a_question_and_sees_his_own_books_alone(front: Front) -> None:
+    users = [(await front.books.owner(), number) for number in range(1, 13)]
+    for (_, owner), number in users:
+        await front.books.world.trade(owner, Side.BUY, str(number), "100")
+    front.quote("AAPL", "120")
+    newcomer = front.books.signer.user()
+
+    async def ask(token: str) -> portfolio_pb2.GetSummaryResponse:
+        with calling_as(token):
+            answer: portfolio_pb2.GetSummaryResponse = await front.portfolio.GetSummary(
+                portfolio_pb2.GetSummaryRequest()
+            )
+            return answer
+
+    before = asked("BooksService")
+    tokens = [user.token for (user, _), _ in users] * 4
+    *found, opened = await asyncio.gather(*(ask(token) for token in [*tokens, newcomer.token]))
+    assert [each.invested for each in found] == [str(number * 100) for _, number in users] * 4
+    assert [each.cash for each in found] == [str(100_000 - number * 100) for _, number in users] * 4
+    assert (opened.cash, opened.invested) == ("100000", "0"), "an account is opened on first touch here, too"
+    calls = (asked("BooksService") - before)["ListFullBooks"]
+    assert 1 <= calls < len(tokens) / 2
+
+
+async def test_a_position_service_of_the_release_before_is_asked_for_each_account(
+    books: House, pool: Pool, tls: Tls
+) -> None:
+    async with (
+        position_house(books.world, tls, has_books=False) as house,
+        portfolio_front(house, pool, tls) as front,
+    ):
+        user, owner = await house.owner()
+        await books.world.trade(owner, Side.BUY, "10", "100")
+        with calling_as(user.token):
+            found = await front.portfolio.GetSummary(portfolio_pb2.GetSummaryRequest())
+    assert (found.cash, found.invested) == ("99000", "1000")
 
 
 def asked(service: str = "PositionService") -> Counter[str]:

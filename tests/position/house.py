@@ -58,7 +58,8 @@ class House:
 
 
 @asynccontextmanager
-async def position_house(world: World, tls: Tls) -> AsyncIterator[House]:
+async def position_house(world: World, tls: Tls, *, has_books: bool = True) -> AsyncIterator[House]:
+    """`has_books`: its BooksService is served."""
     signer, batches = Signer(), list[int]()
 
     async def place(calls: Sequence[Sequence[HoldRequest]]) -> Sequence[Sequence[HoldAnswer]]:
@@ -87,7 +88,6 @@ async def position_house(world: World, tls: Tls) -> AsyncIterator[House]:
                 views_pb2_grpc.add_ViewServiceServicer_to_server,
                 ViewRpc(pool=world.pool, trust=signer.trust(), clock=utc_now),
             ),
-            partial(books_pb2_grpc.add_BooksServiceServicer_to_server, BooksRpc(world.pool)),
             partial(
                 reconciliation_pb2_grpc.add_ReconciliationServiceServicer_to_server,
                 ReconciliationRpc(world.pool),
@@ -97,9 +97,15 @@ async def position_house(world: World, tls: Tls) -> AsyncIterator[House]:
                 CorporateActionRpc(world.pool, utc_now),
             ),
         ]
+        table = dict(CALL_TABLE)
+        if has_books:
+            books = BooksRpc(world.pool)
+            registrations.append(partial(books_pb2_grpc.add_BooksServiceServicer_to_server, books))
+        else:
+            del table["hub.position.v1.BooksService"]
         address = Address("127.0.0.1", 0)
         server = await enter(
-            Server(address, tls.files("position"), CALL_TABLE, registrations, drain_s=0, grace_s=0.5)
+            Server(address, tls.files("position"), table, registrations, drain_s=0, grace_s=0.5)
         )
         target = f"127.0.0.1:{server.port}"
         order = await enter(connect(target, tls.files("order"), "position"))

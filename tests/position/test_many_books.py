@@ -9,13 +9,15 @@ from uuid import UUID
 
 import pytest
 
-from hub.position.v1 import books_pb2, books_pb2_grpc
+from hub.position.v1 import books_pb2, books_pb2_grpc, position_pb2, position_pb2_grpc
 from hub_errors import Denied, Invalid
 from hub_position.domain.cash import MovementKind
 from hub_position.domain.trade import Side
+from hub_position.store.snapshot import read_books_together
+from hub_rpc import calling_as
 from hub_runtime import uuid7
 from tests.position.house import House, position_house
-from tests.position.world import World
+from tests.position.world import World, execution, hold_of
 from tests.support.tls import Tls
 
 
@@ -54,6 +56,49 @@ async def test_cash_what_was_paid_in_and_open_positions(house: House) -> None:
     assert (moved.cash, moved.paid_in, len(moved.positions)) == ("100030", "100030", 0)
     assert moved.version == (await house.world.balance(second)).account.version
     assert moved.opened_at.seconds > 0
+
+
+async def ask_whole(house: House, *owners: tuple[UUID, UUID]) -> Sequence[position_pb2.GetBooksResponse]:
+    async with house.channel("portfolio") as channel:
+        stub = books_pb2_grpc.BooksServiceStub(channel)
+        named = [books_pb2.AccountOwner(account_id=str(a), user_id=str(u)) for a, u in owners]
+        return (await stub.ListFullBooks(books_pb2.ListFullBooksRequest(owners=named))).books
+
+
+async def test_the_books_of_several_are_what_each_is_told_alone(house: House) -> None:
+    people = [await house.owner() for _ in range(3)]
+    for number, (_, owner) in enumerate(people, 1):
+        await house.world.trade(owner, Side.BUY, str(number), "100")
+        await house.world.trade(owner, Side.SELL, "1", "90", minute=1)
+    alone = {}
+    for user, _ in people:
+        async with house.channel("portfolio") as channel:
+            with calling_as(user.token):
+                stub = position_pb2_grpc.PositionServiceStub(channel)
+                alone[user.account_id] = await stub.GetBooks(position_pb2.GetBooksRequest())
+    found = await ask_whole(house, *((owner.account_id, owner.user_id) for _, owner in people))
+    assert {UUID(each.balance.account_id): each for each in found} == alone
+
+
+async def test_whoever_does_not_exist_or_is_of_another_user_is_left_out(house: House) -> None:
+    first, second = await house.world.owner(), await house.world.owner()
+    asked = [(first.account_id, first.user_id), (second.account_id, first.user_id), (uuid7(), uuid7())]
+    [found] = await ask_whole(house, *asked)
+    assert found.balance.account_id == str(first.account_id)
+    with pytest.raises(Invalid) as raised:
+        await ask_whole(house, *((uuid7(), uuid7()) for _ in range(101)))
+    assert (raised.value.code, raised.value.field) == ("too_many", "owners")
+
+
+async def test_whoever_has_no_room_beside_the_others_is_left_out_and_nobody_is_cut(house: House) -> None:
+    owners = [await house.world.owner() for _ in range(3)]
+    for owner in owners:
+        holds = [hold_of(owner, Side.BUY, "1", "10", symbol=symbol) for symbol in ("AAPL", "MSFT")]
+        await house.world.book([execution(hold, "10") for hold in holds])
+    named = {owner.account_id: owner.user_id for owner in owners}
+    for most, whole in ((1, 0), (2, 1), (3, 1), (4, 2), (5, 2), (6, 3), (7, 3)):
+        found = await read_books_together(house.world.pool, named, most_positions=most)
+        assert [len(each.positions) for each in found] == [2] * whole, most
 
 
 async def test_what_was_paid_in_is_what_the_ledger_has_from_outside(house: House) -> None:

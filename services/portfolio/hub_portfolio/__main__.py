@@ -125,7 +125,8 @@ async def _serve(
     process.ready("trust", trust.state)
     auth = await _channel(settings, process, settings.auth_target, "auth")
     process.spawn(trust.watch(auth), "trust")
-    prices, accounts = _prices(settings, peers), PositionAccounts(peers.position)
+    prices = _prices(settings, peers)
+    accounts = await process.stack.enter_async_context(PositionAccounts(peers.position))
     archive = Archive(
         store=Histories(pool),
         accounts=accounts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol, Self
 from uuid import UUID
 
 from grpc import aio
@@ -18,30 +18,44 @@ from hub.position.v1 import (
     position_pb2,
     position_pb2_grpc,
 )
-from hub_errors import NotFound, Unavailable
+from hub_batching import Batcher
+from hub_errors import HubError, NotFound, Unavailable
 from hub_market_client import QuoteCache
 from hub_portfolio import mapping, mapping_statements
 from hub_portfolio.domain.benchmark import Bar
 from hub_portfolio.domain.history import OpenBooks
 from hub_portfolio.domain.mark import Mark
 from hub_portfolio.domain.statement import Close, Cut, Line
-from hub_portfolio.domain.valuation import Books, Holding
+from hub_portfolio.domain.valuation import Books
 from hub_rpc import calling_as
 
 # Of bars, so many pages: years of days, or weeks of five minutes.
 MOST_PAGES: Final = 6
 BARS_ON_A_PAGE: Final = 1000
 LINES_ON_A_PAGE: Final = 500
+ASKED_AT_ONCE: Final = 32
 # Before the end of a month there may be holidays, and trading that was halted for days.
 LOOK_BACK: Final = timedelta(days=14)
+
+
+class Asker(NamedTuple):
+    """Who asks for what is his, as his token says, which has been verified."""
+
+    account_id: str
+    user_id: str
+    token: str
 
 
 class Accounts(Protocol):
     """A user's cash and positions at cost; the token says whose."""
 
-    async def books(self, token: str) -> Books: ...
+    async def books(self, token: str) -> Books:
+        """Opens the account on first touch."""
+        ...
 
-    async def holdings(self, token: str) -> Sequence[Holding]: ...
+    async def own_books(self, asker: Asker) -> Books:
+        """The same, for whom many may ask at once."""
+        ...
 
 
 class Prices(Protocol):
@@ -83,19 +97,46 @@ class Closes(Protocol):
 
 
 class PositionAccounts:
-    """The position service decides by the caller's own token, which is passed on as it came."""
+    """The position service decides by the caller's own token, which is passed on as it came, or by this
+    service's certificate and word, for whoever asks together with others. Use as a context manager."""
 
     def __init__(self, channel: aio.Channel) -> None:
         self._stub = position_pb2_grpc.PositionServiceStub(channel)
+        self._many = books_pb2_grpc.BooksServiceStub(channel)
+        self._asked: Batcher[Asker, Books | None] = Batcher(
+            self._together, limit=ASKED_AT_ONCE, in_flight=2, name="books"
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._asked.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._asked.__aexit__(None, None, None)
+
+    async def own_books(self, asker: Asker) -> Books:
+        """As `books`; those who ask at the same time share a call."""
+        found = await self._asked.submit(asker)
+        return await self.books(asker.token) if found is None else found
+
+    async def _together(self, askers: Sequence[Asker]) -> list[Books | None]:
+        """None for whoever has to be asked for alone: an account that is not opened yet, or a large one."""
+        owners = [
+            books_pb2.AccountOwner(account_id=account_id, user_id=user_id)
+            for account_id, user_id in {(each.account_id, each.user_id) for each in askers}
+        ]
+        try:
+            answer = await self._many.ListFullBooks(books_pb2.ListFullBooksRequest(owners=owners))
+        except HubError as error:
+            if error.code != "not_implemented":  # by a position service of the release before
+                raise
+            return [None] * len(askers)
+        found = {books.balance.account_id: mapping.read_books(books) for books in answer.books}
+        return [found.get(each.account_id) for each in askers]
 
     async def books(self, token: str) -> Books:
         with calling_as(token):
             return mapping.read_books(await self._stub.GetBooks(position_pb2.GetBooksRequest()))
-
-    async def holdings(self, token: str) -> Sequence[Holding]:
-        with calling_as(token):
-            answer = await self._stub.ListPositions(position_pb2.ListPositionsRequest())
-        return [mapping.read_holding(message) for message in answer.positions]
 
 
 class PositionBooks:

@@ -17,7 +17,7 @@ from hub.portfolio.v1 import (
 )
 from hub_identity import Trust, current_principal
 from hub_portfolio import mapping
-from hub_portfolio.clients import Accounts, Prices
+from hub_portfolio.clients import Accounts, Asker, Prices
 from hub_portfolio.domain.valuation import Summary
 from hub_portfolio.domain.watchlist import Owner
 from hub_portfolio.usecases import watchlists
@@ -51,7 +51,7 @@ class PortfolioRpc(portfolio_pb2_grpc.PortfolioServiceServicer):
         self, request: portfolio_pb2.ListValuedPositionsRequest, context: Context
     ) -> portfolio_pb2.ListValuedPositionsResponse:
         found = await list_positions(
-            self._verified_token(),
+            self._asker(),
             include_closed=request.include_closed,
             accounts=self._accounts,
             prices=self._prices,
@@ -59,12 +59,12 @@ class PortfolioRpc(portfolio_pb2_grpc.PortfolioServiceServicer):
         return mapping.valued_positions(found, self._clock())
 
     async def _summary(self) -> Summary:
-        token = self._verified_token()
-        return await get_summary(token, accounts=self._accounts, prices=self._prices, now=self._clock())
+        asker = self._asker()
+        return await get_summary(asker, accounts=self._accounts, prices=self._prices, now=self._clock())
 
-    def _verified_token(self) -> str:
-        current_principal(self._trust)
-        return bearer_token()
+    def _asker(self) -> Asker:
+        principal = current_principal(self._trust)
+        return Asker(principal.account_id, principal.user_id, bearer_token())
 
 
 class HistoryRpc(history_pb2_grpc.HistoryServiceServicer):

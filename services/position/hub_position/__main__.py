@@ -64,7 +64,7 @@ CALL_TABLE: CallTable = {
         "ListActivitiesBetween": frozenset({"portfolio"}),
     },
     "hub.position.v1.ViewService": {"*": frozenset({"gateway"})},
-    "hub.position.v1.BooksService": {"ListAccountBooks": frozenset({"portfolio"})},
+    "hub.position.v1.BooksService": {"*": frozenset({"portfolio"})},
     "hub.position.v1.ReconciliationService": {"*": frozenset({"order"})},
     "hub.position.v1.CorporateActionService": {"*": frozenset({"order"})},
 }

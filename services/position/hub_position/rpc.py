@@ -74,7 +74,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
     async def PlaceHolds(
         self, request: position_pb2.PlaceHoldsRequest, context: Context
     ) -> position_pb2.PlaceHoldsResponse:
-        _at_most(len(request.items), MOST_HOLDS, "items")
+        mapping.at_most(len(request.items), MOST_HOLDS, "items")
         if not request.items:
             return position_pb2.PlaceHoldsResponse()
         requests = [mapping.read_hold_request(item, self._fees) for item in request.items]
@@ -86,7 +86,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
     async def RepriceHolds(
         self, request: position_pb2.RepriceHoldsRequest, context: Context
     ) -> position_pb2.RepriceHoldsResponse:
-        _at_most(len(request.items), MOST_HOLDS, "items")
+        mapping.at_most(len(request.items), MOST_HOLDS, "items")
         if not request.items:
             return position_pb2.RepriceHoldsResponse()
         prices = [mapping.read_hold_price(item) for item in request.items]
@@ -98,7 +98,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
     async def ListUnconfirmedHolds(
         self, request: position_pb2.ListUnconfirmedHoldsRequest, context: Context
     ) -> position_pb2.ListUnconfirmedHoldsResponse:
-        _at_most(request.limit, MOST_LISTED, "limit")
+        mapping.at_most(request.limit, MOST_LISTED, "limit")
         found = await self._reads.unconfirmed_holds(
             placed_before=mapping.read_time(request.placed_before, "placed_before"),
             limit=max(request.limit, 0) or MOST_LISTED,
@@ -110,7 +110,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
     async def SettleHolds(
         self, request: position_pb2.SettleHoldsRequest, context: Context
     ) -> position_pb2.SettleHoldsResponse:
-        _at_most(
+        mapping.at_most(
             len(request.confirmed_hold_ids) + len(request.released_hold_ids), 2 * MOST_LISTED, "hold_ids"
         )
         confirmed, released = await settle_holds(
@@ -170,16 +170,13 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
     ) -> position_pb2.GetBooksResponse:
         account_id, user_id = self._caller()
         found = await get_books(account_id, user_id, pool=self._pool, deposit=self._deposit)
-        return position_pb2.GetBooksResponse(
-            balance=mapping.balance(found.balance),
-            positions=[mapping.position(each) for each in found.positions],
-        )
+        return mapping.books(found.balance, found.positions)
 
     async def ListPostings(
         self, request: position_pb2.ListPostingsRequest, context: Context
     ) -> position_pb2.ListPostingsResponse:
         account_id, _ = self._caller()
-        _at_most(request.page_size, MOST_POSTINGS, "page_size")
+        mapping.at_most(request.page_size, MOST_POSTINGS, "page_size")
         size = max(request.page_size, 0) or DEFAULT_POSTINGS
         page = await self._reads.postings(
             account_id,
@@ -232,7 +229,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         self, request: position_pb2.ListCashMovementsRequest, context: Context
     ) -> position_pb2.ListCashMovementsResponse:
         account_id, _ = self._caller()
-        _at_most(request.page_size, MOST_POSTINGS, "page_size")
+        mapping.at_most(request.page_size, MOST_POSTINGS, "page_size")
         size = max(request.page_size, 0) or DEFAULT_POSTINGS
         before = _movement_cursor(request.page_token)
         found = await self._reads.movements(account_id, before=before, limit=size + 1)
@@ -283,13 +280,8 @@ def _reason(text: str) -> str:
     reason = text.strip()
     if not reason:
         raise Invalid("reason is missing.", code="missing", field="reason")
-    _at_most(len(reason), LONGEST_REASON, "the length of reason")
+    mapping.at_most(len(reason), LONGEST_REASON, "the length of reason")
     return reason
-
-
-def _at_most(count: int, limit: int, field: str) -> None:
-    if count > limit:
-        raise Invalid(f"{field} may be at most {limit}.", code="too_many", field=field)
 
 
 def _cursor(token: str) -> int:

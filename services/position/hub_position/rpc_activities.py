@@ -33,8 +33,8 @@ class ActivityRpc(activities_pb2_grpc.ActivityServiceServicer):
         self, request: activities_pb2.ListActivitiesRequest, context: Context
     ) -> activities_pb2.ListActivitiesResponse:
         account_id = mapping.read_uuid(current_principal(self._trust).account_id, "account_id")
-        _at_most(request.page_size, MOST_ON_A_PAGE, "page_size")
-        _at_most(len(request.types), MOST_TYPES, "types")
+        mapping.at_most(request.page_size, MOST_ON_A_PAGE, "page_size")
+        mapping.at_most(len(request.types), MOST_TYPES, "types")
         size = max(request.page_size, 0) or USUAL_ON_A_PAGE
         found = await self._store.newest(
             account_id, mapping.read_wanted(request), before=_cursor(request.page_token), limit=size + 1
@@ -53,7 +53,7 @@ class ActivityRpc(activities_pb2_grpc.ActivityServiceServicer):
     async def ListActivitiesBetween(
         self, request: activities_pb2.ListActivitiesBetweenRequest, context: Context
     ) -> activities_pb2.ListActivitiesBetweenResponse:
-        _at_most(request.limit, MOST_BETWEEN, "limit")
+        mapping.at_most(request.limit, MOST_BETWEEN, "limit")
         found = await self._store.between(
             mapping.read_uuid(request.account_id, "account_id"),
             request.after,
@@ -63,11 +63,6 @@ class ActivityRpc(activities_pb2_grpc.ActivityServiceServicer):
         return activities_pb2.ListActivitiesBetweenResponse(
             activities=[mapping.activity(each) for each in found]
         )
-
-
-def _at_most(count: int, limit: int, field: str) -> None:
-    if count > limit:
-        raise Invalid(f"{field} may be at most {limit}.", code="too_many", field=field)
 
 
 def _cursor(token: str) -> int:

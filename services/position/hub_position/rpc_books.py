@@ -7,16 +7,19 @@ from typing import Any
 import grpc
 
 from hub.position.v1 import books_pb2, books_pb2_grpc
-from hub_errors import Invalid
 from hub_money import to_text
 from hub_position import mapping
 from hub_position.mapping.values import timestamp
 from hub_position.store.many import OpenBooks, read_books_of
+from hub_position.store.snapshot import read_books_together
 from hub_postgres import Pool
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 MOST_ACCOUNTS = 200
+MOST_OWNERS = 100
+# Of some 200 bytes each; a message may have 4 MiB.
+MOST_POSITIONS = 5000
 
 
 class BooksRpc(books_pb2_grpc.BooksServiceServicer):
@@ -26,12 +29,23 @@ class BooksRpc(books_pb2_grpc.BooksServiceServicer):
     async def ListAccountBooks(
         self, request: books_pb2.ListAccountBooksRequest, context: Context
     ) -> books_pb2.ListAccountBooksResponse:
-        if len(request.account_ids) > MOST_ACCOUNTS:
-            sentence = f"account_ids may be at most {MOST_ACCOUNTS}."
-            raise Invalid(sentence, code="too_many", field="account_ids")
+        mapping.at_most(len(request.account_ids), MOST_ACCOUNTS, "account_ids")
         account_ids = [mapping.read_uuid(text, "account_ids") for text in request.account_ids]
         found = await read_books_of(self._pool, account_ids)
         return books_pb2.ListAccountBooksResponse(books=map(_books, found))
+
+    async def ListFullBooks(
+        self, request: books_pb2.ListFullBooksRequest, context: Context
+    ) -> books_pb2.ListFullBooksResponse:
+        mapping.at_most(len(request.owners), MOST_OWNERS, "owners")
+        owners = {
+            mapping.read_uuid(each.account_id, "account_id"): mapping.read_uuid(each.user_id, "user_id")
+            for each in request.owners
+        }
+        found = await read_books_together(self._pool, owners, most_positions=MOST_POSITIONS)
+        return books_pb2.ListFullBooksResponse(
+            books=[mapping.books(each.balance, each.positions) for each in found]
+        )
 
 
 def _books(found: OpenBooks) -> books_pb2.AccountBooks:

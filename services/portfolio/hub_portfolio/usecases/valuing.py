@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from hub_portfolio.clients import Accounts, Prices
+from hub_portfolio.clients import Accounts, Asker, Prices
 from hub_portfolio.domain import valuation
 from hub_portfolio.domain.mark import Mark
 from hub_portfolio.domain.valuation import Holding, Summary, Valued
 
 
-async def get_summary(token: str, *, accounts: Accounts, prices: Prices, now: datetime) -> Summary:
-    books = await accounts.books(token)
+async def get_summary(asker: Asker, *, accounts: Accounts, prices: Prices, now: datetime) -> Summary:
+    books = await accounts.own_books(asker)
     return valuation.summarise(books, _marks(books.holdings, prices), now=now)
 
 
 async def list_positions(
-    token: str, *, include_closed: bool, accounts: Accounts, prices: Prices
+    asker: Asker, *, include_closed: bool, accounts: Accounts, prices: Prices
 ) -> list[Valued]:
-    holdings = await accounts.holdings(token)
-    shown = [holding for holding in holdings if include_closed or not holding.is_closed]
+    books = await accounts.own_books(asker)
+    shown = [holding for holding in books.holdings if include_closed or not holding.is_closed]
     return valuation.value(shown, _marks(shown, prices))
 
 

@@ -3,6 +3,7 @@
 from hub_position.mapping.accounts import (
     account_state,
     balance,
+    books,
     ledger_page,
     movement,
     movements_page,
@@ -24,7 +25,7 @@ from hub_position.mapping.events import (
 )
 from hub_position.mapping.holds import hold_result, read_hold_price, read_hold_request, unconfirmed_hold
 from hub_position.mapping.reconciliation import booked_trade, checked_books, held_order
-from hub_position.mapping.values import read_time, read_uuid
+from hub_position.mapping.values import at_most, read_time, read_uuid
 from hub_position.mapping.views import viewed_position
 
 __all__ = [
@@ -32,8 +33,10 @@ __all__ = [
     "action_progress",
     "activities_page",
     "activity",
+    "at_most",
     "balance",
     "booked_trade",
+    "books",
     "changed_account",
     "changed_position",
     "checked_books",

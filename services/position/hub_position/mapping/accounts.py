@@ -38,6 +38,10 @@ def balance(found: Balance) -> position_pb2.GetBalanceResponse:
     )
 
 
+def books(found: Balance, positions: Sequence[Position]) -> position_pb2.GetBooksResponse:
+    return position_pb2.GetBooksResponse(balance=balance(found), positions=map(position, positions))
+
+
 def account_state(found: AccountState) -> position_pb2.AccountState:
     return position_pb2.AccountState(
         account_id=str(found.account.account_id),

@@ -28,6 +28,12 @@ def read_uuid(text: str, field: str) -> UUID:
         raise Invalid(f"{field} must be a UUID.", code="invalid_id", field=field) from None
 
 
+def at_most(count: int, most: int, field: str) -> None:
+    """Raises Invalid where there are more."""
+    if count > most:
+        raise Invalid(f"{field} may be at most {most}.", code="too_many", field=field)
+
+
 def read_time(stamp: Timestamp, field: str) -> datetime:
     if not stamp.seconds:
         raise Invalid(f"{field} is missing.", code="missing", field=field)

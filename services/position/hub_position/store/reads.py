@@ -15,16 +15,25 @@ from hub_position.domain.position import Position
 from hub_position.store import cash, rows
 from hub_postgres import Pool, acquire
 
-BALANCE = f"""
+_BALANCES = f"""
     SELECT {rows.ACCOUNT},
            (SELECT coalesce(sum(net_cash), 0) FROM trades
             WHERE trades.account_id = accounts.account_id AND settled_at IS NULL AND net_cash < 0) AS debits
-    FROM accounts WHERE account_id = $1
+    FROM accounts
 """  # noqa: S608 - a constant list of columns
+
+BALANCE = f"{_BALANCES} WHERE account_id = $1"
+
+BALANCES = f"{_BALANCES} WHERE account_id = ANY ($1::uuid[])"
 
 STATE = f"SELECT {rows.STATE} FROM accounts WHERE account_id = $1"  # noqa: S608
 
 POSITIONS = f"SELECT {rows.POSITION} FROM positions WHERE account_id = $1 ORDER BY symbol"  # noqa: S608
+
+POSITIONS_OF = f"""
+    SELECT {rows.POSITION} FROM positions WHERE account_id = ANY ($1::uuid[])
+    ORDER BY account_id, symbol LIMIT $2
+"""  # noqa: S608
 
 TOTALS = """
     SELECT ledger_account, sum(amount) AS amount FROM postings WHERE account_id = $1

@@ -23,23 +23,30 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from hub.position.v1 import position_pb2 as hub_dot_position_dot_v1_dot_position__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhub/position/v1/books.proto\x12\x0fhub.position.v1\x1a\x1fgoogle/protobuf/timestamp.proto\".\n\x17ListAccountBooksRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\t\"\xc5\x01\n\x0c\x41\x63\x63ountBooks\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x0c\n\x04\x63\x61sh\x18\x03 \x01(\t\x12\x0f\n\x07paid_in\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12-\n\topened_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\tpositions\x18\x07 \x03(\x0b\x32\x1d.hub.position.v1.OpenPosition\"\x87\x01\n\x0cOpenPosition\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\t\x12\x12\n\ntotal_cost\x18\x03 \x01(\t\x12,\n\x08split_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bsplit_ratio\x18\x05 \x01(\t\"H\n\x18ListAccountBooksResponse\x12,\n\x05\x62ooks\x18\x01 \x03(\x0b\x32\x1d.hub.position.v1.AccountBooks2w\n\x0c\x42ooksService\x12g\n\x10ListAccountBooks\x12(.hub.position.v1.ListAccountBooksRequest\x1a).hub.position.v1.ListAccountBooksResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhub/position/v1/books.proto\x12\x0fhub.position.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehub/position/v1/position.proto\".\n\x17ListAccountBooksRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\t\"\xc5\x01\n\x0c\x41\x63\x63ountBooks\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x0c\n\x04\x63\x61sh\x18\x03 \x01(\t\x12\x0f\n\x07paid_in\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12-\n\topened_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\tpositions\x18\x07 \x03(\x0b\x32\x1d.hub.position.v1.OpenPosition\"\x87\x01\n\x0cOpenPosition\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\t\x12\x12\n\ntotal_cost\x18\x03 \x01(\t\x12,\n\x08split_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bsplit_ratio\x18\x05 \x01(\t\"H\n\x18ListAccountBooksResponse\x12,\n\x05\x62ooks\x18\x01 \x03(\x0b\x32\x1d.hub.position.v1.AccountBooks\"E\n\x14ListFullBooksRequest\x12-\n\x06owners\x18\x01 \x03(\x0b\x32\x1d.hub.position.v1.AccountOwner\"3\n\x0c\x41\x63\x63ountOwner\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"I\n\x15ListFullBooksResponse\x12\x30\n\x05\x62ooks\x18\x01 \x03(\x0b\x32!.hub.position.v1.GetBooksResponse2\xd7\x01\n\x0c\x42ooksService\x12g\n\x10ListAccountBooks\x12(.hub.position.v1.ListAccountBooksRequest\x1a).hub.position.v1.ListAccountBooksResponse\x12^\n\rListFullBooks\x12%.hub.position.v1.ListFullBooksRequest\x1a&.hub.position.v1.ListFullBooksResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hub.position.v1.books_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTACCOUNTBOOKSREQUEST']._serialized_start=81
-  _globals['_LISTACCOUNTBOOKSREQUEST']._serialized_end=127
-  _globals['_ACCOUNTBOOKS']._serialized_start=130
-  _globals['_ACCOUNTBOOKS']._serialized_end=327
-  _globals['_OPENPOSITION']._serialized_start=330
-  _globals['_OPENPOSITION']._serialized_end=465
-  _globals['_LISTACCOUNTBOOKSRESPONSE']._serialized_start=467
-  _globals['_LISTACCOUNTBOOKSRESPONSE']._serialized_end=539
-  _globals['_BOOKSSERVICE']._serialized_start=541
-  _globals['_BOOKSSERVICE']._serialized_end=660
+  _globals['_LISTACCOUNTBOOKSREQUEST']._serialized_start=113
+  _globals['_LISTACCOUNTBOOKSREQUEST']._serialized_end=159
+  _globals['_ACCOUNTBOOKS']._serialized_start=162
+  _globals['_ACCOUNTBOOKS']._serialized_end=359
+  _globals['_OPENPOSITION']._serialized_start=362
+  _globals['_OPENPOSITION']._serialized_end=497
+  _globals['_LISTACCOUNTBOOKSRESPONSE']._serialized_start=499
+  _globals['_LISTACCOUNTBOOKSRESPONSE']._serialized_end=571
+  _globals['_LISTFULLBOOKSREQUEST']._serialized_start=573
+  _globals['_LISTFULLBOOKSREQUEST']._serialized_end=642
+  _globals['_ACCOUNTOWNER']._serialized_start=644
+  _globals['_ACCOUNTOWNER']._serialized_end=695
+  _globals['_LISTFULLBOOKSRESPONSE']._serialized_start=697
+  _globals['_LISTFULLBOOKSRESPONSE']._serialized_end=770
+  _globals['_BOOKSSERVICE']._serialized_start=773
+  _globals['_BOOKSSERVICE']._serialized_end=988
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from hub.position.v1 import position_pb2 as _position_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -160,3 +161,79 @@ class ListAccountBooksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAccountBooksResponse: _TypeAlias = ListAccountBooksResponse  # noqa: Y015
+
+@_typing.final
+class ListFullBooksRequest(_message.Message):
+    """Which accounts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def owners(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountOwner]:
+        """At most 100. Left out of the answer are those that do not exist or are not that user's, and those for
+        whose positions there is no room beside the others': each can be asked for alone, by GetBooks.
+        """
+
+    def __init__(
+        self,
+        *,
+        owners: _abc.Iterable[Global___AccountOwner] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["owners", b"owners"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFullBooksRequest: _TypeAlias = ListFullBooksRequest  # noqa: Y015
+
+@_typing.final
+class AccountOwner(_message.Message):
+    """An account and whose it is, as a verified token said it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    user_id: _builtins.str
+    """Its user."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountOwner: _TypeAlias = AccountOwner  # noqa: Y015
+
+@_typing.final
+class ListFullBooksResponse(_message.Message):
+    """In no order; each balance names its account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def books(self) -> _containers.RepeatedCompositeFieldContainer[_position_pb2.GetBooksResponse]:
+        """What was found."""
+
+    def __init__(
+        self,
+        *,
+        books: _abc.Iterable[_position_pb2.GetBooksResponse] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["books", b"books"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFullBooksResponse: _TypeAlias = ListFullBooksResponse  # noqa: Y015

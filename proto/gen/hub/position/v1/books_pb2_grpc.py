@@ -40,6 +40,11 @@ class BooksServiceStub:
                 request_serializer=hub_dot_position_dot_v1_dot_books__pb2.ListAccountBooksRequest.SerializeToString,
                 response_deserializer=hub_dot_position_dot_v1_dot_books__pb2.ListAccountBooksResponse.FromString,
                 _registered_method=True)
+        self.ListFullBooks = channel.unary_unary(
+                '/hub.position.v1.BooksService/ListFullBooks',
+                request_serializer=hub_dot_position_dot_v1_dot_books__pb2.ListFullBooksRequest.SerializeToString,
+                response_deserializer=hub_dot_position_dot_v1_dot_books__pb2.ListFullBooksResponse.FromString,
+                _registered_method=True)
 
 
 class BooksServiceServicer:
@@ -53,6 +58,13 @@ class BooksServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListFullBooks(self, request, context):
+        """What GetBooks of PositionService answers, of several accounts, all as of one moment. It opens none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BooksServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +72,11 @@ def add_BooksServiceServicer_to_server(servicer, server):
                     servicer.ListAccountBooks,
                     request_deserializer=hub_dot_position_dot_v1_dot_books__pb2.ListAccountBooksRequest.FromString,
                     response_serializer=hub_dot_position_dot_v1_dot_books__pb2.ListAccountBooksResponse.SerializeToString,
+            ),
+            'ListFullBooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFullBooks,
+                    request_deserializer=hub_dot_position_dot_v1_dot_books__pb2.ListFullBooksRequest.FromString,
+                    response_serializer=hub_dot_position_dot_v1_dot_books__pb2.ListFullBooksResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +107,33 @@ class BooksService:
             '/hub.position.v1.BooksService/ListAccountBooks',
             hub_dot_position_dot_v1_dot_books__pb2.ListAccountBooksRequest.SerializeToString,
             hub_dot_position_dot_v1_dot_books__pb2.ListAccountBooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFullBooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hub.position.v1.BooksService/ListFullBooks',
+            hub_dot_position_dot_v1_dot_books__pb2.ListFullBooksRequest.SerializeToString,
+            hub_dot_position_dot_v1_dot_books__pb2.ListFullBooksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,6 +18,8 @@ class BooksServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListAccountBooks: _aio.UnaryUnaryMultiCallable[_books_pb2.ListAccountBooksRequest, _books_pb2.ListAccountBooksResponse]
     """Cash, what was paid in, and open positions of some accounts, all as of one moment. It opens none."""
+    ListFullBooks: _aio.UnaryUnaryMultiCallable[_books_pb2.ListFullBooksRequest, _books_pb2.ListFullBooksResponse]
+    """What GetBooks of PositionService answers, of several accounts, all as of one moment. It opens none."""
 
 class BooksServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owned by the position service."""
@@ -29,5 +31,13 @@ class BooksServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_books_pb2.ListAccountBooksRequest, _abc.Awaitable[_books_pb2.ListAccountBooksResponse]],
     ) -> _abc.Awaitable[_books_pb2.ListAccountBooksResponse]:
         """Cash, what was paid in, and open positions of some accounts, all as of one moment. It opens none."""
+
+    @_abc_1.abstractmethod
+    def ListFullBooks(
+        self,
+        request: _books_pb2.ListFullBooksRequest,
+        context: _aio.ServicerContext[_books_pb2.ListFullBooksRequest, _abc.Awaitable[_books_pb2.ListFullBooksResponse]],
+    ) -> _abc.Awaitable[_books_pb2.ListFullBooksResponse]:
+        """What GetBooks of PositionService answers, of several accounts, all as of one moment. It opens none."""
 
 def add_BooksServiceServicer_to_server(servicer: BooksServiceServicer, server: _aio.Server) -> None: ...
