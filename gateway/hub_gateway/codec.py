@@ -13,7 +13,7 @@ from msgspec import inspect
 
 from hub_errors import Invalid
 from hub_gateway.misfits import must_be, must_be_decimal
-from hub_money import parse_decimal
+from hub_money import PLACES, parse_decimal
 
 T = TypeVar("T")
 
@@ -83,17 +83,19 @@ def _misfit(text: str, kind: Any) -> Invalid:
     return Invalid(sentence, code="wrong_type", field=path)
 
 
-def decimal(raw: msgspec.Raw, *, field: str, positive: bool = True) -> Decimal:
+def decimal(raw: msgspec.Raw, *, field: str, positive: bool = True, places: int = PLACES) -> Decimal:
     """A decimal, positive unless said otherwise, that came as a JSON string or a JSON number."""
     data = bytes(raw)
     if data.startswith(b'"'):
         try:
-            return parse_decimal(msgspec.json.decode(data, type=str), field=field, positive=positive)
+            text = msgspec.json.decode(data, type=str)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Invalid("The body is not valid JSON.", code="malformed_json") from error
-    if data[:1] in b"-0123456789":
-        return parse_decimal(data.decode("ascii"), field=field, positive=positive)
-    raise Invalid(must_be_decimal(field, data), code="wrong_type", field=field)
+    elif data[:1] in b"-0123456789":
+        text = data.decode("ascii")
+    else:
+        raise Invalid(must_be_decimal(field, data), code="wrong_type", field=field)
+    return parse_decimal(text, field=field, positive=positive, places=places)
 
 
 def optional_decimal(raw: msgspec.Raw, *, field: str) -> Decimal | None:

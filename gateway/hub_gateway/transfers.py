@@ -40,6 +40,7 @@ class NewAdjustment(Body, frozen=True):
     reason: Reason
 
 
+CENTS: Final = 2  # places: cash comes and goes in whole cents
 _TRANSFER: Final[Schema[NewTransfer]] = Schema(NewTransfer)
 _ADJUSTMENT: Final[Schema[NewAdjustment]] = Schema(NewAdjustment)
 KEY: Final = replace(
@@ -159,7 +160,7 @@ class CashTransfers:
         body = _ADJUSTMENT.read(await request.json())
         wanted = position_pb2.AdjustCashRequest(
             account_id=account_id(request),
-            amount=to_text(decimal(body.amount, field="amount", positive=False)),
+            amount=to_text(decimal(body.amount, field="amount", positive=False, places=CENTS)),
             reason=read_reason(body.reason),
             idempotency_key=idempotency_key(request.header("idempotency-key")),
         )
@@ -169,7 +170,7 @@ class CashTransfers:
 
 
 async def _amount(request: Request) -> str:
-    return to_text(decimal(_TRANSFER.read(await request.json()).amount, field="amount"))
+    return to_text(decimal(_TRANSFER.read(await request.json()).amount, field="amount", places=CENTS))
 
 
 def _made(movement: position_pb2.CashMovement, *, replayed: bool) -> Response:

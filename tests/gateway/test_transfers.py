@@ -115,6 +115,15 @@ async def test_what_is_no_amount_is_refused_before_anybody_is_asked(
     problem(await post(lonely, path, {"amount": amount}), 400, code, "amount")
 
 
+@pytest.mark.parametrize("amount", ["1.001", 1.001, "0.00000001"])
+@pytest.mark.parametrize("path", [DEPOSITS, WITHDRAWALS])
+async def test_who_sends_less_than_a_cent_is_told_how_many_places_there_are(
+    lonely: Gateway, path: str, amount: Any
+) -> None:
+    document = problem(await post(lonely, path, {"amount": amount}), 400, "too_precise", "amount")
+    assert document["detail"] == "amount has more than 2 decimal places."
+
+
 @pytest.mark.parametrize(
     ("path", "body", "code", "field"),
     [

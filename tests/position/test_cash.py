@@ -54,6 +54,17 @@ async def test_what_is_held_for_orders_cannot_be_withdrawn(world: World) -> None
     await world.assert_balanced(owner)
 
 
+async def test_all_that_is_told_as_withdrawable_can_be_withdrawn(world: World) -> None:
+    owner = await world.owner()
+    await world.trade(owner, Side.BUY, "0.33333333", "433.33")
+    balance = await world.balance(owner)
+    assert balance.account.cash == Decimal("99855.55666811")
+    assert balance.withdrawable == Decimal("99855.55")
+    await world.move(owner, WITHDRAWAL, f"-{balance.withdrawable}")
+    assert (await world.balance(owner)).withdrawable == 0
+    await world.assert_balanced(owner)
+
+
 async def test_proceeds_can_be_spent_at_once_and_withdrawn_when_they_have_settled(world: World) -> None:
     owner = await world.owner()
     await world.trade(owner, Side.BUY, "100", "900")

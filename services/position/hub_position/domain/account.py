@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from hub_position.domain.trade import Side
 BOOKS = "position"
 OVER_FILL = "OVER_FILL"
 OVERSOLD = "OVERSOLD"
+CENT = Decimal("0.01")
 
 
 class AccountStatus(StrEnum):
@@ -103,5 +104,6 @@ class Balance:
 
     @property
     def withdrawable(self) -> Decimal:
-        """What may be taken out: proceeds have to settle first, payments count at once."""
-        return max(Decimal(0), self.account.settled + self.unsettled_debits - self.account.held)
+        """What may be taken out, in whole cents: proceeds have to settle first, payments count at once."""
+        free = max(Decimal(0), self.account.settled + self.unsettled_debits - self.account.held)
+        return free.quantize(CENT, rounding=ROUND_FLOOR)
