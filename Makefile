@@ -3,7 +3,8 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-PYTHON ?= python3
+# .venv stays with the interpreter that it was made with (python3 the first time) until another is named.
+PYTHON ?=
 GATEWAY_PORT ?= 8080
 PORT_SHIFT ?= 0
 GATEWAY ?= http://127.0.0.1:$(GATEWAY_PORT)
@@ -32,7 +33,7 @@ MIGRATIONS := $(wildcard services/*/hub_*/migrations/*.sql)
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-15s %s\n", $$1, $$2 }'
 
-setup: ## make .venv with the locked packages and all members (also done by run, test and lint)
+setup: ## make .venv with the locked packages and all members (also done by run, test and lint; PYTHON=python3.13)
 	@PYTHON=$(PYTHON) sh deploy/local/bootstrap.sh
 
 # What of the servers is missing is said or installed first, together with what .venv needs.
@@ -120,7 +121,7 @@ down: ## end the containers; their data is kept
 check-readme: setup ## run what README.md shows against the running stack, and compare (GATEWAY=http://127.0.0.1:8080)
 	@$(VENV)/python -m tests.pages.check_readme --gateway $(GATEWAY)
 
-test: test-servers-installed .venv/manifests/.stamp ## run all tests on servers of their own (ARGS='-k name' for some)
+test: test-servers-installed .venv/manifests/.stamp ## run all tests on servers of their own (ARGS='-k name' for some, PYTHON=python3.13 on another)
 	@exec $(VENV)/pytest $(WORKERS) $(ARGS)
 
 test-fast: test-servers-installed .venv/manifests/.stamp ## run all tests but those of the whole system
