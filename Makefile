@@ -22,7 +22,8 @@ FEEDING := $(if $(FEED),HUB_FEED='$(FEED)' $(if $(DATA),HUB_FEED_DATA='$(abspath
 # In containers a feed that needs files brings a file of its own.
 COMPOSE := docker compose $(if $(FEED),$(addprefix --file ,docker-compose.yml $(wildcard deploy/feeds/$(FEED).yml)))
 PORTS := --gateway-port $(GATEWAY_PORT) --port-shift $(PORT_SHIFT)
-WHICH := $(if $(filter yes,$(ALL)),--all,$(if $(EVENT),--event-id '$(EVENT)'))
+# Both at once are refused.
+WHICH := $(if $(filter yes,$(ALL)),--all) $(if $(EVENT),--event-id '$(EVENT)')
 PACKAGES := $(notdir $(wildcard libs/*/hub_* services/*/hub_* gateway/hub_* deploy/local/hub_*))
 MEMBERS := $(wildcard proto/pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml gateway/pyproject.toml deploy/local/pyproject.toml)
 DISTRIBUTIONS := $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(MEMBERS))

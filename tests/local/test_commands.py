@@ -2,12 +2,15 @@
 
 import asyncio
 import io
+import os
 from pathlib import Path
 
 import pytest
 
 from hub_local import commands
 from hub_local.credentials import secret
+from hub_local.faults import AlreadyRunningError
+from hub_local.holding import hold
 from hub_local.layout import Layout
 from hub_local.processes import leftovers
 from hub_local.report import Report
@@ -54,6 +57,29 @@ async def test_reset_deletes_everything(state: Path, screen: Screen) -> None:
     assert not await asyncio.to_thread(state.exists)
 
 
+async def test_reset_deletes_nothing_where_something_is_another_users(
+    state: Path, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(state)
+    layout.make()
+    secret(layout.secrets / "postgres")
+    theirs = layout.data("postgres")
+    theirs.mkdir()
+    # Root, who runs the tests somewhere, may do everything.
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != theirs)
+    assert await commands.reset(report=screen.report) == 1
+    assert f"{theirs} is another user's; nothing was deleted" in screen.text
+    assert (layout.secrets / "postgres").exists()
+
+
+async def test_reset_deletes_nothing_while_something_starts(state: Path, screen: Screen) -> None:
+    layout = Layout(state)
+    layout.make()
+    with hold(layout), pytest.raises(AlreadyRunningError, match="make stop"):
+        await commands.reset(report=screen.report)
+    assert layout.secrets.exists()
+
+
 async def test_reset_says_what_it_leaves_on_a_server_of_somebody_else(
     state: Path, screen: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,7 +102,8 @@ async def test_status_and_stop_reach_the_other_terminal(state: Path, screen: Scr
         assert await commands.status(report=screen.report) == 0
         assert screen.text.count(" ready") == 2
         assert screen.text.count(" running") == 4
-        assert await commands.reset(report=screen.report) == 1
+        with pytest.raises(AlreadyRunningError):
+            await commands.reset(report=screen.report)
         following = asyncio.create_task(commands.logs(["ledger"], report=screen.report))
         await eventually(lambda: "ledger says hello" in screen.text)
         following.cancel()

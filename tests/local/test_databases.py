@@ -9,8 +9,10 @@ import asyncpg
 import pytest
 
 from hub_local import databases
+from hub_local.credentials import secret
 from hub_local.faults import StackError
 from hub_local.outside import Outside
+from hub_local.ports import HOST
 from hub_local.processes import leftovers
 from hub_local.servers import superuser_dsn
 from hub_local.stack import Stack
@@ -102,6 +104,61 @@ async def test_reset_deletes_nothing_that_is_in_use(running: Stack, screen: Scre
     )
     with pytest.raises(StackError, match=r"in use \(somebody in hub_ledger\); nothing was deleted"):
         await databases.reset(beside(running), confirmed=True, report=screen.report)
+    await connection.close()
+
+
+async def databases_of(stack: Stack) -> set[str]:
+    connection = await asyncpg.connect(superuser_dsn(stack.layout, stack.ports))
+    rows = await connection.fetch("SELECT datname FROM pg_database WHERE datname LIKE 'hub%'")
+    await connection.close()
+    return {row["datname"] for row in rows}
+
+
+async def test_reset_deletes_nothing_before_the_new_databases_are_complete(
+    running: Stack, screen: Screen
+) -> None:
+    await running.make_databases()
+    before = await runs(running)
+    stack = stack_of_dummies(running.layout.state, overrides={"HUB_BROKEN": "ledger"})
+    with pytest.raises(StackError, match=r"(?s)of ledger failed.*HUB_BROKEN: says.*nothing was deleted"):
+        await databases.reset(stack, confirmed=True, report=screen.report)
+    assert await runs(running) == before
+    assert await databases_of(running) == {"hub_ledger"}
+    assert "deleted" not in screen.text
+
+
+async def test_alone_it_leaves_the_messages_too_when_it_fails(
+    folder_for_servers: Path, screen: Screen
+) -> None:
+    state = folder_for_servers / "failing"
+    assert await databases.migrate(stack_of_dummies(state), report=screen.report) == 0
+    messages = state / "data" / "rabbitmq"
+    messages.mkdir()
+    stack = stack_of_dummies(state, overrides={"HUB_BROKEN": "ledger"})
+    with pytest.raises(StackError, match="nothing was deleted"):
+        await databases.reset(stack, confirmed=True, report=screen.report)
+    assert messages.exists()
+    assert leftovers(state) == []
+
+
+async def test_reset_goes_on_where_a_killed_one_stopped(running: Stack, screen: Screen) -> None:
+    connection = await asyncpg.connect(superuser_dsn(running.layout, running.ports))
+    await connection.execute("CREATE DATABASE hub_ledger_anew")
+    await connection.execute("CREATE DATABASE hub_ledger_old")
+    assert await databases.reset(beside(running), confirmed=True, report=screen.report) == 0
+    await connection.execute("DROP DATABASE hub_ledger")
+    await connection.close()
+    assert await databases.reset(beside(running), confirmed=True, report=screen.report) == 0
+    assert await runs(running) == 1
+    assert await databases_of(running) == {"hub_ledger"}
+
+
+async def test_the_service_has_its_rights_in_the_new_database(running: Stack, screen: Screen) -> None:
+    assert await databases.reset(beside(running), confirmed=True, report=screen.report) == 0
+    password = secret(running.layout.secrets / "hub_ledger")
+    url = f"postgresql://hub_ledger:{password}@{HOST}:{running.ports.postgres}/hub_ledger"
+    connection = await asyncpg.connect(url)
+    assert await connection.fetchval("SELECT count(*) FROM run") == 1
     await connection.close()
 
 

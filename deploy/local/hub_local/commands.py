@@ -13,13 +13,14 @@ from typing import Any
 
 from hub_local import compose, probe
 from hub_local.faults import StackError
+from hub_local.holding import hold, running_pid
 from hub_local.layout import SERVICES, Layout, state_directory
 from hub_local.outside import POSTGRES, place
 from hub_local.ports import Ports
 from hub_local.processes import end_leftovers, leftovers
 from hub_local.report import Follower, Report, highlight
 from hub_local.running import CHECKOUT, demonstration, short
-from hub_local.stack import Stack, running_pid
+from hub_local.stack import Stack
 
 STOP_PATIENCE = 15.0
 LOG_TAIL = 20
@@ -104,12 +105,14 @@ async def logs(names: Sequence[str], *, report: Report) -> int:
 async def reset(*, report: Report) -> int:
     """Deletes data, secrets, certificates and logs of the stack of this checkout."""
     layout = _layout()
-    if (pid := running_pid(layout)) is not None:
-        report.failure(f"it runs (process {pid}); `make stop` first")
-        return 1
-    await end_leftovers(layout.state)
     if layout.state.exists():
-        shutil.rmtree(layout.state)
+        # Held to the end, so that nobody starts meanwhile.
+        with hold(layout):
+            if foreign := _foreign(layout.state):
+                report.failure(f"{short(foreign)} is another user's; nothing was deleted")
+                return 1
+            await end_leftovers(layout.state)
+            shutil.rmtree(layout.state)
     report.say(f"deleted {short(layout.state)}")
     if given := os.environ.get(POSTGRES):
         report.say(
@@ -146,6 +149,13 @@ async def demo(gateway: str | None = None, *, report: Report) -> int:
         report.failure("nothing runs; `make run` starts the stack (and shows the demonstration)")
         return 1
     return await demonstration(layout.state, gateway)
+
+
+def _foreign(state: Path) -> Path | None:
+    """A folder whose files we may not delete, such as of a stack that root has run."""
+    places = [Path(place) / name for place, names, _ in os.walk(state) for name in names]
+    allowed = os.R_OK | os.W_OK | os.X_OK
+    return next((place for place in (state.parent, state, *places) if not os.access(place, allowed)), None)
 
 
 def _layout() -> Layout:

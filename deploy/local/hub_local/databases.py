@@ -15,16 +15,19 @@ from hub_local import account, probe
 from hub_local.commands import as_it_runs, noted
 from hub_local.credentials import secret
 from hub_local.faults import StackError
+from hub_local.holding import running_pid
 from hub_local.layout import Service, database_url
 from hub_local.outside import POSTGRES
 from hub_local.report import Report
 from hub_local.servers import Binaries
-from hub_local.stack import Stack, running_pid
+from hub_local.stack import Stack
 
 PATIENCE = 60.0
 SEEDED = ("auth", "market-data")
 AUDITED = "order"
 CONFIRMATION = "yes"
+# What db-reset's databases are called while there are two of each.
+ANEW, OLD = "_anew", "_old"
 
 
 async def migrate(stack: Stack, *, report: Report) -> int:
@@ -62,16 +65,24 @@ def confirm(stack: Stack, *, report: Report) -> bool:
 
 
 async def reset(stack: Stack, *, confirmed: bool, report: Report) -> int:
-    """Deletes the databases of the stack's own server and makes them anew, with migrations and seeds."""
+    """Makes the databases of the stack's own server anew, with migrations and seeds; then, and only when all
+    of that went well, deletes the old ones."""
     _refuse_where_it_hurts(stack)
     if not confirmed:
         return 1
     names = [service.package for service in _owners(stack)]
-    async with _server(stack, report):
-        await _drop(stack, names)
+    async with _server(stack, report), _administration(stack) as connection:
+        await _see_unused(connection, names)
+        await _drop(connection, names)
+        try:
+            await stack.make_databases(ANEW)
+            await _exchange(connection, names)
+        except StackError as error:
+            raise StackError(f"{error}\n      nothing was deleted") from error
+        finally:
+            await _drop(connection, names)
         report.say(f"  deleted {', '.join(names)}")
         _drop_messages(stack, report)
-        await stack.make_databases()
         _tell_migrations(stack, report, _owners(stack))
     return 0
 
@@ -161,21 +172,42 @@ def _refuse_where_it_hurts(stack: Stack) -> None:
         raise StackError(f"the services run ({', '.join(running)}); `make stop` first")
 
 
-async def _drop(stack: Stack, names: list[str]) -> None:
+@contextlib.asynccontextmanager
+async def _administration(stack: Stack) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(stack.administration_dsn(), timeout=10, command_timeout=60)
     try:
-        rows = await connection.fetch(
-            "SELECT DISTINCT datname, application_name FROM pg_stat_activity WHERE datname = ANY($1)", names
-        )
-        if rows:
-            users = ", ".join(f"{row['application_name'] or 'a client'} in {row['datname']}" for row in rows)
-            raise StackError(f"the databases are in use ({users}); nothing was deleted")
-        for name in names:
-            await connection.execute(f"DROP DATABASE IF EXISTS {name}")
-    except asyncpg.ObjectInUseError as error:
-        raise StackError(f"{error}; end what uses it and try again") from error
+        yield connection
     finally:
         await connection.close(timeout=5)
+
+
+async def _see_unused(connection: asyncpg.Connection, names: list[str]) -> None:
+    rows = await connection.fetch(
+        "SELECT DISTINCT datname, application_name FROM pg_stat_activity WHERE datname = ANY($1)", names
+    )
+    if rows:
+        users = ", ".join(f"{row['application_name'] or 'a client'} in {row['datname']}" for row in rows)
+        raise StackError(f"the databases are in use ({users}); nothing was deleted")
+
+
+async def _exchange(connection: asyncpg.Connection, names: list[str]) -> None:
+    """The new ones take the names of the old ones: all of them, or none."""
+    rows = await connection.fetch("SELECT datname FROM pg_database WHERE datname = ANY($1)", names)
+    try:
+        async with connection.transaction():
+            for row in rows:
+                await connection.execute(f"ALTER DATABASE {row['datname']} RENAME TO {row['datname']}{OLD}")
+            for name in names:
+                await connection.execute(f"ALTER DATABASE {name}{ANEW} RENAME TO {name}")
+    except asyncpg.ObjectInUseError as error:
+        raise StackError(f"{error}; end what uses it and try again") from error
+
+
+async def _drop(connection: asyncpg.Connection, names: list[str]) -> None:
+    """What was exchanged for new ones, and new ones that came to nothing."""
+    for name in names:
+        for ending in (ANEW, OLD):
+            await connection.execute(f"DROP DATABASE IF EXISTS {name}{ending} WITH (FORCE)")
 
 
 def _drop_messages(stack: Stack, report: Report) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from hub_local.commands import as_it_runs
+from hub_local.holding import running_pid
 from hub_local.report import Report
-from hub_local.stack import Stack, running_pid
+from hub_local.stack import Stack
 
 ANYONE: Final = "order"
 

@@ -150,13 +150,15 @@ def environment(
     layout: Layout,
     ports: Ports,
     migrate: bool = False,
+    ending: str = "",
     overrides: Mapping[str, str] | None = None,
     outside: Outside = OWN_SERVERS,
 ) -> dict[str, str]:
-    """The whole environment of a service's process; its migrations run as the database's owner."""
+    """The whole environment of a service's process; its migrations run as the database's owner. `ending`: of
+    the name of the database that is meant."""
     table = {
         **_common(service, layout=layout, ports=ports),
-        **_stores(service, layout=layout, ports=ports, migrate=migrate, outside=outside),
+        **_stores(service, layout=layout, ports=ports, migrate=migrate, ending=ending, outside=outside),
         **{
             f"HUB_{peer.replace('-', '_').upper()}_TARGET": f"{HOST}:{ports.grpc[peer]}"
             for peer in service.peers
@@ -199,12 +201,14 @@ def _common(service: Service, *, layout: Layout, ports: Ports) -> dict[str, str]
 
 
 def _stores(
-    service: Service, *, layout: Layout, ports: Ports, migrate: bool, outside: Outside
+    service: Service, *, layout: Layout, ports: Ports, migrate: bool, ending: str, outside: Outside
 ) -> dict[str, str]:
     found: dict[str, str] = {}
     if service.database:
         role = f"{service.package}_owner" if migrate else service.package
-        found["HUB_DATABASE_URL"] = database_url(role, service.package, ports=ports, outside=outside)
+        found["HUB_DATABASE_URL"] = database_url(
+            role, f"{service.package}{ending}", ports=ports, outside=outside
+        )
         found["HUB_DATABASE_PASSWORD_FILE"] = str(layout.secrets / role)
     if service.amqp:
         found["HUB_AMQP_URL"] = f"amqp://hub@{HOST}:{ports.amqp}/"

@@ -15,12 +15,17 @@ STATEMENT_LIMIT = 30.0
 
 
 async def provision(
-    services: Iterable[Service], *, secrets: Path, dsn: Callable[[str], str], ours: bool
+    services: Iterable[Service],
+    *,
+    secrets: Path,
+    dsn: Callable[[str], str],
+    ours: bool,
+    ending: str = "",
 ) -> None:
     """Creates what is missing for every service that has a database.
 
     `dsn` is the administrator's login to a database ("" the one it starts with); of a server that is not
-    ours nothing else is touched.
+    ours nothing else is touched. `ending`: of the databases' names, not of the roles'.
     """
     owners = [service for service in services if service.database]
     connection = await _connect(dsn(""))
@@ -32,12 +37,15 @@ async def provision(
             if not ours:
                 await _join(connection, f"{service.package}_owner")
             await create_database(
-                connection, service.package, owner=f"{service.package}_owner", user=service.package
+                connection,
+                f"{service.package}{ending}",
+                owner=f"{service.package}_owner",
+                user=service.package,
             )
     finally:
         await connection.close(timeout=5)
     for service in owners:
-        await grant(dsn(service.package), package=service.package)
+        await grant(dsn(f"{service.package}{ending}"), package=service.package)
 
 
 async def _join(connection: asyncpg.Connection, owner: str) -> None:

@@ -5,9 +5,7 @@ Used by `make run` with its fixed ports and by the tests with ports and a folder
 
 import asyncio
 import dataclasses
-import fcntl
 import json
-import os
 import signal
 import sys
 import time
@@ -19,7 +17,8 @@ import asyncpg
 
 from hub_local import certificates, probe, servers
 from hub_local.credentials import secret
-from hub_local.faults import AlreadyRunningError, StartError
+from hub_local.faults import StartError
+from hub_local.holding import hold
 from hub_local.layout import OWN_SERVERS, REPLAY, SERVICES, Layout, Service, environment
 from hub_local.outside import POSTGRES, Outside, place
 from hub_local.ports import HOST, Ports, holder, is_free
@@ -107,7 +106,7 @@ class Stack:
     async def prepare(self, *, wanted: Mapping[str, int] | None = None) -> int:
         """Takes the state directory, ends what a killed supervisor left, sees that the ports are free."""
         self.layout.make()
-        self._take_lock()
+        self._lock = hold(self.layout)
         self.layout.processes.unlink(missing_ok=True)
         ended = await end_leftovers(self.layout.state)
         for name, port in (self.ports.named() if wanted is None else wanted).items():
@@ -146,8 +145,9 @@ class Stack:
         own = [name for name in names if name not in self._given]
         await self._wait(own, self._not_ready, limit=SERVER_LIMIT)
 
-    async def make_databases(self) -> None:
-        """Roles, databases, and every service's migrations (and seeds), these at once."""
+    async def make_databases(self, ending: str = "") -> None:
+        """Roles, databases, and every service's migrations (and seeds), these at once. With an `ending` of
+        their names, databases beside those that are in use."""
         ours = not self.outside.postgres
         try:
             await provision(
@@ -155,17 +155,18 @@ class Stack:
                 secrets=self.layout.secrets,
                 dsn=self.administration_dsn,
                 ours=ours,
+                ending=ending,
             )
         except asyncpg.InsufficientPrivilegeError as error:
             if ours:
                 raise
             raise StartError(f"{POSTGRES}: this role may not make the databases: {error}") from error
-        await self.migrate()
+        await self.migrate(ending)
 
-    async def migrate(self) -> None:
+    async def migrate(self, ending: str = "") -> None:
         """Every service's migrations and seeds, all at once."""
         owners = [service for service in self.services.values() if service.database]
-        codes = await asyncio.gather(*(self._migrate(service) for service in owners))
+        codes = await asyncio.gather(*(self._migrate(service, ending) for service in owners))
         for service, code in zip(owners, codes, strict=True):
             if code != 0:
                 log = self.layout.log(f"migrate-{service.name}")
@@ -249,30 +250,31 @@ class Stack:
         fresh.write_text(json.dumps(noted))
         fresh.rename(self.layout.processes)
 
-    def _environment(self, service: Service, *, migrate: bool = False) -> dict[str, str]:
+    def _environment(self, service: Service, *, migrate: bool = False, ending: str = "") -> dict[str, str]:
         return environment(
             service,
             layout=self.layout,
             ports=self.ports,
             migrate=migrate,
+            ending=ending,
             overrides=self._overrides,
             outside=self.outside,
         )
 
-    def _program(self, service: Service, *, migrate: bool = False) -> Program:
+    def _program(self, service: Service, *, migrate: bool = False, ending: str = "") -> Program:
         jobs = ("migrate",) if migrate else ()
         name = f"migrate-{service.name}" if migrate else service.name
         return Program(
             name=name,
             command=(sys.executable, "-m", service.package, *jobs),
-            environment=self._environment(service, migrate=migrate),
+            environment=self._environment(service, migrate=migrate, ending=ending),
             directory=self.layout.state,
             log=self.layout.log(name),
         )
 
-    async def _migrate(self, service: Service) -> int:
+    async def _migrate(self, service: Service, ending: str) -> int:
         self.waiting[service.name] = "migrating"
-        program = self._program(service, migrate=True)
+        program = self._program(service, migrate=True, ending=ending)
         self.layout.log(program.name).unlink(missing_ok=True)
         try:
             return await run_once(program, limit=MIGRATE_LIMIT)
@@ -323,28 +325,3 @@ class Stack:
         finally:
             for name in names:
                 self.waiting.pop(name, None)
-
-    def _take_lock(self) -> None:
-        lock = self.layout.lock.open("a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            raise AlreadyRunningError(running_pid(self.layout) or 0) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        self._lock = lock
-
-
-def running_pid(layout: Layout) -> int | None:
-    """The supervisor that holds the state directory now."""
-    try:
-        with layout.lock.open() as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(lock.read() or 0)
-    except FileNotFoundError:
-        return None
-    return None
