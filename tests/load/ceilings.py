@@ -27,7 +27,7 @@ class Ceiling:
 async def measure(*, coalesced: bool, connections: int, seconds: int, users: int) -> Ceiling:
     signer = Signer()
     tokens = [signer.user().token for _ in range(users)]
-    async with _echo(signer, coalesced=coalesced) as (port, pids):
+    async with bare(signer, coalesced=coalesced) as (port, pids):
         await Closed(port, tokens, connections, WARM_S).run()
         before = cpu_us(pids)
         load = await Closed(port, tokens, connections, seconds).run()
@@ -38,7 +38,7 @@ async def measure(*, coalesced: bool, connections: int, seconds: int, users: int
 
 
 @contextlib.asynccontextmanager
-async def _echo(signer: Signer, *, coalesced: bool) -> AsyncIterator[tuple[int, dict[str, int]]]:
+async def bare(signer: Signer, *, coalesced: bool) -> AsyncIterator[tuple[int, dict[str, int]]]:
     front, service = free_ports(2)
     kind = "coalesced" if coalesced else "front"
     processes = [_start("service", service), _start(kind, front, service)]
@@ -51,9 +51,15 @@ async def _echo(signer: Signer, *, coalesced: bool) -> AsyncIterator[tuple[int, 
         await _listening(front)
         yield front, {"service": processes[0].pid, "front": processes[1].pid}
     finally:
-        for process in processes:
-            process.kill()
-            process.wait()
+        # Who asks goes first: wrk leaves requests under way, and a front end whose service goes before it says
+        # of each that its call was cut off.
+        for process in reversed(processes):
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
 
 
 def _start(*arguments: object) -> subprocess.Popen[bytes]:
