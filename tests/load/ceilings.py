@@ -51,7 +51,7 @@ async def bare(signer: Signer, *, coalesced: bool) -> AsyncIterator[tuple[int, d
         await _listening(front)
         yield front, {"service": processes[0].pid, "front": processes[1].pid}
     finally:
-        # Who asks goes first: wrk leaves requests under way, and a front end whose service goes before it says
+        # Who asks goes first: wrk leaves requests under way, and a front end that outlives its service says
         # of each that its call was cut off.
         for process in reversed(processes):
             _end(process)
