@@ -8,7 +8,13 @@ from decimal import Decimal
 
 import asyncpg
 
-ORDERS = """
+# Money is rounded half-even; round() rounds up what lies in the middle.
+TURNOVER = """
+    SELECT coalesce(sum(CASE WHEN exact * 1e8 % 1 = 0.5 AND up * 1e8 % 2 = 1 THEN up - 1e-8 ELSE up END), 0)
+      FROM executions, LATERAL (SELECT quantity * price AS exact, round(quantity * price, 8) AS up) AS each
+"""
+
+ORDERS = f"""
     SELECT (SELECT count(*) FROM orders
              WHERE status IN ('PENDING', 'PROCESSING', 'PARTIALLY_EXECUTED')) AS open,
            (SELECT count(*) FROM orders WHERE status = 'EXECUTED') AS executed,
@@ -16,7 +22,7 @@ ORDERS = """
            (SELECT count(DISTINCT order_id) FROM executions) AS filled_orders,
            (SELECT coalesce(sum(quantity), 0) FROM executions) AS shares,
            (SELECT coalesce(sum(filled_quantity), 0) FROM orders) AS filled,
-           (SELECT coalesce(sum(round(quantity * price, 8)), 0) FROM executions) AS turnover,
+           ({TURNOVER}) AS turnover,
            (SELECT count(*) FROM outbox) AS outbox
 """
 
@@ -41,14 +47,8 @@ POSITIONS = """
 
 async def differences(order_dsn: str, position_dsn: str) -> list[str]:
     """What does not agree; empty when the books balance."""
-    order_db = await asyncpg.connect(order_dsn)
-    position_db = await asyncpg.connect(position_dsn)
-    try:
-        [orders] = await order_db.fetch(ORDERS)
-        [books] = await position_db.fetch(POSITIONS)
-    finally:
-        await order_db.close()
-        await position_db.close()
+    [orders] = await _read(order_dsn, ORDERS)
+    [books] = await _read(position_dsn, POSITIONS)
     pairs: dict[str, tuple[Decimal | int, Decimal | int]] = {
         "open orders": (orders["open"], 0),
         "executed orders = orders with executions": (orders["executed"], orders["filled_orders"]),
@@ -67,6 +67,15 @@ async def differences(order_dsn: str, position_dsn: str) -> list[str]:
         "position outbox": (books["outbox"], 0),
     }
     return [f"{name}: {left} and {right}" for name, (left, right) in pairs.items() if left != right]
+
+
+async def _read(dsn: str, query: str) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetch(query)
+    finally:
+        # At once: whoever waits for the books may be out of time.
+        connection.terminate()
 
 
 async def balanced(order_dsn: str, position_dsn: str, timeout_s: float) -> list[str]:

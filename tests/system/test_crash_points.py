@@ -154,8 +154,10 @@ async def days_pass(dsn: str) -> None:
     while True:
         with suppress(OSError, asyncpg.PostgresError):
             connection = await asyncpg.connect(dsn)
-            await connection.execute(due)
-            await connection.close()
+            try:
+                await connection.execute(due)
+            finally:
+                connection.terminate()
         await asyncio.sleep(1)
 
 
