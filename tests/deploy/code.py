@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hub_runtime import Settings
@@ -38,3 +38,13 @@ def service(name: str) -> Service:
         variables={f"HUB_{field.name.upper()}": field.default is dataclasses.MISSING for field in fields},
         settings=settings,
     )
+
+
+def options(arguments: Sequence[str]) -> dict[str, str]:
+    """What a PostgreSQL is started with: `-c name=value`."""
+    return dict(each.split("=", 1) for each in arguments if "=" in each)
+
+
+def megabytes(size: str) -> int:
+    """As PostgreSQL says it."""
+    return int(size[:-2]) * {"MB": 1, "GB": 1024}[size[-2:]]

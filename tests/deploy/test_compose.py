@@ -15,7 +15,7 @@ import pytest
 from hub_local import compose
 from hub_local.layout import SERVICES
 from hub_runtime import AmqpSettings, DatabaseSettings, RedisSettings, load
-from tests.deploy.code import service
+from tests.deploy.code import megabytes, options, service
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / ".venv/manifests"
@@ -214,6 +214,14 @@ def test_servers_answer_where_they_are_looked_for_and_only_over_tls() -> None:
     lines = Path(conf).read_text().splitlines()
     assert "listeners.tcp = none" in lines
     assert f"listeners.ssl.default = {SERVERS['rabbitmq']}" in lines
+
+
+def test_postgres_has_room_within_its_limit_and_loses_nothing() -> None:
+    postgres = project()["services"]["postgres"]
+    given = options(postgres["command"])
+    assert 0.2 <= megabytes(given["shared_buffers"]) * 2**20 / int(postgres["mem_limit"]) <= 0.4
+    assert megabytes(given["max_wal_size"]) >= 2048, "checkpoints come by time"
+    assert not given.keys() & {"fsync", "synchronous_commit", "full_page_writes"}
 
 
 def test_every_secret_is_a_file_that_is_made_and_every_file_is_given_to_somebody(tmp_path: Path) -> None:

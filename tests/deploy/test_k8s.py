@@ -14,7 +14,7 @@ import yaml
 from hub_local.layout import SERVICES as LAYOUT
 from hub_market_data.settings import FeedSettings
 from hub_runtime import load
-from tests.deploy.code import service
+from tests.deploy.code import megabytes, options, service
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "k8s"
@@ -212,6 +212,19 @@ def test_ports_and_probes_are_those_the_process_is_told_to_use(overlay: str) -> 
         probes = {kind: pod.container[kind]["httpGet"] for kind in ("livenessProbe", "readinessProbe")}
         assert probes["livenessProbe"] == {"path": "/livez", "port": "admin"}
         assert probes["readinessProbe"] == {"path": "/readyz", "port": "admin"}
+
+
+def test_the_write_ahead_log_of_postgres_leaves_room_in_its_volume() -> None:
+    [postgres] = [
+        each for each in of_kind("overlays/dev", "StatefulSet") if each["metadata"]["name"] == "postgres"
+    ]
+    [container] = postgres["spec"]["template"]["spec"]["containers"]
+    [claim] = postgres["spec"]["volumeClaimTemplates"]
+    given = options(container["args"])
+    size = claim["spec"]["resources"]["requests"]["storage"]
+    assert megabytes(given["max_wal_size"]) * 2 <= int(size.removesuffix("Gi")) * 1024
+    assert megabytes(given["shared_buffers"]) >= 256
+    assert not given.keys() & {"fsync", "synchronous_commit", "full_page_writes"}
 
 
 def test_every_target_is_a_service_that_has_ready_pods_behind_it(overlay: str) -> None:

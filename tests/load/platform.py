@@ -49,13 +49,14 @@ class Platform:
 
 @asynccontextmanager
 async def started() -> AsyncIterator[Platform]:
-    """PostgreSQL writes through to the disk here, as everywhere but in tests."""
+    """PostgreSQL writes through to the disk here, and has the memory, as everywhere but in tests."""
     with server_folder() as folder:
         async with sink() as spans:
             stack = Stack(
                 state=folder / "stack",
                 ports=Ports.probe(tuple(SERVICES)),
                 overrides={"HUB_OTLP_ENDPOINT": spans.address, "HUB_TRACE_RATIO": TRACE_RATIO, **LIMITS},
+                roomy=True,
             )
             try:
                 await stack.start()

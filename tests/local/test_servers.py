@@ -1,10 +1,15 @@
 """The servers of the tests and of the local stack: private, with passwords, and databases with few rights."""
 
+from pathlib import Path
+
 import asyncpg
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError
 
+from hub_local import servers
+from hub_local.layout import Layout
+from hub_local.ports import Ports
 from tests.support.servers import Database, Login, RabbitMQ
 
 
@@ -26,6 +31,17 @@ async def test_a_service_cannot_enter_another_database(empty_database: Database)
     elsewhere = empty_database.dsn.removesuffix(empty_database.name) + "postgres"
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await asyncpg.connect(elsewhere)
+
+
+@pytest.mark.parametrize(("roomy", "memory", "log"), [(True, "512MB", "4GB"), (False, "128MB", "1GB")])
+async def test_a_stack_to_work_with_has_room_and_a_test_takes_little(
+    roomy: bool, memory: str, log: str, tmp_path: Path
+) -> None:
+    layout = Layout(tmp_path)
+    layout.data("postgres").mkdir(parents=True)
+    (layout.data("postgres") / "PG_VERSION").touch()
+    program = await servers.postgres(layout, Ports.probe(()), servers.Binaries.find(), roomy=roomy)
+    assert {f"shared_buffers={memory}", f"max_wal_size={log}"} <= set(program.command)
 
 
 async def test_redis_wants_the_password(redis: Login) -> None:

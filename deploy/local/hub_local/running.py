@@ -87,6 +87,7 @@ def stack_of_checkout(*, http_port: int, port_shift: int = 0, report: Report) ->
         on_event=report.event,
         outside=Outside.from_environment(os.environ),
         feed=_feed(),
+        roomy=True,
     )
 
 

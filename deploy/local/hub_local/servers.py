@@ -30,6 +30,10 @@ POSTGRES_SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%u@%d ",
 }
+# For a stack that somebody works with: memory is taken when it is used, and checkpoints come by time. With
+# the figures above an order costs 4 % more CPU, and under load a checkpoint comes every minute; but tests
+# start many servers.
+ROOMY = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
 INITDB_LIMIT = 60.0
 # A management node waits 5 s for its agents when it stops, so a stack that must stop quickly runs without.
 MANAGEMENT = "rabbitmq_management"
@@ -115,13 +119,15 @@ def _environment(layout: Layout, home: Path) -> dict[str, str]:
 # PostgreSQL
 
 
-async def postgres(layout: Layout, ports: Ports, binaries: Binaries, *, durable: bool = True) -> Program:
+async def postgres(
+    layout: Layout, ports: Ports, binaries: Binaries, *, durable: bool = True, roomy: bool = False
+) -> Program:
     """The database server; its data folder is made the first time."""
     account = server_account("postgres")
     data = layout.data("postgres")
     if not (data / "PG_VERSION").exists():
         await _initdb(layout, binaries, data, account, durable=durable)
-    settings = {**POSTGRES_SETTINGS, "port": str(ports.postgres)}
+    settings = {**POSTGRES_SETTINGS, **(ROOMY if roomy else {}), "port": str(ports.postgres)}
     if not durable:
         settings |= {"fsync": "off", "full_page_writes": "off"}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]

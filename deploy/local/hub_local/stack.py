@@ -53,6 +53,7 @@ class Stack:
         on_event: Callable[[str, str], None] = _silent,
         outside: Outside = OWN_SERVERS,
         feed: str = REPLAY,
+        roomy: bool = False,
     ) -> None:
         self.layout = Layout(state, feed)
         self.ports = ports
@@ -64,6 +65,7 @@ class Stack:
         self.waiting: dict[str, str] = {}
         self._overrides = dict(overrides or {})
         self._on_event = on_event
+        self._roomy = roomy
         self._lock: IO[str] | None = None
 
     @property
@@ -138,7 +140,7 @@ class Stack:
             await self.wait_servers("epmd")
             self._add(servers.rabbitmq(self.layout, self.ports, binaries))
         if "postgres" in own:
-            self._add(await servers.postgres(self.layout, self.ports, binaries))
+            self._add(await servers.postgres(self.layout, self.ports, binaries, roomy=self._roomy))
 
     async def wait_servers(self, *names: str) -> None:
         """Until each of them that is ours answers in its own protocol."""
