@@ -280,6 +280,14 @@ def test_the_image_runs_as_a_user_by_number_that_is_not_root() -> None:
     assert re.findall(r"(?m)^USER (\d+):(\d+)$", stages[-1]) == [("10001", "10001")]
 
 
+def test_the_image_has_a_python_that_all_tests_were_run_on() -> None:
+    [version] = re.findall(r"(?m)^ARG PYTHON=(\S+)$", (ROOT / "deploy/Dockerfile").read_text())
+    readme = (ROOT / "README.md").read_text()
+    assert re.search(
+        rf"All of them pass on Python [\d., ]*{re.escape(version)} \(which the images have\)", readme
+    )
+
+
 def test_whoever_keeps_data_keeps_it_in_a_named_volume() -> None:
     kept = {
         container.name: {

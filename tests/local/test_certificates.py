@@ -1,6 +1,8 @@
 """The certificates of a stack: one authority, one certificate per service, renewed in time."""
 
 import datetime
+import ssl
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,33 @@ def test_all_are_renewed_before_they_expire(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.undo()
     certificates.ensure(tmp_path, ("order",))
     assert (tmp_path / "order.pem").read_bytes() != before
+
+
+def shaken(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> bool:
+    """Whether both sides are content with each other."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = [
+        client.wrap_bio(to_client, to_server, server_hostname=name),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    done = set()
+    for side in sides * 3:
+        with suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+            done.add(side)
+    return len(done) == len(sides)
+
+
+def test_a_strict_client_and_a_strict_server_take_them(tmp_path: Path) -> None:
+    """As Python 3.13 asks for unless it is told otherwise: RFC 5280 to the letter."""
+    certificates.ensure(tmp_path, ("order", "gateway"))
+    client = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    client.load_cert_chain(tmp_path / "gateway.pem", tmp_path / "gateway.key")
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(tmp_path / "ca.pem"))
+    server.load_cert_chain(tmp_path / "order.pem", tmp_path / "order.key")
+    server.verify_mode = ssl.CERT_REQUIRED
+    for context in (client, server):
+        context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+    assert shaken(client, server, "order")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shaken(client, server, "position")
