@@ -6,6 +6,8 @@ import asyncio
 import socket
 import subprocess
 from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing, suppress
 
 import pytest
 
@@ -22,6 +24,26 @@ from tests.load.usage import cpu_us, less
 from tests.quote_stream.quotes import quote
 
 TRADERS = [Trader(f"account-{number}", f"token-{number}", "") for number in range(20)]
+
+
+@asynccontextmanager
+async def serving(
+    work: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[int]:
+    """The port of a server whose connections are closed when the block ends."""
+    at_work: set[asyncio.Task[None]] = set()
+
+    async def until_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Debian's Python leaves the connection open when the callback fails.
+        with closing(writer), suppress(asyncio.IncompleteReadError):
+            await work(reader, writer)
+
+    def start(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        at_work.add(asyncio.create_task(until_the_end(reader, writer)))
+
+    async with await asyncio.start_server(start, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+        await asyncio.gather(*at_work)
 
 
 def test_as_much_is_sold_as_bought_and_nobody_sells_more_than_there_was() -> None:
@@ -71,10 +93,8 @@ async def test_orders_leave_when_they_are_due_whatever_the_answers_take() -> Non
             await writer.drain()
             writer.write(body[5:])
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with connected(server.sockets[0].getsockname()[1]) as client:
+    async with serving(serve) as port, connected(port) as client:
         found = await pace(client, TRADERS, rate=50, seconds=1)
-    server.close()
     assert len(found.accepted) == 50
     assert min(found.accept_ms) >= 290
 
@@ -97,10 +117,8 @@ async def test_everybody_asks_at_once_and_again_and_what_is_refused_is_told() ->
             status = b"503 Away" if b"token-1\r\n" in head else b"200 OK"
             writer.write(b"HTTP/1.1 %b\r\ncontent-length: 2\r\n\r\n{}" % status)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with connected(server.sockets[0].getsockname()[1]) as client:
+    async with serving(serve) as port, connected(port) as client:
         asked = await ask(client, TRADERS[:2], users=4, seconds=0.2)
-    server.close()
     assert len(asked.took_ms) >= 4
     assert set(asked.refused) == {"503 {}"}
     assert 2 <= len(asked.refused) <= len(asked.took_ms) - 2
