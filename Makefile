@@ -146,7 +146,7 @@ bench-books: test-servers-installed ## measure booking and summaries with a long
 bench-summary: test-servers-installed ## measure how long a portfolio's summary takes while 10 to 500 users ask at once
 	@exec $(VENV)/python -m tests.load.summary
 
-bench-cuts: test-servers-installed ## measure what a cut of the ledger costs, of an account with a million postings
+bench-cuts: test-servers-installed ## measure what a cut of the ledger and a check of the books cost, of an account with a million postings
 	@exec $(VENV)/python -m tests.load.cuts
 
 bench-market-data: test-servers-installed ## measure reads of market data, hits and misses, and ten thousand streams of quotes

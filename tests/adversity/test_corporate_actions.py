@@ -107,7 +107,10 @@ class Street:
             cut=utc_now() + HOUR,
         )
         await look.executions()
-        await look.accounts([user.account_id for user in users])
+        accounts = [user.account_id for user in users]
+        await look.trades(accounts)
+        assert not await look.recent(accounts, for_s=HOUR.total_seconds())
+        await look.whole(accounts)
         mine = {str(user.account_id) for user in users}
         assert [each for each in look.found.values() if each.account_id in mine] == []
 

@@ -1,5 +1,6 @@
 """`make bench-cuts`: what a cut of a ledger costs, of an account with a million postings in two years: each
-month's as statements ask for them, one after the other, and the running one's.
+month's as statements ask for them, one after the other, and the running one's; and what checking its books
+costs.
 
 Prints for people; the last line is one JSON object.
 """
@@ -19,7 +20,7 @@ import asyncpg
 from hub_local.faults import StackError
 from hub_portfolio.domain.month import Month
 from hub_position.store import Activities, Cuts
-from hub_position.store.reconciling import STATEMENT_LIMIT_S, Reconciling
+from hub_position.store.reconciling import Reconciling
 from hub_postgres import connect_pool
 from tests.support.folders import server_folder
 from tests.support.servers import Database, ServerRoom
@@ -28,6 +29,8 @@ MONTHS: Final = 24
 FIRST: Final = Month.of(datetime(2024, 1, 15, tzinfo=UTC))
 TRADES: Final = 250_000  # four postings each
 CHUNK: Final = 25_000
+MORE: Final = 1_000
+CHECK_S: Final = 300.0
 ACCOUNT: Final = UUID(int=1)
 CASH: Final = 100_000_000
 LINES: Final = 500  # as many as portfolio asks for at once
@@ -66,6 +69,14 @@ PAST: Final = (
         ORDER BY t, place""",
 )
 
+MORE_OWNED: Final = (
+    f"UPDATE accounts SET cash_settled = cash_settled - {MORE} * 100",
+    f"""UPDATE positions SET quantity = quantity + {MORE} / 20, total_cost = total_cost + {MORE} / 20 * 100,
+            version = version + 1, last_executed_at = {_TIME}, last_trade_id = {_TRADE}
+        FROM generate_series({TRADES} + {MORE} - 19, {TRADES} + {MORE}) AS t
+        WHERE position_id = {_POSITION}""",
+)
+
 
 async def insert_past(superuser_dsn: str) -> None:
     connection = await asyncpg.connect(superuser_dsn)
@@ -78,6 +89,18 @@ async def insert_past(superuser_dsn: str) -> None:
                 await connection.execute(statement, first, first + CHUNK - 1, timeout=300)
         await connection.execute("VACUUM ANALYZE", timeout=600)
         await connection.execute("CHECKPOINT", timeout=600)
+    finally:
+        await connection.close()
+
+
+async def insert_more(superuser_dsn: str) -> None:
+    """What an account does between two checks."""
+    connection = await asyncpg.connect(superuser_dsn)
+    try:
+        for statement in PAST:
+            await connection.execute(statement, TRADES + 1, TRADES + MORE)
+        for statement in MORE_OWNED:
+            await connection.execute(statement)
     finally:
         await connection.close()
 
@@ -107,16 +130,23 @@ async def measured(database: Database) -> dict[str, Any]:
         reading = time.perf_counter() - began
         print(f"  the lines of the last month: {lines:,} in {reading:.2f} s", flush=True)
         began = time.perf_counter()
-        checked = await Reconciling(pool).check([ACCOUNT])
+        checked = await Reconciling(pool).check([ACCOUNT], limit_s=CHECK_S)
         checking = time.perf_counter() - began
-        print(f"  CheckBooks: {checking:.1f} s (a statement {STATEMENT_LIMIT_S:g} s at most)", flush=True)
+        print(f"  CheckBooks from the beginning: {checking:.1f} s (30 s at most)", flush=True)
+        await insert_more(database.superuser.dsn)
+        began = time.perf_counter()
+        since = await Reconciling(pool).check([ACCOUNT], since=True, limit_s=CHECK_S)
+        checking_more = time.perf_counter() - began
+        print(f"  of {MORE:,} trades since then: {checking_more * 1000:.0f} ms", flush=True)
     return {
         "first_month_ms": round(spent[0], 1),
         "middle_month_ms": round(statistics.median(spent), 1),
         "last_month_ms": round(spent[-1], 1),
         "running_month_ms": round(statistics.median(running), 1),
         "lines_per_s": round(lines / reading),
-        "differences": len(checked.differences),
+        "check_s": round(checking, 1),
+        "check_since_ms": round(checking_more * 1000, 1),
+        "differences": len(checked.differences) + len(since.differences),
     }
 
 

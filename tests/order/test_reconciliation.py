@@ -30,6 +30,8 @@ from hub_order.usecases.reconciliation import Look, Reconciliation, judged, look
 from hub_position import mapping as position_mapping
 from hub_position.clients import Market
 from hub_position.domain.fees import FeeSchedule
+from hub_position.domain.reconciliation import TookTooLong
+from hub_position.store import Reconciling as BooksStore
 from hub_position.usecases import place_holds
 from hub_position.worker import handle
 from hub_postgres import HeldLock, connect_pool
@@ -398,3 +400,110 @@ def test_nothing_is_known_before_the_first_look() -> None:
     assert judged(look, {}, NOW) == Pass(
         finished_at=NOW, since=BEFORE, cut=NOW, counts={}, differences=[], suspects=[], more=0
     )
+
+
+@pytest.fixture
+def huge(monkeypatch: pytest.MonkeyPatch) -> set[UUID]:
+    """Accounts with too much of a past."""
+    accounts = set[UUID]()
+    check = BooksStore.check
+
+    async def checking(store: Any, account_ids: Any, *, since: bool = False, limit_s: float = 20) -> Any:
+        if not since and accounts & set(account_ids):
+            raise TookTooLong
+        return await check(store, account_ids, since=since, limit_s=limit_s)
+
+    monkeypatch.setattr(BooksStore, "check", checking)
+    return accounts
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, list[UUID]]]:
+    """Whose books were asked for by name: whether only what came since, and which."""
+    calls = list[tuple[bool, list[UUID]]]()
+    check = Books.check
+
+    async def checking(books: Any, account_ids: Any, *, since: bool = False) -> Any:
+        calls.append((since, list(account_ids)))
+        return await check(books, account_ids, since=since)
+
+    monkeypatch.setattr(Books, "check", checking)
+    return calls
+
+
+async def traded(both: Both, count: int) -> list[UUID]:
+    """Accounts that bought something, by id."""
+    users = [both.house.keys.user() for _ in range(count)]
+    for user in users:
+        await both.house.execute(await both.house.accepted(user))
+    await both.carry()
+    return sorted(user.account_id for user in users)
+
+
+async def test_a_pass_asks_for_what_came_to_the_books_and_for_the_whole_where_something_is_wrong(
+    both: Both, asked: list[tuple[bool, list[UUID]]]
+) -> None:
+    accounts = await traded(both, 2)
+    passes = both.passes()
+    await passes.make()
+    assert asked == [(True, accounts)]
+    await both.damage(
+        "UPDATE accounts SET cash_settled = cash_settled + 1 WHERE account_id = $1", accounts[0]
+    )
+    seen = [await passes.make() for _ in range(2)]
+    assert [len(each.differences) for each in seen] == [0, 1]
+    assert asked[1:] == [(False, accounts[:1])]
+
+
+async def test_accounts_to_which_a_pass_does_not_come_wait_for_the_next(
+    both: Both, asked: list[tuple[bool, list[UUID]]], small_pages: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciliation, "BOOKS_S", 0)
+    accounts = await traded(both, 3)
+    passes = both.passes()
+    for _ in range(4):
+        await passes.make()
+    assert asked == [(True, [account]) for account in accounts]
+
+
+async def test_rounds_go_on_past_books_that_are_too_much_and_it_is_told(
+    both: Both, huge: set[UUID], capsys: pytest.CaptureFixture[str]
+) -> None:
+    owners = sorted([(await both.world.owner()).account_id for _ in range(3)])
+    huge.add(owners[1])
+    await both.damage("UPDATE accounts SET held = 5 WHERE account_id = $1", owners[2])
+    passes = both.passes()
+    for _ in range(2):
+        done = await passes.make()
+        assert done.too_long == (owners[1],)
+    assert [(each.kind, each.account_id) for each in done.differences] == [("cash_held", str(owners[2]))]
+    tell(done, {each.key for each in done.differences})
+    await asyncio.sleep(0)
+    [line] = logged(capsys)
+    assert (line["event"], line["level"]) == ("books_not_checked", "warning")
+    assert line["account_id"] == str(owners[1])
+
+
+async def test_of_books_that_are_too_much_what_came_lately_is_still_held_against_what_was_right(
+    both: Both, bought: list[UUID], user: User, huge: set[UUID]
+) -> None:
+    passes, account = both.passes(), user.account_id
+    await passes.make()
+    huge.add(account)
+    await both.house.execute(await both.house.accepted(user))
+    await both.carry()
+    await both.damage("UPDATE accounts SET cash_settled = cash_settled + 1 WHERE account_id = $1", account)
+    seen = [await passes.make() for _ in range(3)]
+    kinds = [{each.kind for each in one.differences} for one in seen]
+    assert kinds == [set(), {"cash_settled"}, {"cash_settled"}]
+    await both.damage("UPDATE accounts SET cash_settled = cash_settled - 1 WHERE account_id = $1", account)
+    assert not (await passes.make()).differences
+
+
+async def test_the_command_names_accounts_that_it_could_not_look_at(both: Both, huge: set[UUID]) -> None:
+    [first, second] = await traded(both, 2)
+    huge.add(first)
+    await both.damage("UPDATE accounts SET held = held + 5 WHERE account_id = $1", second)
+    done = await reconcile.twice(both.store, both.books, since=None, pause_s=0)
+    assert done.too_long == (first,)
+    assert [each.account_id for each in done.differences] == [str(second)]

@@ -66,6 +66,12 @@ async def differences(world: World, *owners: Owner) -> Sequence[BookDifference]:
     return (await Reconciling(world.pool).check([owner.account_id for owner in owners])).differences
 
 
+async def differences_since(world: World, *owners: Owner) -> Sequence[BookDifference]:
+    """Only of what came since the books were found right the last time."""
+    ids = [owner.account_id for owner in owners]
+    return (await Reconciling(world.pool).check(ids, since=True)).differences
+
+
 async def dividends_of(world: World, owner: Owner) -> Decimal:
     """What the ledger says was earned."""
     query = """SELECT coalesce(-sum(amount), 0) FROM postings

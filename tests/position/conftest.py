@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from hub_postgres import Pool, connect_pool
@@ -28,3 +29,23 @@ async def position_pool(position_database: Database) -> AsyncIterator[Pool]:
 @pytest.fixture(scope="session")
 def world(position_pool: Pool) -> World:
     return World(position_pool)
+
+
+class Damage:
+    """What only somebody with all rights can do."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __call__(self, statement: str, *values: object) -> None:
+        connection = await asyncpg.connect(self._database.superuser.dsn)
+        try:
+            await connection.execute("SET session_replication_role = replica")
+            await connection.execute(statement, *values)
+        finally:
+            await connection.close()
+
+
+@pytest.fixture
+def damage(position_database: Database) -> Damage:
+    return Damage(position_database)

@@ -28,6 +28,7 @@ from hub_runtime.crash_points import armed
 from tests.position.acting import (
     apply_to_all,
     differences,
+    differences_since,
     dividend,
     effects_of,
     new_symbol,
@@ -220,6 +221,7 @@ class Life:
         await self.check()
         for owner in self.owners:
             await self.cut(owner)
+        assert await differences_since(self.world, *self.owners) == []
         assert await differences(self.world, *self.owners) == []
         for owner in self.owners:
             account = (await self.world.balance(owner)).account
@@ -322,6 +324,15 @@ class Books(RuleBasedStateMachine):
     @rule(number=numbers)
     def cut(self, number: int) -> None:
         self.run(self.life.cut(self.owner(number)))
+
+    @rule(number=numbers)
+    def look(self, number: int) -> None:
+        """The books are held against what they came to at the look before."""
+
+        async def looking() -> None:
+            assert await differences_since(self.world, self.owner(number)) == []
+
+        self.run(looking())
 
     @rule(number=numbers)
     def end(self, number: int) -> None:

@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
 from grpc import aio
 
@@ -19,9 +18,9 @@ from hub_position.domain.cash import MovementKind
 from hub_position.domain.trade import Side
 from hub_position.mapping.values import timestamp
 from tests.position.acting import apply_to_all, bought, dividend, new_symbol, sold, split, traded
+from tests.position.conftest import Damage
 from tests.position.house import House, position_house
 from tests.position.world import START, Owner, World, ending, execution, hold_of, replacing
-from tests.support.servers import Database
 from tests.support.tls import Tls
 
 
@@ -35,26 +34,6 @@ async def house(world: World, tls: Tls) -> AsyncIterator[House]:
 async def stub(house: House) -> AsyncIterator[Any]:
     async with house.channel("order") as channel:
         yield reconciliation_pb2_grpc.ReconciliationServiceStub(channel)
-
-
-class Damage:
-    """What only somebody with all rights can do."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def __call__(self, statement: str, *values: object) -> None:
-        connection = await asyncpg.connect(self._database.superuser.dsn)
-        try:
-            await connection.execute("SET session_replication_role = replica")
-            await connection.execute(statement, *values)
-        finally:
-            await connection.close()
-
-
-@pytest.fixture
-def damage(position_database: Database) -> Damage:
-    return Damage(position_database)
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from hub_order import mapping
 from hub_order.domain.reconciliation import Difference, Executed, HeldOrder
 from hub_postgres import Uuid
 
-# Nobody waits for it: an account may have traded for years.
-TIME_S: Final = 30.0
+# Nobody waits for it: an account may have traded for years, and somebody else's check goes first.
+TIME_S: Final = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,10 @@ class CheckedBooks:
     account_ids: Sequence[UUID]
     differences: Sequence[Difference]
     more: int
+    too_long: Sequence[UUID] = ()
+    """Accounts that have too much to be looked at."""
+    out_of_time: bool = False
+    """The accounts after these were not looked at."""
 
 
 class Books:
@@ -34,13 +38,18 @@ class Books:
     def __init__(self, channel: aio.Channel) -> None:
         self._stub = reconciliation_pb2_grpc.ReconciliationServiceStub(channel)
 
-    async def check(self, account_ids: Collection[UUID]) -> CheckedBooks:
-        """At most 100 accounts."""
-        return await self._check(reconciliation_pb2.CheckBooksRequest(account_ids=map(str, account_ids)))
+    async def check(self, account_ids: Collection[UUID], *, since: bool = False) -> CheckedBooks:
+        """At most 100 accounts, from the beginning; or from where they were found right the last time."""
+        kind = reconciliation_pb2.CHECK_KIND_SINCE if since else reconciliation_pb2.CHECK_KIND_WHOLE
+        named = reconciliation_pb2.CheckBooksRequest(account_ids=map(str, account_ids), kind=kind)
+        return await self._check(named)
 
     async def check_after(self, account_id: UUID, *, limit: int) -> CheckedBooks:
-        """The accounts that come next, by id."""
-        request = reconciliation_pb2.CheckBooksRequest(after_account_id=str(account_id), limit=limit)
+        """The accounts that come next, by id, from the beginning."""
+        kind = reconciliation_pb2.CHECK_KIND_WHOLE
+        request = reconciliation_pb2.CheckBooksRequest(
+            after_account_id=str(account_id), limit=limit, kind=kind
+        )
         return await self._check(request)
 
     async def _check(self, request: reconciliation_pb2.CheckBooksRequest) -> CheckedBooks:
@@ -58,6 +67,8 @@ class Books:
                 for each in answer.differences
             ],
             answer.more,
+            [Uuid(account_id) for account_id in answer.too_long_account_ids],
+            answer.out_of_time,
         )
 
     async def trades(self, trade_ids: Collection[UUID]) -> dict[UUID, Executed]:

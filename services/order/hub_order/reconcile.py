@@ -34,8 +34,10 @@ async def reconcile(settings: OrderSettings, arguments: Sequence[str]) -> int:
         done = await twice(Reconciling(pool), Books(channel), since=_since(options), pause_s=options.pause)
     for difference in done.differences:
         sys.stdout.write(f"{difference}\n")
+    for account_id in done.too_long:
+        sys.stdout.write(f"account {account_id}: not checked, its books are too much for one look\n")
     sys.stdout.write(_summary(done))
-    return 1 if done.differences or done.more else 0
+    return 1 if done.differences or done.more or done.too_long else 0
 
 
 async def twice(store: Reconciling, books: Books, *, since: date | None, pause_s: float) -> Pass:
@@ -51,6 +53,7 @@ async def twice(store: Reconciling, books: Books, *, since: date | None, pause_s
     second = Look(store=store, books=books, since=start, cut=now - CUT)
     await second.again(list(first.found.values()))
     second.counts, second.more = first.counts, first.more
+    second.too_long |= first.too_long
     return judged(second, first.found, await store.now())
 
 

@@ -58,8 +58,11 @@ class Reconciler:
 
 
 def tell(done: Pass, told: set[Key]) -> None:
-    """A line for each difference that was not `told` before, and for each that is gone."""
+    """A line for each difference that was not `told` before, for each that is gone, and for each account
+    whose books were too much to look at."""
     UNTIL.set(done.cut.timestamp())
+    for account in done.too_long:
+        log.warning("books_not_checked", account_id=str(account))
     DIFFERENCES.clear()
     for kind, count in Counter(each.kind for each in done.differences).items():
         DIFFERENCES.labels(kind).set(count)

@@ -13,6 +13,7 @@ from hub.position.v1 import reconciliation_pb2, reconciliation_pb2_grpc
 from hub_errors import Invalid
 from hub_position import mapping
 from hub_position.store import Reconciling
+from hub_position.usecases import check_in_turn
 from hub_postgres import Pool
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -32,13 +33,16 @@ class ReconciliationRpc(reconciliation_pb2_grpc.ReconciliationServiceServicer):
         self, request: reconciliation_pb2.CheckBooksRequest, context: Context
     ) -> reconciliation_pb2.CheckBooksResponse:
         account_ids = _ids(request.account_ids, "account_ids", MOST_ACCOUNTS)
+        after = _after(request.after_account_id, "after_account_id") or LOWEST
+        limit = _limit(request.limit, MOST_ACCOUNTS)
         async with self._one:
-            if account_ids:
+            if not account_ids:
+                account_ids = await self._store.next_accounts(after, limit=limit)
+            if request.kind == reconciliation_pb2.CHECK_KIND_UNSPECIFIED:
                 checked = await self._store.check(account_ids)
             else:
-                after = _after(request.after_account_id, "after_account_id") or LOWEST
-                limit = _limit(request.limit, MOST_ACCOUNTS)
-                checked = await self._store.check_after(after, limit=limit)
+                since = request.kind == reconciliation_pb2.CHECK_KIND_SINCE
+                checked = await check_in_turn(account_ids, store=self._store, since=since)
         return mapping.checked_books(checked)
 
     async def GetTrades(

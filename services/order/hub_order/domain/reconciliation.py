@@ -59,6 +59,8 @@ class Pass:
     suspects: Sequence[Difference]
     """What may be on its way."""
     more: int
+    too_long: Sequence[UUID] = ()
+    """Accounts whose books have more to look at than there is time for; they are not kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

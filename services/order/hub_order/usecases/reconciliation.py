@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -34,6 +35,9 @@ LOWEST: Final = UUID(int=0)
 # How far one pass goes in each round over everything that there is.
 ROUND_PAGES: Final = 20
 
+# As long a pass begins to look at books of accounts that traded; the others wait for the next one.
+BOOKS_S: Final = 15.0
+
 Item = TypeVar("Item")
 
 
@@ -48,6 +52,8 @@ class Look:
     found: dict[Key, Difference] = field(default_factory=dict)
     more: int = 0
     counts: Counter[str] = field(default_factory=Counter)
+    too_long: set[UUID] = field(default_factory=set)
+    """Accounts with more to look at than there is time for."""
 
     async def again(self, suspects: Sequence[Difference]) -> None:
         """What was seen before, by its ids."""
@@ -62,8 +68,7 @@ class Look:
             pairs = [(holds.get(UUID(each.id)), orders.get(UUID(each.order_id))) for each in some]
             self._add(filter(None, (hold_difference(*pair, cut=self.cut) for pair in pairs)))
         accounts = {UUID(each.account_id) for each in suspects if each.kind not in TRADE_KINDS | HOLD_KINDS}
-        for some_accounts in _batches(accounts, ACCOUNTS):
-            self._checked(await self.books.check(some_accounts))
+        await self.whole(accounts)
 
     async def executions(self) -> set[UUID]:
         """All of the stretch by their trades; whose they are."""
@@ -77,20 +82,41 @@ class Look:
                 self._add(trade_differences(page, await self.books.trades(page)))
         return accounts
 
-    async def accounts(self, account_ids: Collection[UUID]) -> None:
-        """Their books, and their trades of the stretch by the executions."""
+    async def trades(self, account_ids: Collection[UUID]) -> None:
+        """Theirs of the stretch, by the executions."""
         for some in _batches(account_ids, ACCOUNTS):
-            self._checked(await self.books.check(some))
             await self._trades(some, self.since)
 
+    async def whole(self, account_ids: Collection[UUID]) -> None:
+        """Of what is too much for that, at least what came since."""
+        left = sorted(account_ids)
+        too_long = list[UUID]()
+        while left:
+            checked = await self.books.check(left[:ACCOUNTS])
+            too_long += checked.too_long
+            left = self._checked(checked, left)
+        while too_long:
+            too_long = self._checked(await self.books.check(too_long[:ACCOUNTS], since=True), too_long)
+
+    async def recent(self, account_ids: Collection[UUID], *, for_s: float) -> set[UUID]:
+        """What came to their books since these were found right. No more are begun after so long: those that
+        are left."""
+        began, left = monotonic(), sorted(account_ids)
+        while left:
+            left = self._checked(await self.books.check(left[:ACCOUNTS], since=True), left)
+            if monotonic() - began >= for_s:
+                break
+        return set(left)
+
     async def next_accounts(self, after: UUID, *, since: datetime) -> UUID | None:
-        """The same for accounts that come after this one, with their trades since then. The last of them;
-        None when there are no more."""
+        """The whole books of accounts that come after this one, and their trades since then. The last of
+        them; None when there are no more."""
         checked = await self.books.check_after(after, limit=ACCOUNTS)
         self._checked(checked)
-        if checked.account_ids:
-            await self._trades(checked.account_ids, since)
-        return checked.account_ids[-1] if len(checked.account_ids) == ACCOUNTS else None
+        account_ids = sorted([*checked.account_ids, *checked.too_long])
+        if account_ids:
+            await self._trades(account_ids, since)
+        return account_ids[-1] if checked.out_of_time or len(account_ids) == ACCOUNTS else None
 
     async def open_holds(self, after: UUID | None) -> UUID | None:
         """A page of them by their orders; where the next one begins, None after the last."""
@@ -121,10 +147,16 @@ class Look:
                 return
             after = next(reversed(page))
 
-    def _checked(self, checked: CheckedBooks) -> None:
+    def _checked(self, checked: CheckedBooks, asked: Iterable[UUID] = ()) -> list[UUID]:
+        """Those that were not looked at yet."""
         self.counts["accounts"] += len(checked.account_ids)
         self._add(checked.differences)
         self.more += checked.more
+        if checked.too_long:
+            self.counts["too_long"] += len(checked.too_long)
+            self.too_long.update(checked.too_long)
+        done = {*checked.account_ids, *checked.too_long}
+        return [each for each in asked if each not in done]
 
     def _add(self, differences: Iterable[Difference]) -> None:
         for each in differences:
@@ -136,9 +168,9 @@ class Look:
 
 @dataclass(slots=True, kw_only=True)
 class Reconciliation:
-    """Passes, one after the other. Each looks at what was executed since the one before, at the accounts
-    that did it, and goes on in rounds over all accounts, open holds and open orders: cash moves and trades
-    settle without an execution."""
+    """Passes, one after the other. Each looks at what was executed since the one before, at what came to the
+    books of the accounts that did it, and goes on in rounds over all accounts, open holds and open orders:
+    cash moves and trades settle without an execution, and what is old is looked at again and again."""
 
     store: Reconciling
     books: Books
@@ -146,6 +178,8 @@ class Reconciliation:
     known: dict[Key, Difference] | None = None
     """What the pass before saw."""
     _since: datetime | None = None
+    _waiting: set[UUID] = field(default_factory=set)
+    """Accounts that traded, to whose books no pass came."""
     _account: UUID = LOWEST
     _hold: UUID | None = None
     _order: tuple[UUID, UUID] = (LOWEST, LOWEST)
@@ -157,12 +191,14 @@ class Reconciliation:
         look = Look(store=self.store, books=self.books, since=self._since or cut - DAY, cut=cut)
         await look.again(list(known.values()))
         traded = await look.executions()
-        await look.accounts(traded)
+        await look.trades(traded)
+        waiting = await look.recent(traded | self._waiting, for_s=BOOKS_S)
         place = await self._rounds(look)
         done = judged(look, known, await self.store.now())
         await self.store.keep(done)
         self.known = {each.key: each for each in (*done.differences, *done.suspects)}
-        self._since, (self._account, self._hold, self._order) = cut, place
+        self._since, self._waiting = cut, waiting
+        self._account, self._hold, self._order = place
         return done
 
     async def _rounds(self, look: Look) -> tuple[UUID, UUID | None, tuple[UUID, UUID]]:
@@ -213,6 +249,7 @@ def judged(look: Look, known: Mapping[Key, Difference], now: datetime) -> Pass:
         differences=[each for each in seen if each.key in known],
         suspects=[each for each in seen if each.key not in known],
         more=look.more,
+        too_long=tuple(sorted(look.too_long)),
     )
 
 

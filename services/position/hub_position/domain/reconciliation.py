@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
+from hub_errors import Unavailable
+
 
 @dataclass(frozen=True)
 class BookDifference:
@@ -27,3 +29,14 @@ class Checked:
     account_ids: Sequence[UUID]
     differences: Sequence[BookDifference]
     more: int
+    too_long: Sequence[UUID] = ()
+    """Those that were begun, and have too much to be looked at in the time that there is."""
+    out_of_time: bool = False
+    """There are others, which were not begun."""
+
+
+class TookTooLong(Unavailable):
+    """There is more to add up than there is time for."""
+
+    def __init__(self) -> None:
+        super().__init__("Checking the books of these accounts takes too long.", code="books_too_large")

@@ -24,6 +24,8 @@ def checked_books(checked: Checked) -> reconciliation_pb2.CheckBooksResponse:
             for each in checked.differences
         ],
         more=checked.more,
+        too_long_account_ids=[str(account_id) for account_id in checked.too_long],
+        out_of_time=checked.out_of_time,
     )
 
 

@@ -7,7 +7,7 @@ too, and every table is read once, by an index.
 
 from __future__ import annotations
 
-_wanted = "unnest($1::uuid[]) AS wanted (account_id)"
+wanted = "unnest($1::uuid[]) AS wanted (account_id)"
 
 # ruff: noqa: S608 - statements are put together from constants at import, parameters are parameters
 
@@ -16,14 +16,14 @@ NEXT_ACCOUNTS = "SELECT account_id FROM accounts WHERE account_id > $1 ORDER BY 
 # What the account itself has: cash by the ledger, cash held by the open holds.
 CASH = f"""
     SELECT kind, account_id, '' AS id, sum(expected) AS expected, sum(found) AS found FROM (
-        SELECT kind, account_id, 0 AS expected, found FROM {_wanted} JOIN accounts USING (account_id)
+        SELECT kind, account_id, 0 AS expected, found FROM {wanted} JOIN accounts USING (account_id)
         CROSS JOIN LATERAL (VALUES ('cash_settled', cash_settled), ('cash_unsettled', cash_unsettled),
                                    ('cash_held', held)) AS written (kind, found)
         UNION ALL
-        SELECT ledger_account, account_id, amount, 0 FROM {_wanted} JOIN postings USING (account_id)
+        SELECT ledger_account, account_id, amount, 0 FROM {wanted} JOIN postings USING (account_id)
         WHERE ledger_account IN ('cash_settled', 'cash_unsettled')
         UNION ALL
-        SELECT 'cash_held', account_id, remaining, 0 FROM {_wanted} JOIN holds USING (account_id)
+        SELECT 'cash_held', account_id, remaining, 0 FROM {wanted} JOIN holds USING (account_id)
         WHERE closed_at IS NULL AND side = 'BUY'
     ) AS sides GROUP BY kind, account_id HAVING sum(expected) <> sum(found)
 """
@@ -31,25 +31,25 @@ CASH = f"""
 # Positions by their trades and corporate actions, shares held by the open holds.
 POSITIONS = f"""
     SELECT kind, account_id, symbol AS id, sum(expected) AS expected, sum(found) AS found FROM (
-        SELECT kind, account_id, symbol, 0 AS expected, found FROM {_wanted} JOIN positions USING (account_id)
+        SELECT kind, account_id, symbol, 0 AS expected, found FROM {wanted} JOIN positions USING (account_id)
         CROSS JOIN LATERAL (VALUES ('position_quantity', quantity), ('position_cost', total_cost),
                                    ('position_realised', realised_pnl), ('position_fees', fees),
                                    ('position_held', held)) AS written (kind, found)
         UNION ALL
         SELECT kind, positions.account_id, positions.symbol, expected, 0
-        FROM {_wanted} JOIN positions USING (account_id) JOIN trades USING (position_id)
+        FROM {wanted} JOIN positions USING (account_id) JOIN trades USING (position_id)
         CROSS JOIN LATERAL (VALUES
             ('position_quantity', CASE side WHEN 'BUY' THEN trades.quantity ELSE -trades.quantity END),
             ('position_cost', CASE side WHEN 'BUY' THEN gross ELSE 0 END - cost_removed),
             ('position_realised', realised_gross), ('position_fees', fee)) AS fact (kind, expected)
         UNION ALL
         SELECT kind, positions.account_id, positions.symbol, expected, 0
-        FROM {_wanted} JOIN positions USING (account_id) JOIN action_effects USING (position_id)
+        FROM {wanted} JOIN positions USING (account_id) JOIN action_effects USING (position_id)
         CROSS JOIN LATERAL (VALUES ('position_quantity', quantity_after - quantity_before),
                                    ('position_cost', -cost_removed),
                                    ('position_realised', lieu - cost_removed)) AS fact (kind, expected)
         UNION ALL
-        SELECT 'position_held', account_id, symbol, remaining, 0 FROM {_wanted} JOIN holds USING (account_id)
+        SELECT 'position_held', account_id, symbol, remaining, 0 FROM {wanted} JOIN holds USING (account_id)
         WHERE closed_at IS NULL AND side = 'SELL'
     ) AS sides GROUP BY kind, account_id, symbol HAVING sum(expected) <> sum(found)
 """
@@ -57,24 +57,24 @@ POSITIONS = f"""
 # The ledger of each instrument by its position, and what actions did by what is posted of it.
 LEDGER = f"""
     SELECT kind, account_id, symbol AS id, sum(expected) AS expected, sum(found) AS found FROM (
-        SELECT kind, account_id, symbol, expected, 0 AS found FROM {_wanted} JOIN positions USING (account_id)
+        SELECT kind, account_id, symbol, expected, 0 AS found FROM {wanted} JOIN positions USING (account_id)
         CROSS JOIN LATERAL (VALUES ('ledger_securities', total_cost), ('ledger_realised', realised_pnl),
                                    ('ledger_fees', fees)) AS written (kind, expected)
         UNION ALL
         SELECT kind, positions.account_id, positions.symbol, expected, 0
-        FROM {_wanted} JOIN positions USING (account_id) JOIN action_effects USING (position_id)
+        FROM {wanted} JOIN positions USING (account_id) JOIN action_effects USING (position_id)
         CROSS JOIN LATERAL (VALUES ('ledger_dividends', cash),
                                    ('ledger_shares', quantity_after - quantity_before)
         ) AS fact (kind, expected)
         UNION ALL
         SELECT 'ledger_shares', account_id, symbol, 0, quantity_after - quantity_before
-        FROM {_wanted} JOIN share_postings USING (account_id)
+        FROM {wanted} JOIN share_postings USING (account_id)
         UNION ALL
         SELECT CASE ledger_account WHEN 'securities' THEN 'ledger_securities' WHEN 'fees' THEN 'ledger_fees'
                                    WHEN 'dividends' THEN 'ledger_dividends' ELSE 'ledger_realised' END,
                account_id, symbol, 0,
                CASE WHEN ledger_account IN ('realised_pnl', 'dividends') THEN -amount ELSE amount END
-        FROM {_wanted} JOIN postings USING (account_id)
+        FROM {wanted} JOIN postings USING (account_id)
         WHERE ledger_account IN ('securities', 'realised_pnl', 'fees', 'dividends')
     ) AS sides GROUP BY kind, account_id, symbol HAVING sum(expected) <> sum(found)
 """
@@ -82,7 +82,7 @@ LEDGER = f"""
 TRANSACTIONS = f"""
     SELECT 'ledger_transaction' AS kind, account_id, transaction_id::text AS id, 0 AS expected,
            sum(amount) AS found
-    FROM {_wanted} JOIN postings USING (account_id)
+    FROM {wanted} JOIN postings USING (account_id)
     GROUP BY account_id, transaction_id HAVING sum(amount) <> 0
 """
 
@@ -90,7 +90,7 @@ TRANSACTIONS = f"""
 TRADES = f"""
     SELECT kind, account_id, trade_id::text AS id, sum(expected) AS expected, sum(found) AS found FROM (
         SELECT kind, positions.account_id, trade_id, expected, 0 AS found
-        FROM {_wanted} JOIN positions USING (account_id) JOIN trades USING (position_id)
+        FROM {wanted} JOIN positions USING (account_id) JOIN trades USING (position_id)
         CROSS JOIN LATERAL (VALUES
             ('trade_cash', net_cash),
             ('trade_settlement', CASE WHEN settled_at IS NULL THEN 0 ELSE net_cash END)
@@ -98,7 +98,7 @@ TRADES = f"""
         UNION ALL
         SELECT CASE postings.kind WHEN 'trade' THEN 'trade_cash' ELSE 'trade_settlement' END,
                account_id, trade_id, 0, amount
-        FROM {_wanted} JOIN postings USING (account_id)
+        FROM {wanted} JOIN postings USING (account_id)
         WHERE (postings.kind, ledger_account) IN (('trade', 'cash_unsettled'), ('settlement', 'cash_settled'))
     ) AS sides GROUP BY kind, account_id, trade_id HAVING sum(expected) <> sum(found)
 """
@@ -111,12 +111,12 @@ _steps = f"""
         SELECT position_id, positions.account_id, corporate_actions.*,
                row_number() OVER (PARTITION BY position_id
                                   ORDER BY effective_at, type = 'DIVIDEND', action_id) AS stretch
-        FROM {_wanted} JOIN positions USING (account_id) JOIN corporate_actions USING (symbol)
+        FROM {wanted} JOIN positions USING (account_id) JOIN corporate_actions USING (symbol)
     ), facts AS (
         SELECT trades.position_id, trades.account_id, stretch, 1 AS place, executed_at, trade_id AS id, side,
                CASE side WHEN 'BUY' THEN trades.quantity ELSE -trades.quantity END AS more,
                CASE side WHEN 'BUY' THEN gross ELSE 0 END - trades.cost_removed AS cost
-        FROM {_wanted} JOIN positions USING (account_id) JOIN trades USING (position_id)
+        FROM {wanted} JOIN positions USING (account_id) JOIN trades USING (position_id)
         CROSS JOIN LATERAL (SELECT count(*) AS stretch FROM corporate_actions
                             WHERE corporate_actions.symbol = trades.symbol
                               AND effective_at <= trades.market_time) AS before_it
@@ -132,28 +132,34 @@ _steps = f"""
     )
 """
 
-EFFECTS = f"""
-    WITH {_steps}, removals AS (
-        SELECT trades.*,
-               CASE side WHEN 'BUY' THEN gross ELSE coalesce(cost_before, 0) END AS amount,
-               CASE side WHEN 'BUY' THEN quantity ELSE coalesce(held_before, 0) END AS whole,
-               least(quantity, greatest(
-                   CASE side WHEN 'BUY' THEN -held_before ELSE held_before END, 0)) AS part
-        FROM (SELECT id, held_before, cost_before FROM steps WHERE place = 1) AS steps
-        JOIN trades ON trade_id = id
-    )
+# What a trade removes of the cost before it: its part of the amount, of that whole.
+parts = """
+    CASE side WHEN 'BUY' THEN gross ELSE coalesce(cost_before, 0) END AS amount,
+    CASE side WHEN 'BUY' THEN quantity ELSE coalesce(held_before, 0) END AS whole,
+    least(quantity, greatest(CASE side WHEN 'BUY' THEN -held_before ELSE held_before END, 0)) AS part
+"""
+amounts_of_trade = """
     SELECT kind, account_id, trade_id::text AS id, expected, found
     FROM removals CROSS JOIN LATERAL (VALUES
         ('trade_gross', round(price * quantity, 8), gross, abs(gross - price * quantity) * 2 > 1e-8),
         ('trade_net', CASE side WHEN 'BUY' THEN -gross ELSE gross END - fee, net_cash,
          net_cash <> CASE side WHEN 'BUY' THEN -gross ELSE gross END - fee),
         ('trade_cost', CASE WHEN part > 0 THEN round(amount * part / whole, 8) ELSE 0 END, cost_removed,
-         CASE WHEN part > 0 THEN abs(cost_removed * whole - amount * part) * 2 > whole * 1e-8
+         CASE WHEN bent THEN false
+              WHEN part > 0 THEN abs(cost_removed * whole - amount * part) * 2 > whole * 1e-8
               ELSE cost_removed <> 0 END),
         ('trade_realised', CASE side WHEN 'BUY' THEN 0 ELSE gross END - cost_removed - fee, realised_net,
          realised_gross <> CASE side WHEN 'BUY' THEN 0 ELSE gross END - cost_removed
          OR realised_net <> realised_gross - fee)
     ) AS step (kind, expected, found, wrong) WHERE wrong
+"""
+
+EFFECTS = f"""
+    WITH {_steps}, removals AS (
+        SELECT trades.*, {parts}, false AS bent
+        FROM (SELECT id, held_before, cost_before FROM steps WHERE place = 1) AS steps
+        JOIN trades ON trade_id = id
+    ) {amounts_of_trade}
 """
 
 # What each action did by what was held then; one that is not applied to everybody yet may have done nothing.
@@ -192,7 +198,7 @@ CUTS = f"""
     WITH cuts AS (
         SELECT account_id, through, cash_settled, cash_unsettled,
                lag(through, 1, 0::bigint) OVER of_account AS after, lead(through) OVER of_account AS next
-        FROM {_wanted} JOIN ledger_cuts USING (account_id)
+        FROM {wanted} JOIN ledger_cuts USING (account_id)
         WINDOW of_account AS (PARTITION BY account_id ORDER BY through)
     ), kept AS (
         SELECT kind, account_id, through, next, '' AS symbol, found

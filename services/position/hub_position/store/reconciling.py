@@ -1,25 +1,35 @@
-"""What the order service reads to hold its own against the books. Nothing is locked, nothing is written."""
+"""What the order service reads to hold its own against the books. Nothing of them is locked or written."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
+
 from hub_errors import Invalid
 from hub_position.domain.hold import Hold
-from hub_position.domain.reconciliation import BookDifference, Checked
+from hub_position.domain.reconciliation import BookDifference, Checked, TookTooLong
 from hub_position.domain.trade import Trade
-from hub_position.store import checks, rows
+from hub_position.store import checks, checks_since, rows
 from hub_postgres import Connection, Pool, acquire, transaction
 
 # ruff: noqa: S608 - statements are put together from constants at import, parameters are parameters
 
-STATEMENT_LIMIT_S: Final = 20.0
+# For a check, from its beginning.
+LIMIT_S: Final = 20.0
+LEAST_S: Final = 0.001
 MOST_DIFFERENCES: Final = 1000
 LOWEST: Final = UUID(int=0)
+_MEANWHILE: Final = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+)
 
 Stretch = tuple[datetime, datetime]
 
@@ -60,16 +70,28 @@ class Reconciling:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def check(self, account_ids: Sequence[UUID]) -> Checked:
-        """The books of these accounts, as of one moment."""
-        async with self._snapshot() as connection:
-            return await _check(connection, account_ids)
+    async def check(
+        self, account_ids: Sequence[UUID], *, since: bool = False, limit_s: float = LIMIT_S
+    ) -> Checked:
+        """The books of these accounts, as of one moment. `since`: where they were found right before, only
+        what came since then. Where nothing is wrong now, the next such check begins here. Raises TookTooLong
+        after the limit."""
+        async with self._snapshot(limit_s) as snapshot:
+            known = await snapshot.checked_before(account_ids) if since else set[UUID]()
+            whole = [each for each in account_ids if each not in known]
+            recent = [each for each in account_ids if each in known]
+            await snapshot.hold(checks.ALL, whole)
+            await snapshot.hold(checks_since.ALL, recent)
+            await snapshot.keep(whole, anew=True)
+            await snapshot.keep(recent, anew=False)
+        listed = snapshot.differences[:MOST_DIFFERENCES]
+        return Checked(account_ids, listed, snapshot.count - len(listed))
 
-    async def check_after(self, account_id: UUID, *, limit: int) -> Checked:
-        """Those of the accounts that come next, by id."""
-        async with self._snapshot() as connection:
+    async def next_accounts(self, account_id: UUID, *, limit: int) -> list[UUID]:
+        """Those that come next, by id."""
+        async with acquire(self._pool) as connection:
             found = await connection.fetch(checks.NEXT_ACCOUNTS, account_id, limit)
-            return await _check(connection, [row["account_id"] for row in found])
+        return [row["account_id"] for row in found]
 
     async def trades(self, trade_ids: Sequence[UUID]) -> list[Trade]:
         async with acquire(self._pool) as connection:
@@ -102,14 +124,67 @@ class Reconciling:
         return [rows.hold(row) for row in found]
 
     @asynccontextmanager
-    async def _snapshot(self) -> AsyncIterator[Connection]:
+    async def _snapshot(self, limit_s: float) -> AsyncIterator[_Snapshot]:
         async with (
             acquire(self._pool) as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
+            connection.transaction(isolation="repeatable_read"),
         ):
-            # An account may have traded for years; nobody waits for the answer.
-            await connection.execute(f"SET LOCAL statement_timeout = '{STATEMENT_LIMIT_S:g}s'")
-            yield connection
+            try:
+                yield _Snapshot(connection, time.monotonic() + limit_s)
+            except asyncpg.QueryCanceledError as error:
+                raise TookTooLong from error
+
+
+class _Snapshot:
+    """The books of one moment, and what was found in them so far."""
+
+    def __init__(self, connection: Connection, until: float) -> None:
+        self.differences: list[BookDifference] = []
+        self.count = 0
+        self._connection = connection
+        self._until = until
+
+    async def checked_before(self, account_ids: Sequence[UUID]) -> set[UUID]:
+        found = await self._connection.fetch(checks_since.CHECKED, account_ids)
+        return {row["account_id"] for row in found}
+
+    async def hold(self, statements: Iterable[str], account_ids: Sequence[UUID]) -> None:
+        """The books against themselves."""
+        for statement in statements if account_ids else ():
+            counted = f"SELECT *, count(*) OVER () AS count FROM ({statement}) AS wrong"
+            left = await self._limited()
+            limited = f"{counted} LIMIT {MOST_DIFFERENCES}"
+            found = await self._connection.fetch(limited, account_ids, timeout=left + 1)
+            self.count += found[0]["count"] if found else 0
+            self.differences += [
+                BookDifference(row["kind"], row["account_id"], row["id"], row["expected"], row["found"])
+                for row in found
+            ]
+
+    async def keep(self, account_ids: Sequence[UUID], *, anew: bool) -> None:
+        """Those in which nothing was found: the next check may begin here. `anew`: though nothing came since
+        the last one, for somebody may have mended them. What somebody else keeps meanwhile stands."""
+        if self.count > len(self.differences):
+            return
+        wrong = {each.account_id for each in self.differences}
+        right = [each for each in account_ids if each not in wrong]
+        if not right:
+            return
+        left = await self._limited()
+        try:
+            async with self._connection.transaction():
+                await self._connection.execute(checks_since.KEEP_ACCOUNTS, right, timeout=left + 1)
+                await self._connection.execute(checks_since.KEEP_POSITIONS, right, anew, timeout=left + 1)
+        except _MEANWHILE:
+            pass
+
+    async def _limited(self) -> float:
+        """An account may have traded for years: the next statement has no more than what is left."""
+        left = self._until - time.monotonic()
+        if left < LEAST_S:
+            raise TookTooLong
+        await self._connection.execute(f"SET LOCAL statement_timeout = '{left * 1000:.0f}ms'")
+        return left
 
 
 async def _place(connection: Connection, statement: str, after: UUID) -> tuple[Any, Any, Any]:
@@ -117,17 +192,3 @@ async def _place(connection: Connection, statement: str, after: UUID) -> tuple[A
     if row is None:
         raise Invalid("There is nothing to go on from.", code="invalid_page_token", field="after")
     return row[0], row[1], row[2]
-
-
-async def _check(connection: Connection, account_ids: Sequence[UUID]) -> Checked:
-    differences, count = list[BookDifference](), 0
-    for statement in checks.ALL if account_ids else ():
-        limited = f"SELECT *, count(*) OVER () AS count FROM ({statement}) AS wrong LIMIT {MOST_DIFFERENCES}"
-        found = await connection.fetch(limited, account_ids, timeout=STATEMENT_LIMIT_S + 1)
-        count += found[0]["count"] if found else 0
-        differences += [
-            BookDifference(row["kind"], row["account_id"], row["id"], row["expected"], row["found"])
-            for row in found
-        ]
-    differences = differences[:MOST_DIFFERENCES]
-    return Checked(account_ids, differences, count - len(differences))

@@ -5,6 +5,7 @@ from hub_position.usecases.actions import apply_action
 from hub_position.usecases.booking import Ended, Executed, Facts, Replaced, book
 from hub_position.usecases.books import get_books
 from hub_position.usecases.cash import Moved, move_cash
+from hub_position.usecases.checking import check_in_turn
 from hub_position.usecases.holds import place_holds, place_holds_of_calls, reprice_holds, settle_holds
 from hub_position.usecases.overselling import restrict_oversold
 from hub_position.usecases.settlement import settle_trades
@@ -17,6 +18,7 @@ __all__ = [
     "Replaced",
     "apply_action",
     "book",
+    "check_in_turn",
     "get_account",
     "get_balance",
     "get_books",

@@ -1577,7 +1577,9 @@ class Reconciliation(_message.Message):
 
     @_builtins.property
     def counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """How many accounts, executions, trades, holds and orders were looked at."""
+        """How many accounts, executions, trades, holds and orders were looked at; too_long: of how many accounts the books were
+        more than there was time for.
+        """
 
     @_builtins.property
     def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]:

@@ -26,39 +26,41 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from hub.order.v1 import order_pb2 as hub_dot_order_dot_v1_dot_order__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$hub/position/v1/reconciliation.proto\x12\x0fhub.position.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hub/order/v1/order.proto\"Q\n\x11\x43heckBooksRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\t\x12\x18\n\x10\x61\x66ter_account_id\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\"_\n\x0e\x42ookDifference\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x10\n\x08\x65xpected\x18\x04 \x01(\t\x12\r\n\x05\x66ound\x18\x05 \x01(\t\"m\n\x12\x43heckBooksResponse\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\t\x12\x34\n\x0b\x64ifferences\x18\x02 \x03(\x0b\x32\x1f.hub.position.v1.BookDifference\x12\x0c\n\x04more\x18\x03 \x01(\x05\"\x98\x01\n\x0b\x42ookedTrade\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12 \n\x04side\x18\x05 \x01(\x0e\x32\x12.hub.order.v1.Side\x12\x10\n\x08quantity\x18\x06 \x01(\t\x12\r\n\x05price\x18\x07 \x01(\t\"%\n\x10GetTradesRequest\x12\x11\n\ttrade_ids\x18\x01 \x03(\t\"A\n\x11GetTradesResponse\x12,\n\x06trades\x18\x01 \x03(\x0b\x32\x1c.hub.position.v1.BookedTrade\"\xb6\x01\n\x11ListTradesRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\t\x12\x31\n\rexecuted_from\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x65xecuted_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61\x66ter_trade_id\x18\x04 \x01(\t\x12\r\n\x05limit\x18\x05 \x01(\x05\"B\n\x12ListTradesResponse\x12,\n\x06trades\x18\x01 \x03(\x0b\x32\x1c.hub.position.v1.BookedTrade\"\xc0\x01\n\tHeldOrder\x12\x0f\n\x07hold_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12\x0c\n\x04open\x18\x04 \x01(\x08\x12-\n\tplaced_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x62y_value\x18\x06 \x01(\x08\x12\x17\n\x0f\x62ooked_quantity\x18\x07 \x01(\t\x12\x14\n\x0c\x62ooked_count\x18\x08 \x01(\x03\"#\n\x0fGetHoldsRequest\x12\x10\n\x08hold_ids\x18\x01 \x03(\t\"=\n\x10GetHoldsResponse\x12)\n\x05holds\x18\x01 \x03(\x0b\x32\x1a.hub.position.v1.HeldOrder\"<\n\x14ListOpenHoldsRequest\x12\x15\n\rafter_hold_id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"B\n\x15ListOpenHoldsResponse\x12)\n\x05holds\x18\x01 \x03(\x0b\x32\x1a.hub.position.v1.HeldOrder2\xca\x03\n\x15ReconciliationService\x12U\n\nCheckBooks\x12\".hub.position.v1.CheckBooksRequest\x1a#.hub.position.v1.CheckBooksResponse\x12R\n\tGetTrades\x12!.hub.position.v1.GetTradesRequest\x1a\".hub.position.v1.GetTradesResponse\x12U\n\nListTrades\x12\".hub.position.v1.ListTradesRequest\x1a#.hub.position.v1.ListTradesResponse\x12O\n\x08GetHolds\x12 .hub.position.v1.GetHoldsRequest\x1a!.hub.position.v1.GetHoldsResponse\x12^\n\rListOpenHolds\x12%.hub.position.v1.ListOpenHoldsRequest\x1a&.hub.position.v1.ListOpenHoldsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$hub/position/v1/reconciliation.proto\x12\x0fhub.position.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hub/order/v1/order.proto\"{\n\x11\x43heckBooksRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\t\x12\x18\n\x10\x61\x66ter_account_id\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12(\n\x04kind\x18\x04 \x01(\x0e\x32\x1a.hub.position.v1.CheckKind\"_\n\x0e\x42ookDifference\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x10\n\x08\x65xpected\x18\x04 \x01(\t\x12\r\n\x05\x66ound\x18\x05 \x01(\t\"\xa0\x01\n\x12\x43heckBooksResponse\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\t\x12\x34\n\x0b\x64ifferences\x18\x02 \x03(\x0b\x32\x1f.hub.position.v1.BookDifference\x12\x0c\n\x04more\x18\x03 \x01(\x05\x12\x1c\n\x14too_long_account_ids\x18\x04 \x03(\t\x12\x13\n\x0bout_of_time\x18\x05 \x01(\x08\"\x98\x01\n\x0b\x42ookedTrade\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12 \n\x04side\x18\x05 \x01(\x0e\x32\x12.hub.order.v1.Side\x12\x10\n\x08quantity\x18\x06 \x01(\t\x12\r\n\x05price\x18\x07 \x01(\t\"%\n\x10GetTradesRequest\x12\x11\n\ttrade_ids\x18\x01 \x03(\t\"A\n\x11GetTradesResponse\x12,\n\x06trades\x18\x01 \x03(\x0b\x32\x1c.hub.position.v1.BookedTrade\"\xb6\x01\n\x11ListTradesRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\t\x12\x31\n\rexecuted_from\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x65xecuted_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61\x66ter_trade_id\x18\x04 \x01(\t\x12\r\n\x05limit\x18\x05 \x01(\x05\"B\n\x12ListTradesResponse\x12,\n\x06trades\x18\x01 \x03(\x0b\x32\x1c.hub.position.v1.BookedTrade\"\xc0\x01\n\tHeldOrder\x12\x0f\n\x07hold_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12\x0c\n\x04open\x18\x04 \x01(\x08\x12-\n\tplaced_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x62y_value\x18\x06 \x01(\x08\x12\x17\n\x0f\x62ooked_quantity\x18\x07 \x01(\t\x12\x14\n\x0c\x62ooked_count\x18\x08 \x01(\x03\"#\n\x0fGetHoldsRequest\x12\x10\n\x08hold_ids\x18\x01 \x03(\t\"=\n\x10GetHoldsResponse\x12)\n\x05holds\x18\x01 \x03(\x0b\x32\x1a.hub.position.v1.HeldOrder\"<\n\x14ListOpenHoldsRequest\x12\x15\n\rafter_hold_id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"B\n\x15ListOpenHoldsResponse\x12)\n\x05holds\x18\x01 \x03(\x0b\x32\x1a.hub.position.v1.HeldOrder*S\n\tCheckKind\x12\x1a\n\x16\x43HECK_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43HECK_KIND_WHOLE\x10\x01\x12\x14\n\x10\x43HECK_KIND_SINCE\x10\x02\x32\xca\x03\n\x15ReconciliationService\x12U\n\nCheckBooks\x12\".hub.position.v1.CheckBooksRequest\x1a#.hub.position.v1.CheckBooksResponse\x12R\n\tGetTrades\x12!.hub.position.v1.GetTradesRequest\x1a\".hub.position.v1.GetTradesResponse\x12U\n\nListTrades\x12\".hub.position.v1.ListTradesRequest\x1a#.hub.position.v1.ListTradesResponse\x12O\n\x08GetHolds\x12 .hub.position.v1.GetHoldsRequest\x1a!.hub.position.v1.GetHoldsResponse\x12^\n\rListOpenHolds\x12%.hub.position.v1.ListOpenHoldsRequest\x1a&.hub.position.v1.ListOpenHoldsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hub.position.v1.reconciliation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CHECKKIND']._serialized_start=1440
+  _globals['_CHECKKIND']._serialized_end=1523
   _globals['_CHECKBOOKSREQUEST']._serialized_start=116
-  _globals['_CHECKBOOKSREQUEST']._serialized_end=197
-  _globals['_BOOKDIFFERENCE']._serialized_start=199
-  _globals['_BOOKDIFFERENCE']._serialized_end=294
-  _globals['_CHECKBOOKSRESPONSE']._serialized_start=296
-  _globals['_CHECKBOOKSRESPONSE']._serialized_end=405
-  _globals['_BOOKEDTRADE']._serialized_start=408
-  _globals['_BOOKEDTRADE']._serialized_end=560
-  _globals['_GETTRADESREQUEST']._serialized_start=562
-  _globals['_GETTRADESREQUEST']._serialized_end=599
-  _globals['_GETTRADESRESPONSE']._serialized_start=601
-  _globals['_GETTRADESRESPONSE']._serialized_end=666
-  _globals['_LISTTRADESREQUEST']._serialized_start=669
-  _globals['_LISTTRADESREQUEST']._serialized_end=851
-  _globals['_LISTTRADESRESPONSE']._serialized_start=853
-  _globals['_LISTTRADESRESPONSE']._serialized_end=919
-  _globals['_HELDORDER']._serialized_start=922
-  _globals['_HELDORDER']._serialized_end=1114
-  _globals['_GETHOLDSREQUEST']._serialized_start=1116
-  _globals['_GETHOLDSREQUEST']._serialized_end=1151
-  _globals['_GETHOLDSRESPONSE']._serialized_start=1153
-  _globals['_GETHOLDSRESPONSE']._serialized_end=1214
-  _globals['_LISTOPENHOLDSREQUEST']._serialized_start=1216
-  _globals['_LISTOPENHOLDSREQUEST']._serialized_end=1276
-  _globals['_LISTOPENHOLDSRESPONSE']._serialized_start=1278
-  _globals['_LISTOPENHOLDSRESPONSE']._serialized_end=1344
-  _globals['_RECONCILIATIONSERVICE']._serialized_start=1347
-  _globals['_RECONCILIATIONSERVICE']._serialized_end=1805
+  _globals['_CHECKBOOKSREQUEST']._serialized_end=239
+  _globals['_BOOKDIFFERENCE']._serialized_start=241
+  _globals['_BOOKDIFFERENCE']._serialized_end=336
+  _globals['_CHECKBOOKSRESPONSE']._serialized_start=339
+  _globals['_CHECKBOOKSRESPONSE']._serialized_end=499
+  _globals['_BOOKEDTRADE']._serialized_start=502
+  _globals['_BOOKEDTRADE']._serialized_end=654
+  _globals['_GETTRADESREQUEST']._serialized_start=656
+  _globals['_GETTRADESREQUEST']._serialized_end=693
+  _globals['_GETTRADESRESPONSE']._serialized_start=695
+  _globals['_GETTRADESRESPONSE']._serialized_end=760
+  _globals['_LISTTRADESREQUEST']._serialized_start=763
+  _globals['_LISTTRADESREQUEST']._serialized_end=945
+  _globals['_LISTTRADESRESPONSE']._serialized_start=947
+  _globals['_LISTTRADESRESPONSE']._serialized_end=1013
+  _globals['_HELDORDER']._serialized_start=1016
+  _globals['_HELDORDER']._serialized_end=1208
+  _globals['_GETHOLDSREQUEST']._serialized_start=1210
+  _globals['_GETHOLDSREQUEST']._serialized_end=1245
+  _globals['_GETHOLDSRESPONSE']._serialized_start=1247
+  _globals['_GETHOLDSRESPONSE']._serialized_end=1308
+  _globals['_LISTOPENHOLDSREQUEST']._serialized_start=1310
+  _globals['_LISTOPENHOLDSREQUEST']._serialized_end=1370
+  _globals['_LISTOPENHOLDSRESPONSE']._serialized_start=1372
+  _globals['_LISTOPENHOLDSRESPONSE']._serialized_end=1438
+  _globals['_RECONCILIATIONSERVICE']._serialized_start=1526
+  _globals['_RECONCILIATIONSERVICE']._serialized_end=1984
 # @@protoc_insertion_point(module_scope)

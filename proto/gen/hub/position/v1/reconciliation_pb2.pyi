@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from hub.order.v1 import order_pb2 as _order_pb2
 import builtins as _builtins
 import sys
@@ -20,6 +21,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _CheckKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CheckKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CheckKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHECK_KIND_UNSPECIFIED: _CheckKind.ValueType  # 0
+    """As WHOLE, but an account whose books are too much to look at makes the call fail."""
+    CHECK_KIND_WHOLE: _CheckKind.ValueType  # 1
+    """From the beginning."""
+    CHECK_KIND_SINCE: _CheckKind.ValueType  # 2
+    """From where they were found right the last time; from the beginning if they never were."""
+
+class CheckKind(_CheckKind, metaclass=_CheckKindEnumTypeWrapper):
+    """From where on books are looked at."""
+
+CHECK_KIND_UNSPECIFIED: CheckKind.ValueType  # 0
+"""As WHOLE, but an account whose books are too much to look at makes the call fail."""
+CHECK_KIND_WHOLE: CheckKind.ValueType  # 1
+"""From the beginning."""
+CHECK_KIND_SINCE: CheckKind.ValueType  # 2
+"""From where they were found right the last time; from the beginning if they never were."""
+Global___CheckKind: _TypeAlias = CheckKind  # noqa: Y015
+
 @_typing.final
 class CheckBooksRequest(_message.Message):
     """Which accounts: those that are named, or the next ones."""
@@ -29,10 +54,13 @@ class CheckBooksRequest(_message.Message):
     ACCOUNT_IDS_FIELD_NUMBER: _builtins.int
     AFTER_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     after_account_id: _builtins.str
     """Without account_ids: the accounts after this one, by id; empty: from the first."""
     limit: _builtins.int
     """Without account_ids: how many, at most 100."""
+    kind: Global___CheckKind.ValueType
+    """From where on."""
     @_builtins.property
     def account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """At most 100."""
@@ -43,10 +71,11 @@ class CheckBooksRequest(_message.Message):
         account_ids: _abc.Iterable[_builtins.str] | None = ...,
         after_account_id: _builtins.str = ...,
         limit: _builtins.int = ...,
+        kind: Global___CheckKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids", "after_account_id", b"after_account_id", "limit", b"limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids", "after_account_id", b"after_account_id", "kind", b"kind", "limit", b"limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -103,15 +132,25 @@ class CheckBooksResponse(_message.Message):
     ACCOUNT_IDS_FIELD_NUMBER: _builtins.int
     DIFFERENCES_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
+    TOO_LONG_ACCOUNT_IDS_FIELD_NUMBER: _builtins.int
+    OUT_OF_TIME_FIELD_NUMBER: _builtins.int
     more: _builtins.int
     """How many more there are of the accounts that were looked at."""
+    out_of_time: _builtins.bool
+    """The accounts that come after these were not begun; whoever wants them asks again. At least one was."""
     @_builtins.property
     def account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The accounts that were looked at, by id: fewer than asked for when there are no more."""
+        """The accounts that were looked at, in the order of the request or by id. Together with too_long_account_ids they are
+        fewer than asked for when there are no more, or when the call is out_of_time.
+        """
 
     @_builtins.property
     def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookDifference]:
         """At most 1000."""
+
+    @_builtins.property
+    def too_long_account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Accounts that were begun, and have more to look at than there is time for: nothing is known of them."""
 
     def __init__(
         self,
@@ -119,10 +158,12 @@ class CheckBooksResponse(_message.Message):
         account_ids: _abc.Iterable[_builtins.str] | None = ...,
         differences: _abc.Iterable[Global___BookDifference] | None = ...,
         more: _builtins.int = ...,
+        too_long_account_ids: _abc.Iterable[_builtins.str] | None = ...,
+        out_of_time: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids", "differences", b"differences", "more", b"more"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids", "differences", b"differences", "more", b"more", "out_of_time", b"out_of_time", "too_long_account_ids", b"too_long_account_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

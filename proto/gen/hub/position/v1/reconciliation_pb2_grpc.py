@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ReconciliationServiceStub:
-    """Owned by the position service; only the order service may call it. It reads, and changes nothing.
+    """Owned by the position service; only the order service may call it. It reads, and keeps nothing but up to where books
+    were found right.
     """
 
     def __init__(self, channel):
@@ -63,11 +64,12 @@ class ReconciliationServiceStub:
 
 
 class ReconciliationServiceServicer:
-    """Owned by the position service; only the order service may call it. It reads, and changes nothing.
+    """Owned by the position service; only the order service may call it. It reads, and keeps nothing but up to where books
+    were found right.
     """
 
     def CheckBooks(self, request, context):
-        """Holds the books of accounts against themselves, all as of one moment.
+        """Holds the books of accounts against themselves, each as of one moment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,7 +140,8 @@ def add_ReconciliationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ReconciliationService:
-    """Owned by the position service; only the order service may call it. It reads, and changes nothing.
+    """Owned by the position service; only the order service may call it. It reads, and keeps nothing but up to where books
+    were found right.
     """
 
     @staticmethod

@@ -13,11 +13,13 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ReconciliationServiceStub:
-    """Owned by the position service; only the order service may call it. It reads, and changes nothing."""
+    """Owned by the position service; only the order service may call it. It reads, and keeps nothing but up to where books
+    were found right.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CheckBooks: _aio.UnaryUnaryMultiCallable[_reconciliation_pb2.CheckBooksRequest, _reconciliation_pb2.CheckBooksResponse]
-    """Holds the books of accounts against themselves, all as of one moment."""
+    """Holds the books of accounts against themselves, each as of one moment."""
     GetTrades: _aio.UnaryUnaryMultiCallable[_reconciliation_pb2.GetTradesRequest, _reconciliation_pb2.GetTradesResponse]
     """Trades by their ids."""
     ListTrades: _aio.UnaryUnaryMultiCallable[_reconciliation_pb2.ListTradesRequest, _reconciliation_pb2.ListTradesResponse]
@@ -28,7 +30,9 @@ class ReconciliationServiceStub:
     """All holds that are open, in pages."""
 
 class ReconciliationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Owned by the position service; only the order service may call it. It reads, and changes nothing."""
+    """Owned by the position service; only the order service may call it. It reads, and keeps nothing but up to where books
+    were found right.
+    """
 
     @_abc_1.abstractmethod
     def CheckBooks(
@@ -36,7 +40,7 @@ class ReconciliationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _reconciliation_pb2.CheckBooksRequest,
         context: _aio.ServicerContext[_reconciliation_pb2.CheckBooksRequest, _abc.Awaitable[_reconciliation_pb2.CheckBooksResponse]],
     ) -> _abc.Awaitable[_reconciliation_pb2.CheckBooksResponse]:
-        """Holds the books of accounts against themselves, all as of one moment."""
+        """Holds the books of accounts against themselves, each as of one moment."""
 
     @_abc_1.abstractmethod
     def GetTrades(
