@@ -60,6 +60,7 @@ def _counted(message: order_pb2.Reconciliation) -> BooksCounted:
         trades=counts.get("trades", 0),
         holds=counts.get("holds", 0),
         orders=counts.get("orders", 0),
+        too_long=counts.get("too_long", 0),
     )
 
 

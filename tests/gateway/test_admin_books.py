@@ -31,7 +31,7 @@ async def gateway(tls: Tls, redis_server: Login, peers: Peers) -> AsyncIterator[
 
 async def test_the_newest_pass_is_told_with_every_difference(gateway: Gateway, peers: Peers) -> None:
     difference = filled(order_pb2.Difference())
-    counts = {"accounts": 1, "executions": 2, "trades": 3, "holds": 4, "orders": 5}
+    counts = {"accounts": 1, "executions": 2, "trades": 3, "holds": 4, "orders": 5, "too_long": 6}
     found = order_pb2.Reconciliation(counts=counts, differences=[difference, order_pb2.Difference()], more=7)
     for number, name in enumerate(("finished_at", "since", "cut")):
         getattr(found, name).FromSeconds(1_800_000_000 + number)

@@ -28,6 +28,7 @@ INTERNAL = {
     "hold_conflict": "order turns it into order_id_taken",
     "hold_released": "order turns it into order_abandoned",
     "migration_changed": "migrate stops",
+    "books_too_large": "the order service leaves the books of an account for later",
     "placed_meanwhile": "a batch of holds is tried again",
     "stream_behind": "the gateway subscribes again",
     "unknown_corporate_action": "a job of order says it in its log",

@@ -15,6 +15,9 @@ class BooksCounted(Answer, frozen=True):
     trades: Annotated[int, described("Trades, by their executions.", 3200)]
     holds: Annotated[int, described("Open holds, by their orders.", 25)]
     orders: Annotated[int, described("Open orders, by their holds.", 25)]
+    too_long: Annotated[
+        int, described("Accounts whose books were more than there was time for; the log names them.", 0)
+    ]
 
 
 class BooksDifference(Answer, frozen=True):
