@@ -31,12 +31,10 @@ Ask = Callable[[str], Awaitable[Page]]
 """Answers the page of a token. It counts each as a request, and needs a token of access that is good."""
 
 
-async def csv_file(
-    request: Request, name: str, columns: Sequence[str], ask: Ask, first: str = ""
-) -> Response:
-    """At most MOST_ROWS rows, or a page more, from the page `first` on."""
+async def csv_file(request: Request, name: str, columns: Sequence[str], ask: Ask) -> Response:
+    """At most MOST_ROWS rows, or a page more."""
     # Before the answer begins: what is refused gets a problem document.
-    page = await ask(first)
+    page = await ask("")
     headers = [
         (b"content-type", b"text/csv; charset=utf-8; header=present"),
         (b"content-disposition", f'attachment; filename="{name}.csv"'.encode()),

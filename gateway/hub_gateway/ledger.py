@@ -91,21 +91,21 @@ class Ledgers:
         async def ask(token: str) -> Page:
             caller = await self._gate.user(request)
             wanted = position_pb2.ListPostingsRequest(
-                page_size=FILE_ROWS, page_token=token, without_totals=True
+                page_size=FILE_ROWS, page_token=token, without_totals=True, before=before
             )
             with calling_as(caller.token):
                 found = await self._position.ListPostings(wanted)
             return Page([_row(posting) for posting in found.postings], found.next_page_token)
 
-        return await csv_file(request, "ledger", COLUMNS, ask, before)
+        return await csv_file(request, "ledger", COLUMNS, ask)
 
 
-def _posting_id(query: Mapping[str, str]) -> str:
-    """Empty where none is asked for."""
+def _posting_id(query: Mapping[str, str]) -> int | None:
+    """None where none is asked for."""
     text = query.get("before", "")
     if "before" in query and not (text.isascii() and text.isdigit() and len(text) <= LONGEST_ID):
         raise Invalid("before must be a posting_id.", code="invalid_value", field="before")
-    return text
+    return int(text) if text else None
 
 
 def _row(message: position_pb2.Posting) -> Sequence[str | Decimal]:

@@ -91,6 +91,9 @@ async def test_the_ledger_is_a_file_of_every_posting(
     monkeypatch.setattr(files, "MOST_ROWS", 100)
     assert list(csv.DictReader(io.StringIO(cut, newline=""))) == rows[:3]
     assert list(csv.DictReader(io.StringIO(rest, newline=""))) == rows[3:6]
+    rest = (await gateway.http.get(f"{FILE}?before={rows[2]['posting_id']}")).text
+    assert list(csv.DictReader(io.StringIO(rest, newline=""))) == rows[3:]
+    assert not list(csv.DictReader(io.StringIO((await gateway.http.get(f"{FILE}?before=0")).text)))
     for wrong in ("", "x", "-1", "1" * 19):
         problem(await gateway.http.get(f"{FILE}?before={wrong}"), 400, "invalid_value", "before")
 

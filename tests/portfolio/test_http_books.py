@@ -166,7 +166,11 @@ async def test_a_statement_as_json_and_as_a_file(client: Client, monkeypatch: py
         (month.text, True, None),
     ]
     told = await client.get(f"{STATEMENTS}/{month.text}?page_size=2")
-    assert (told["month"], told["final"], told["next_page_token"]) == (month.text, True, "2")
+    assert (told["month"], told["final"], told["next_page_token"]) == (
+        month.text,
+        True,
+        f"line-{month.text}-2",
+    )
     assert told["closing_cash"] == {"settled": "100005", "unsettled": "98.5", "total": "100103.5"}
     assert (told["sums"]["fees"], told["sums"]["realised_pnl"]) == ("1.5", "100")
     assert (told["opening_positions"], told["closing_positions"]) == ([], [])
@@ -196,6 +200,25 @@ async def test_a_statement_as_json_and_as_a_file(client: Client, monkeypatch: py
     assert opening + sum(lines) == closing
     following = await client.table(f"{STATEMENTS}/{month.next.text}.csv")
     assert [row["record"] for row in following] == ["opening_cash", "closing_cash"]
+
+
+async def test_a_token_of_a_page_is_taken_by_its_own_list_alone(client: Client) -> None:
+    await client.front.books.world.move(client.owner, MovementKind.DEPOSIT, "1")
+    month = Month.of(utc_now())
+    client.watch.now = month.ends_at
+    lists = (ACTIVITIES, "/api/v1/ledger", "/api/v1/transfers", STATEMENTS, f"{STATEMENTS}/{month.next.text}")
+    of_lines = f"line-{month.text}-1"
+    tokens = {path: (await client.get(f"{path}?page_size=1"))["next_page_token"] for path in lists[:-1]}
+    details = set[str]()
+    for path in lists:
+        for of, token in {**tokens, "/lines": of_lines, "/numbers": "1"}.items():
+            answer = await client.gateway.http.get(f"{path}?page_size=1&page_token={token}")
+            if of == path:
+                assert answer.status_code == 200, answer.text
+            else:
+                problem(answer, 400, "invalid_page_token", "page_token")
+                details.add(answer.json()["detail"])
+    assert len(details) == 1
 
 
 async def test_a_file_has_positions_as_the_month_begins_and_ends(client: Client) -> None:

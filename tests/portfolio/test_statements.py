@@ -22,6 +22,7 @@ from hub_market_data.seed import INSTRUMENTS
 from hub_market_data.store import Catalogue, Seeding
 from hub_market_data.usecases.keeping import refresh
 from hub_portfolio.domain.month import Month
+from hub_portfolio.mapping_statements import line_token, month_token
 from hub_position.domain.cash import MovementKind
 from hub_position.domain.trade import Side
 from hub_postgres import Pool, connect_pool
@@ -204,6 +205,15 @@ async def test_pages_of_lines_are_all_there_is_and_the_hash_is_of_what_is_kept(c
         lines += page.lines
         token = page.next_page_token
     assert (lines, token) == (list(whole.lines), "")
+    for wrong in (
+        line_token(client.this, 10),
+        line_token(client.this.before, 4),
+        month_token(client.this),
+        "4",
+    ):
+        with pytest.raises(Invalid) as refused:
+            await client.get(client.this, page_token=wrong)
+        assert (refused.value.code, refused.value.field) == ("invalid_page_token", "page_token")
     [kept] = await client.rows("statements")
     texts = [kept["document"], *(row["line"] for row in await client.rows("statement_lines"))]
     assert sha256("".join(f"{text}\n" for text in texts).encode()).hexdigest() == whole.content_hash
@@ -252,8 +262,12 @@ async def test_the_running_month_is_a_draft_that_is_never_kept(client: Client) -
     assert held(told.closing_positions)[1] == ("SPY", "6", "600", "130", "", "780")
     assert await client.rows("statements") == []
     await client.front.books.world.move(client.owner, MovementKind.DEPOSIT, "1")
-    again = await client.get(client.this, page_size=2, page_token="10")
+    end = line_token(client.this, 10)
+    again = await client.get(client.this, page_size=2, page_token=end)
     assert (again.statement.line_count, [line.type for line in again.lines]) == (11, ["deposit"])
+    with pytest.raises(Invalid) as refused:
+        await client.get(client.this, page_token=line_token(client.this, 11))
+    assert (refused.value.code, refused.value.field) == ("invalid_page_token", "page_token")
 
 
 async def test_months_without_anything_go_on_from_those_before(client: Client) -> None:
@@ -284,7 +298,10 @@ async def test_which_months_there_are(client: Client) -> None:
     assert (issued.month, issued.final, rest.next_page_token) == (client.this.text, True, "")
     assert issued.content_hash == (await client.get(client.this)).content_hash
     assert issued.issued_at.ToDatetime(tzinfo=UTC) == client.watch.now
-    assert not (await client.months(page_token=client.this.text)).statements
+    for month in (client.this, client.this.before, client.this.next.next.next):
+        with pytest.raises(Invalid) as refused:
+            await client.months(page_token=month_token(month))
+        assert (refused.value.code, refused.value.field) == ("invalid_page_token", "page_token")
 
 
 async def test_what_there_is_no_statement_of_has_a_code(client: Client) -> None:

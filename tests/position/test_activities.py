@@ -224,7 +224,9 @@ async def test_what_cannot_be_is_refused_with_its_field(reader: Reader) -> None:
         ({"types": ["fill"] * 21}, "too_many", "types"),
         ({"page_size": 101}, "too_many", "page_size"),
         ({"page_token": "x"}, "invalid_page_token", "page_token"),
-        ({"page_token": "9" * 30}, "invalid_page_token", "page_token"),
+        ({"page_token": "7"}, "invalid_page_token", "page_token"),
+        ({"page_token": "posting-7"}, "invalid_page_token", "page_token"),
+        ({"page_token": "activity-" + "9" * 30}, "invalid_page_token", "page_token"),
     ):
         with pytest.raises(Invalid) as refused:
             await reader.page(**wanted)

@@ -213,9 +213,12 @@ async def test_postings_come_in_pages_newest_first(house: House) -> None:
                 break
         assert seen == sorted(set(seen), reverse=True)
         assert len(seen) == 7
-        for wrong in ({"page_token": "x"}, {"page_token": "9" * 30}, {"page_size": 101}):
-            with pytest.raises(Invalid):
-                await house.gateway.ListPostings(position_pb2.ListPostingsRequest(**wrong))
+        with pytest.raises(Invalid):
+            await house.gateway.ListPostings(position_pb2.ListPostingsRequest(page_size=101))
+        for wrong in ("x", "3", "activity-3", "posting-" + "9" * 30):
+            with pytest.raises(Invalid) as refused:
+                await house.gateway.ListPostings(position_pb2.ListPostingsRequest(page_token=wrong))
+            assert (refused.value.code, refused.value.field) == ("invalid_page_token", "page_token")
 
 
 @pytest.mark.parametrize(
@@ -254,13 +257,21 @@ async def test_cash_comes_in_and_goes_out_for_the_caller(house: House) -> None:
         listed = await house.gateway.ListCashMovements(position_pb2.ListCashMovementsRequest(page_size=1))
         token = listed.next_page_token
         rest = await house.gateway.ListCashMovements(position_pb2.ListCashMovementsRequest(page_token=token))
-        with pytest.raises(Invalid) as refused:
-            await house.gateway.ListCashMovements(position_pb2.ListCashMovementsRequest(page_token="x"))
+        movement_id = paid.movement.movement_id
+        for wrong in (
+            "x",
+            movement_id,
+            "transfer-x",
+            f"transfer-{movement_id.replace('-', '')}",
+            "posting-1",
+        ):
+            with pytest.raises(Invalid) as refused:
+                await house.gateway.ListCashMovements(position_pb2.ListCashMovementsRequest(page_token=wrong))
+            assert (refused.value.code, refused.value.field) == ("invalid_page_token", "page_token")
     assert (paid.movement.kind, paid.movement.amount, paid.replayed) == ("deposit", "10.5", False)
     assert (again.movement.movement_id, again.replayed) == (paid.movement.movement_id, True)
     assert taken.movement.amount == "-0.25"
     assert balance.cash == balance.withdrawable == "100010.25"
-    assert refused.value.code == "invalid_page_token"
     assert [each.amount for each in [*listed.movements, *rest.movements]] == ["-0.25", "10.5"]
     assert rest.next_page_token == ""
 

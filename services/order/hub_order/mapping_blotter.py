@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from hub.order.v1 import order_pb2
 from hub_errors import Invalid
+from hub_errors.page_tokens import invalid_page_token
 from hub_order.audit import Record
 from hub_order.domain import Execution, OrderType, Side, Status
 from hub_order.mapping import SIDE_NUMBERS, STATUSES, TYPE_NUMBERS, execution_message, timestamp
@@ -103,4 +104,4 @@ def place(token: str) -> Place:
         microseconds = int.from_bytes(read[:8], "big", signed=True)
         return _EPOCH + microseconds * _MICROSECOND, UUID(bytes=read[8:])
     except (ValueError, OverflowError, binascii.Error):
-        raise Invalid("The page token is not one.", code="invalid_page_token", field="page_token") from None
+        raise invalid_page_token() from None

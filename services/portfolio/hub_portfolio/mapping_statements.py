@@ -14,6 +14,7 @@ from hub.order.v1 import order_pb2
 from hub.portfolio.v1 import statements_pb2
 from hub.position.v1 import activities_pb2
 from hub_errors import Invalid
+from hub_errors.page_tokens import invalid_page_token, page_number, page_place, page_token
 from hub_money import to_text
 from hub_portfolio.domain.mark import KnownSplit
 from hub_portfolio.domain.month import Month
@@ -32,24 +33,36 @@ from hub_portfolio.mapping import stamp
 
 # Others may tell of an execution as well, such as its settlement.
 FILL: Final = "fill"
+MONTHS: Final = "month"  # what a page token begins with
+MOST_LINES: Final = 2**31 - 1
 
 M = TypeVar("M", bound=Message)
 
 
-def read_line_number(token: str) -> int:
+def line_token(month: Month, number: int) -> str:
+    return page_token(_lines_of(month), number)
+
+
+def read_line_number(month: Month, token: str) -> int:
     """The line that a page comes after."""
-    if not token:
-        return 0
-    if not (token.isascii() and token.isdigit() and len(token) <= 18):
-        raise Invalid("page_token is none of ours.", code="invalid_page_token", field="page_token")
-    return int(token)
+    return page_number(_lines_of(month), token, most=MOST_LINES) or 0
+
+
+def _lines_of(month: Month) -> str:
+    return f"line-{month.text}"
+
+
+def month_token(month: Month) -> str:
+    return page_token(MONTHS, month.text)
 
 
 def read_month_token(token: str) -> Month | None:
+    """The month that a page comes before."""
+    place = page_place(MONTHS, token)
     try:
-        return Month.read(token) if token else None
+        return Month.read(place) if place else None
     except Invalid:
-        raise Invalid("page_token is none of ours.", code="invalid_page_token", field="page_token") from None
+        raise invalid_page_token() from None
 
 
 def read_cut(message: activities_pb2.CutLedgerResponse) -> Cut:

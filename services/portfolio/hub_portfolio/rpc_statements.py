@@ -36,21 +36,23 @@ class StatementRpc(statements_pb2_grpc.StatementServiceServicer):
                 mapping_statements.statement_month(month, issued, final=month < found.running)
                 for month, issued in found.months
             ],
-            next_page_token=found.months[-1][0].text if found.more else "",
+            next_page_token=mapping_statements.month_token(found.months[-1][0]) if found.more else "",
         )
 
     async def GetStatement(
         self, request: statements_pb2.GetStatementRequest, context: Context
     ) -> statements_pb2.GetStatementResponse:
         caller = self._caller()
-        after = mapping_statements.read_line_number(request.page_token)
         size, month = _size(request.page_size), Month.read(request.month)
+        after = mapping_statements.read_line_number(month, request.page_token)
         told = await get_statement(self._office, caller, month, after=after, size=size)
         return statements_pb2.GetStatementResponse(
             statement=mapping_statements.statement_of(told.document),
             content_hash=told.content_hash.hex(),
             lines=map(mapping_statements.activity_of, told.lines),
-            next_page_token=str(told.until) if told.until < told.line_count else "",
+            next_page_token=mapping_statements.line_token(month, told.until)
+            if told.until < told.line_count
+            else "",
         )
 
     def _caller(self) -> Caller:

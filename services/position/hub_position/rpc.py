@@ -30,7 +30,7 @@ from hub_position.usecases import (
     set_account_state,
     settle_holds,
 )
-from hub_postgres import Pool, Uuid
+from hub_postgres import Pool
 from hub_rpc import remaining_s
 from hub_runtime import Clock, counted, counter, uuid7
 
@@ -46,8 +46,6 @@ MOST_LISTED = 500
 MOST_POSTINGS = 100
 DEFAULT_POSTINGS = 50
 LONGEST_REASON = 500
-LAST_POSTING = 2**63 - 1
-LAST_MOVEMENT = UUID(int=2**128 - 1)
 
 
 class PositionRpc(position_pb2_grpc.PositionServiceServicer):
@@ -180,7 +178,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         size = max(request.page_size, 0) or DEFAULT_POSTINGS
         page = await self._reads.postings(
             account_id,
-            before=_cursor(request.page_token),
+            before=mapping.read_before(request),
             limit=size + 1,
             with_totals=not request.without_totals,
         )
@@ -231,7 +229,7 @@ class PositionRpc(position_pb2_grpc.PositionServiceServicer):
         account_id, _ = self._caller()
         mapping.at_most(request.page_size, MOST_POSTINGS, "page_size")
         size = max(request.page_size, 0) or DEFAULT_POSTINGS
-        before = _movement_cursor(request.page_token)
+        before = mapping.read_movement_token(request.page_token)
         found = await self._reads.movements(account_id, before=before, limit=size + 1)
         return mapping.movements_page(found, size)
 
@@ -282,18 +280,3 @@ def _reason(text: str) -> str:
         raise Invalid("reason is missing.", code="missing", field="reason")
     mapping.at_most(len(reason), LONGEST_REASON, "the length of reason")
     return reason
-
-
-def _cursor(token: str) -> int:
-    if not token:
-        return LAST_POSTING
-    if not token.isascii() or not token.isdigit() or int(token) > LAST_POSTING:
-        raise Invalid("page_token is none of ours.", code="invalid_page_token", field="page_token")
-    return int(token)
-
-
-def _movement_cursor(token: str) -> UUID:
-    try:
-        return Uuid(token) if token else LAST_MOVEMENT
-    except ValueError:
-        raise Invalid("page_token is none of ours.", code="invalid_page_token", field="page_token") from None

@@ -8,11 +8,10 @@ from typing import Any, Final
 import grpc
 
 from hub.position.v1 import activities_pb2, activities_pb2_grpc
-from hub_errors import Invalid, NotFound
+from hub_errors import NotFound
 from hub_identity import Trust, current_principal
 from hub_position import mapping
 from hub_position.store import Activities, Cuts
-from hub_position.store.activities import LAST
 from hub_postgres import Pool
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -37,7 +36,10 @@ class ActivityRpc(activities_pb2_grpc.ActivityServiceServicer):
         mapping.at_most(len(request.types), MOST_TYPES, "types")
         size = max(request.page_size, 0) or USUAL_ON_A_PAGE
         found = await self._store.newest(
-            account_id, mapping.read_wanted(request), before=_cursor(request.page_token), limit=size + 1
+            account_id,
+            mapping.read_wanted(request),
+            before=mapping.read_activity_token(request.page_token),
+            limit=size + 1,
         )
         return mapping.activities_page(found, size)
 
@@ -63,11 +65,3 @@ class ActivityRpc(activities_pb2_grpc.ActivityServiceServicer):
         return activities_pb2.ListActivitiesBetweenResponse(
             activities=[mapping.activity(each) for each in found]
         )
-
-
-def _cursor(token: str) -> int:
-    if not token:
-        return LAST
-    if not token.isascii() or not token.isdigit() or len(token) > len(str(LAST)) or int(token) > LAST:
-        raise Invalid("page_token is none of ours.", code="invalid_page_token", field="page_token")
-    return int(token)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hub_errors import Invalid
+from hub_errors.page_tokens import invalid_page_token
 
 _LONGEST: Final = 500
 
@@ -32,11 +33,6 @@ def read_page_token(query: Sequence[str], token: str) -> str:
     if mark != _mark(query) or not isinstance(after, str):
         raise invalid_page_token()
     return after
-
-
-def invalid_page_token() -> Invalid:
-    sentence = "page_token is not of a page of this query."
-    return Invalid(sentence, code="invalid_page_token", field="page_token")
 
 
 def page_size(asked: int, *, usual: int, most: int) -> int:

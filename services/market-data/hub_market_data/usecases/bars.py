@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from hub_errors.page_tokens import invalid_page_token
 from hub_market_data.board import Board
 from hub_market_data.domain.actions import Adjuster, Adjustment, CorporateAction
 from hub_market_data.domain.bars import EARLIEST, LATEST, Bar, Timeframe, bar_range, fold
 from hub_market_data.domain.instruments import Instrument, unknown_symbol
-from hub_market_data.domain.pages import invalid_page_token, page_size, page_token, read_page_token
+from hub_market_data.domain.pages import page_size, page_token, read_page_token
 from hub_market_data.history import read_series
 from hub_market_data.replay import History
 from hub_market_data.store import Bars

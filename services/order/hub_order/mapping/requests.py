@@ -15,6 +15,7 @@ from uuid import UUID
 
 from hub.order.v1 import order_pb2
 from hub_errors import Invalid
+from hub_errors.page_tokens import invalid_page_token
 from hub_money import parse_decimal
 from hub_order.domain import HUNDRED, OPEN, Side, Status, TimeInForce
 from hub_order.mapping.words import SIDES, STATUS_WORDS, TIMES_IN_FORCE, TYPES
@@ -197,7 +198,7 @@ def page_start(token: str) -> UUID | None:
     try:
         return UUID(bytes=base64.b64decode(token + "==", altchars=b"-_", validate=True))
     except (ValueError, binascii.Error):
-        raise Invalid("The page token is not one.", code="invalid_page_token", field="page_token") from None
+        raise invalid_page_token() from None
 
 
 def _number(text: str, *, field: str) -> Decimal | None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from hub_errors import NotFound, Refused
+from hub_errors.page_tokens import invalid_page_token
 from hub_portfolio import mapping_statements as mapping
 from hub_portfolio.clients import Accounts, BooksOfMany, Closes, Ledger, Prices
 from hub_portfolio.domain.month import Month
@@ -71,7 +72,9 @@ class Told:
 async def list_statements(office: Office, caller: Caller, *, before: Month | None, size: int) -> Listed:
     """Newest first, from the running month back to the one that the account was opened in."""
     running, opened = Month.of(office.clock()), await _opened(office, caller)
-    newest = running if before is None else min(running, before.before)
+    if before is not None and not opened < before <= running:
+        raise invalid_page_token()
+    newest = running if before is None else before.before
     months = list[Month]()
     while newest >= opened and len(months) < size:
         months.append(newest)
@@ -100,8 +103,15 @@ async def get_statement(office: Office, caller: Caller, month: Month, *, after: 
         found = last if last is not None and last.month == month else None
     if found is None:
         raise AssertionError("a month that is over was not issued")
+    _goes_on(after, found.line_count)
     lines = await office.store.lines(account_id, month, after=after, limit=size)
     return Told(found.document, found.content_hash, lines, after + len(lines), found.line_count)
+
+
+def _goes_on(after: int, line_count: int) -> None:
+    """A page that is not the first has a line."""
+    if after and after >= line_count:
+        raise invalid_page_token()
 
 
 async def _opened(office: Office, caller: Caller) -> Month:
@@ -140,6 +150,7 @@ async def _draft(
     office: Office, account_id: UUID, month: Month, before: Issued | None, *, after: int, size: int
 ) -> Told:
     made, lines = await _drawn_up(office, account_id, month, before, now=office.clock(), final=False)
+    _goes_on(after, made.line_count)
     texts = [line.text for line in lines[after : after + size]]
     document = mapping.text_of(mapping.statement(made))
     return Told(document, b"", texts, after + len(texts), made.line_count)

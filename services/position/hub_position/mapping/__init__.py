@@ -8,13 +8,22 @@ from hub_position.mapping.accounts import (
     movement,
     movements_page,
     position,
+    read_before,
     read_cash,
     read_key,
+    read_movement_token,
     read_status,
     read_trading_state,
 )
 from hub_position.mapping.actions import action_progress, read_action
-from hub_position.mapping.activities import activities_page, activity, cut, read_until, read_wanted
+from hub_position.mapping.activities import (
+    activities_page,
+    activity,
+    cut,
+    read_activity_token,
+    read_until,
+    read_wanted,
+)
 from hub_position.mapping.events import (
     changed_account,
     changed_position,
@@ -48,11 +57,14 @@ __all__ = [
     "movements_page",
     "position",
     "read_action",
+    "read_activity_token",
+    "read_before",
     "read_cash",
     "read_ending",
     "read_hold_price",
     "read_hold_request",
     "read_key",
+    "read_movement_token",
     "read_replacement",
     "read_status",
     "read_time",

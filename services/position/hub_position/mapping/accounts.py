@@ -6,19 +6,27 @@ from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
+from uuid import UUID
 
 from hub.position.v1 import position_pb2
 from hub_errors import Invalid
+from hub_errors.page_tokens import invalid_page_token, page_number, page_place, page_token
 from hub_money import parse_decimal, to_text
 from hub_position.domain.account import AccountState, AccountStatus, Balance, TradingState
 from hub_position.domain.cash import Movement
 from hub_position.domain.ledger import LedgerPage, PostedLine
 from hub_position.domain.position import Position
 from hub_position.mapping.values import timestamp
+from hub_postgres import Uuid
 
 # Money comes and goes in whole cents.
 CASH_PLACES = 2
 LONGEST_KEY = 255
+LAST_POSTING = 2**63 - 1
+LAST_MOVEMENT = UUID(int=2**128 - 1)
+# What page tokens begin with.
+POSTINGS = "posting"
+TRANSFERS = "transfer"
 Word = TypeVar("Word", bound=StrEnum)
 
 
@@ -115,8 +123,14 @@ def ledger_page(page: LedgerPage, page_size: int) -> position_pb2.ListPostingsRe
             for name, amount in page.totals.items()
         ],
         postings=[posting(line) for line in shown],
-        next_page_token=str(shown[-1].posting_id) if len(page.lines) > page_size else "",
+        next_page_token=page_token(POSTINGS, shown[-1].posting_id) if len(page.lines) > page_size else "",
     )
+
+
+def read_before(request: position_pb2.ListPostingsRequest) -> int:
+    """The posting that a page comes before."""
+    following = page_number(POSTINGS, request.page_token, most=LAST_POSTING) or LAST_POSTING
+    return min(following, request.before) if request.HasField("before") else following
 
 
 def read_cash(text: str, *, signed: bool = False) -> Decimal:
@@ -143,10 +157,22 @@ def movement(found: Movement) -> position_pb2.CashMovement:
     )
 
 
+def read_movement_token(token: str) -> UUID:
+    """The movement that a page comes before."""
+    place = page_place(TRANSFERS, token)
+    try:
+        found = Uuid(place) if place else LAST_MOVEMENT
+    except ValueError:
+        raise invalid_page_token() from None
+    if place and place != str(found):
+        raise invalid_page_token()
+    return found
+
+
 def movements_page(found: Sequence[Movement], page_size: int) -> position_pb2.ListCashMovementsResponse:
     """`found` has one more than the page where another page follows."""
     shown = found[:page_size]
     return position_pb2.ListCashMovementsResponse(
         movements=[movement(each) for each in shown],
-        next_page_token=str(shown[-1].movement_id) if len(found) > page_size else "",
+        next_page_token=page_token(TRANSFERS, shown[-1].movement_id) if len(found) > page_size else "",
     )

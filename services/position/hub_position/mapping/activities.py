@@ -8,10 +8,14 @@ from datetime import datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from hub.position.v1 import activities_pb2
+from hub_errors.page_tokens import page_number, page_token
 from hub_money import to_text
 from hub_position.domain.activity import Activity, Fill, Shares, Wanted, read_kinds
 from hub_position.domain.cuts import Cut, CutPosition
 from hub_position.mapping.values import WIRE_SIDES, read_time, timestamp
+
+LAST = 2**63 - 1
+ACTIVITIES = "activity"  # what page tokens begin with
 
 
 def read_wanted(request: activities_pb2.ListActivitiesRequest) -> Wanted:
@@ -66,8 +70,13 @@ def activities_page(found: Sequence[Activity], page_size: int) -> activities_pb2
     shown = found[:page_size]
     return activities_pb2.ListActivitiesResponse(
         activities=[activity(each) for each in shown],
-        next_page_token=str(shown[-1].activity_id) if len(found) > page_size else "",
+        next_page_token=page_token(ACTIVITIES, shown[-1].activity_id) if len(found) > page_size else "",
     )
+
+
+def read_activity_token(token: str) -> int:
+    """The activity that a page comes before."""
+    return page_number(ACTIVITIES, token, most=LAST) or LAST
 
 
 def cut(found: Cut) -> activities_pb2.CutLedgerResponse:

@@ -23,7 +23,6 @@ from hub_postgres import Pool, acquire
 
 # ruff: noqa: S608 - statements are put together from constants at import, parameters are parameters
 
-LAST: Final = 2**63 - 1
 
 # Counted, not asked for by EXISTS or min: those may be planned as a walk through the whole ledger.
 IS_FIRST: Final = """(
