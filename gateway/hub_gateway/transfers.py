@@ -110,6 +110,8 @@ class CashTransfers:
             handler=self.list,
             summary="Your deposits, withdrawals and adjustments, newest first",
             tag="portfolio",
+            description="The deposit that an account is opened with is not among them: /activities, "
+            "/ledger and /statements have it.",
             query=PAGES,
             answers={200: Transfers},
         )

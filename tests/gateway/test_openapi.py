@@ -115,6 +115,14 @@ async def test_everything_has_words(document: dict[str, Any]) -> None:
         assert schema.get("properties"), name
 
 
+async def test_what_answers_leave_out_or_round_is_said(document: dict[str, Any]) -> None:
+    schemas, paths = document["components"]["schemas"], document["paths"]
+    assert "99.99 or 100.01" in schemas["Position"]["properties"]["weight"]["description"]
+    assert "is opened with" in paths["/api/v1/transfers"]["get"]["description"]
+    # Some are of version 7, some are derived from what they stand for.
+    assert schemas["Posting"]["properties"]["transaction_id"]["description"] == "UUID."
+
+
 async def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
     contract = Contract(document)
     found = 0

@@ -48,9 +48,7 @@ AveragePrice = Annotated[
     Decimal | None,
     described("To the places that are certain: 8, or fewer below one share; null of nothing.", "432.71"),
 ]
-Id = Annotated[
-    str, described("UUID of version 7.", "01a20e32-4061-7c52-9d0f-2f6a0f4f3b11", format="uuid", maxLength=36)
-]
+Id = Annotated[str, described("UUID.", "01a20e32-4061-7c52-9d0f-2f6a0f4f3b11", format="uuid", maxLength=36)]
 Time = Annotated[
     str, described("RFC 3339 in UTC, microseconds.", "2026-11-24T14:30:00.000000Z", format="date-time")
 ]

@@ -44,6 +44,15 @@ DayChangePercent = Annotated[
     Decimal | None, described("Per cent of what those positions were worth at the close.", "-0.28")
 ]
 
+Weight = Annotated[
+    Decimal | None,
+    described(
+        "Per cent of the market value of all positions. Each is rounded to two places by itself, so together "
+        "they may be 99.99 or 100.01.",
+        "25.00",
+    ),
+]
+
 
 class Position(Answer, frozen=True):
     """A holding, valued at the current price."""
@@ -63,7 +72,7 @@ class Position(Answer, frozen=True):
     realised_pnl: Decimal
     fees: Decimal
     status: Annotated[str, described("ACTIVE, PARTIAL (reduced since it was opened) or CLOSED.", "ACTIVE")]
-    weight: Annotated[Decimal | None, described("Per cent of the market value of all positions.", "25.00")]
+    weight: Weight
     unrealised_pnl_percent: Annotated[Decimal | None, described("Of total_cost.", "12.50")]
     day_change: DayChange
     day_change_percent: Annotated[
@@ -123,7 +132,7 @@ class Category(Answer, frozen=True):
     unrealised_pnl_percent: PnlPercent
     day_change: DayChange
     day_change_percent: DayChangePercent
-    weight: Annotated[Decimal | None, described("Per cent of the market value of all positions.", "25.00")]
+    weight: Weight
     positions: Annotated[int, described("How many.", 3)]
     stale: Annotated[bool, described("A price in it is old or missing.")]
 
@@ -137,7 +146,7 @@ class AllocatedPosition(Answer, frozen=True):
     market_value: Decimal | None
     unrealised_pnl: Decimal | None
     unrealised_pnl_percent: Annotated[Decimal | None, described("Of what was invested.", "12.50")]
-    weight: Annotated[Decimal | None, described("Per cent of the market value of all positions.", "25.00")]
+    weight: Weight
     price_at: Time | None
     stale: Annotated[bool, described("The price is old or missing.")]
 
@@ -150,7 +159,7 @@ class AllocatedCategory(Answer, frozen=True):
     market_value: Decimal
     unrealised_pnl: Decimal
     unrealised_pnl_percent: PnlPercent
-    weight: Annotated[Decimal | None, described("Per cent of the market value of all positions.", "25.00")]
+    weight: Weight
     stale: Annotated[bool, described("A price in it is old or missing.")]
     positions: list[AllocatedPosition]
 
