@@ -21,10 +21,11 @@ PAGE_TIME_S: Final = 15.0  # for a page of a file to come, and to be read by the
 
 @dataclass(frozen=True)
 class Page:
-    """Rows, and the token of the next page; empty on the last."""
+    """Rows, and the token of the next page; empty on the last. What the first says ends the file's name."""
 
     rows: Sequence[Sequence[str | Decimal]]
     token: str
+    ending: str = ""
 
 
 Ask = Callable[[str], Awaitable[Page]]
@@ -37,7 +38,7 @@ async def csv_file(request: Request, name: str, columns: Sequence[str], ask: Ask
     page = await ask("")
     headers = [
         (b"content-type", b"text/csv; charset=utf-8; header=present"),
-        (b"content-disposition", f'attachment; filename="{name}.csv"'.encode()),
+        (b"content-disposition", f'attachment; filename="{name}{page.ending}.csv"'.encode()),
     ]
     return Streamed(200, headers=headers, parts=_parts(request, columns, ask, page))
 

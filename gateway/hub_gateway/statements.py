@@ -78,8 +78,8 @@ class Statements:
             handler=self.file,
             summary="The statement of a month as a file",
             tag="portfolio",
-            description=f"{RULES} A file of more than {MOST_ROWS} rows is cut off there. A transfer that "
-            "breaks off is of a file that is not whole.",
+            description=f"{RULES} The name of a draft's file ends with `-draft.csv`. A file of more than "
+            f"{MOST_ROWS} rows is cut off there. A transfer that breaks off is of a file that is not whole.",
             answers={200: StatementFile},
             media_type=CSV,
             problems=PROBLEMS,
@@ -111,7 +111,7 @@ class Statements:
                 rows = [*_opening(found), *rows]
             if found.next_page_token is None:
                 rows += _closing(found)
-            return Page(rows, found.next_page_token or "")
+            return Page(rows, found.next_page_token or "", ending="" if found.final else "-draft")
 
         return await csv_file(request, f"statement-{_safe(month)}", COLUMNS, ask)
 

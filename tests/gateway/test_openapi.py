@@ -119,6 +119,7 @@ async def test_what_answers_leave_out_or_round_is_said(document: dict[str, Any])
     schemas, paths = document["components"]["schemas"], document["paths"]
     assert "99.99 or 100.01" in schemas["Position"]["properties"]["weight"]["description"]
     assert "is opened with" in paths["/api/v1/transfers"]["get"]["description"]
+    assert "-draft.csv" in paths["/api/v1/statements/{month}.csv"]["get"]["description"]
     # Some are of version 7, some are derived from what they stand for.
     assert schemas["Posting"]["properties"]["transaction_id"]["description"] == "UUID."
 

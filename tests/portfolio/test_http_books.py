@@ -224,6 +224,9 @@ async def test_a_token_of_a_page_is_taken_by_its_own_list_alone(client: Client) 
 async def test_a_file_has_positions_as_the_month_begins_and_ends(client: Client) -> None:
     client.front.quote("AAPL", "120")
     month = Month.of(utc_now())
+    answer = await client.gateway.http.get(f"{STATEMENTS}/{month.text}.csv")
+    name = f'attachment; filename="statement-{month.text}-draft.csv"'
+    assert answer.headers["content-disposition"] == name
     rows = await client.table(f"{STATEMENTS}/{month.text}.csv")
     [position] = [row for row in rows if row["record"] == "closing_position"]
     assert (position["symbol"], position["quantity"], position["cost"]) == ("AAPL", "6", "600")
