@@ -26,6 +26,9 @@ from hub_errors import (
 
 Header = tuple[bytes, bytes]
 
+# What services call by another name than those who sent it, in a header.
+_HEADERS: Final = {"idempotency_key": "Idempotency-Key"}
+
 CONTENT_TYPE: Header = (b"content-type", b"application/problem+json")
 
 
@@ -93,7 +96,7 @@ def problem(error: HubError, *, trace_id: str) -> bytes:
         "code": error.code,
     }
     if error.field:
-        document["field"] = error.field
+        document["field"] = _HEADERS.get(error.field, error.field)
     if isinstance(error, InDoubt) and error.order_id is not None:
         document["order_id"] = error.order_id
     document["trace_id"] = trace_id

@@ -148,7 +148,7 @@ async def test_a_refused_item_does_not_touch_its_neighbours(gateway: Gateway, or
     def fails(item: order_pb2.OrderSubmission, _: int) -> HubError | None:
         errors: dict[str, HubError] = {
             "IBM": Refused("Not enough cash.", code="insufficient_funds", field="quantity"),
-            "GOOG": Conflict("Used.", code="idempotency_key_reused"),
+            "GOOG": Conflict("Used.", code="idempotency_key_reused", field="idempotency_key"),
             "FB": Exhausted("Slowly.", code="queue_full"),
             "MSFT": Invalid("No such step.", code="tick_size", field="limit_price"),
             "X": Unavailable("Old quotes.", code="market_data_unavailable"),
@@ -161,6 +161,7 @@ async def test_a_refused_item_does_not_touch_its_neighbours(gateway: Gateway, or
     assert [answer.status_code for answer in answers] == [202, 422, 409, 429, 400, 503, 202]
     assert answers[1].json()["code"] == "insufficient_funds"
     assert answers[1].json()["field"] == "quantity"
+    assert answers[2].json()["field"] == "Idempotency-Key"
     assert answers[5].json()["code"] == "market_data_unavailable"
 
 
