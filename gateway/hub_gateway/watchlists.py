@@ -222,7 +222,9 @@ class Watchlists:
 
 
 def _symbols(texts: Sequence[str]) -> watchlist_pb2.SymbolList:
-    return watchlist_pb2.SymbolList(symbols=[symbol(text, field="symbols") for text in texts])
+    return watchlist_pb2.SymbolList(
+        symbols=[symbol(text, field=f"symbols[{index}]") for index, text in enumerate(texts)]
+    )
 
 
 def _watchlist(message: watchlist_pb2.Watchlist) -> Watchlist:

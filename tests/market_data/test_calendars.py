@@ -179,6 +179,11 @@ def test_ranges_that_make_no_sense_are_refused(first: str, last: str, code: str,
     assert (refused.value.code, refused.value.field) == (code, field)
 
 
+def test_a_date_out_of_bounds_is_told_the_bounds() -> None:
+    with pytest.raises(Invalid, match="of the years 1900 to 2199"):
+        calendars.days_between("9999-11-30", "9999-11-30")
+
+
 def test_a_range_has_both_its_ends_and_at_most_400_days_between() -> None:
     assert calendars.days_between("2026-01-01", "2026-01-01") == [date(2026, 1, 1)]
     assert len(calendars.days_between("2026-01-01", "2027-02-05")) == 401

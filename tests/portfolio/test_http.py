@@ -241,7 +241,9 @@ async def test_what_is_wrong_with_a_watchlist_has_a_code(gateway: Gateway) -> No
     place = made.headers["location"]
     problem(await http.post(LISTS, json={"name": " ONE"}), 409, "watchlist_name_taken", "name")
     problem(await http.post(LISTS, json={"name": "  "}), 400, "invalid_length", "name")
-    problem(await http.post(LISTS, json={"name": "Two", "symbols": ["a"]}), 400, "invalid_symbol", "symbols")
+    problem(
+        await http.post(LISTS, json={"name": "Two", "symbols": ["a"]}), 400, "invalid_symbol", "symbols[0]"
+    )
     unknown = await http.post(LISTS, json={"name": "Two", "symbols": ["AAPL", "NOPE"]})
     assert "NOPE" in problem(unknown, 422, "unknown_symbol", "symbols")["detail"]
     problem(await http.patch(place, json={"version": 1}), 400, "nothing_to_change")

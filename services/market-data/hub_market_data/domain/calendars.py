@@ -147,7 +147,8 @@ def read_day(text: str, field: str) -> date:
             return found
     except ValueError:
         pass
-    raise Invalid(f"{field} must be a date like 2026-03-02.", code="invalid_date", field=field)
+    sentence = f"{field} must be a date like 2026-03-02, of the years {FIRST_YEAR} to {LAST_YEAR}."
+    raise Invalid(sentence, code="invalid_date", field=field)
 
 
 def days_between(first_day: str, last_day: str) -> Sequence[date]:
