@@ -40,6 +40,9 @@ class Client:
     ) -> Document:
         return await self._send("POST", path, expect=expect, body=body, headers=headers)
 
+    async def patch(self, path: str, body: Mapping[str, Any], *, expect: int) -> Document:
+        return await self._send("PATCH", path, expect=expect, body=body)
+
     async def until(
         self, path: str, enough: Callable[[Document], bool], *, what: str, within_s: float
     ) -> Document:

@@ -17,6 +17,7 @@ PAID_IN = Decimal(100000)
 BELOW_ASK = Decimal("0.0007")  # near enough that the market comes by within about a minute
 EXECUTE_S = 20.0
 REST_S = 180.0
+PATIENCE_S = 40.0
 BOOK_S = 30.0
 LIVE_S = 30.0
 PROGRESS_S = 5.0
@@ -131,22 +132,26 @@ class Story:
             status = read["order"]["status"]
             self.screen.value("status", status)
             if status == "PROCESSING":
-                await self._rest(order["order_id"], limit, live)
+                await self._rest(order["order_id"], limit, tick, live)
                 return bought
             if status != "EXECUTED":
                 raise DemoError(f"the order ended {status} ({read['order']['reason']})")
             self.screen.note("The market came down to it at once. Once more, to see one rest.")
         raise DemoError(f"{ATTEMPTS} limit orders in a row were filled before they could rest")
 
-    async def _rest(self, order_id: str, limit: Decimal, live: Live) -> None:
+    async def _rest(self, order_id: str, limit: Decimal, tick: Decimal, live: Live) -> None:
         balance = await self.client.get("/api/v1/balance")
         self.screen.value(
             "held", f"{money(balance['held'])} of {money(balance['cash'])} {balance['currency']}"
         )
         self.screen.heading("Wait for the market to come to it")
-        deadline = asyncio.get_running_loop().time() + REST_S
+        now = asyncio.get_running_loop().time
+        deadline, patient_until = now() + REST_S, now() + PATIENCE_S
         while live.orders.get(order_id, {}).get("status") not in FINAL:
-            left_s = deadline - asyncio.get_running_loop().time()
+            left_s = deadline - now()
+            if now() > patient_until:
+                order_id, limit = await self._nearer(order_id, limit, tick, live)
+                patient_until = now() + PATIENCE_S
             ask = live.ask("MSFT")
             if left_s <= 0:
                 raise DemoError(f"the market did not fall to {limit} within {REST_S:.0f} s, it asks {ask}")
@@ -156,6 +161,21 @@ class Story:
         done = await self._executed(order_id, live, within_s=EXECUTE_S)
         if Decimal(done["order"]["average_price"]) > limit:
             raise DemoError(f"filled at {done['order']['average_price']}, above the limit of {limit}")
+
+    async def _nearer(self, order_id: str, limit: Decimal, tick: Decimal, live: Live) -> tuple[str, Decimal]:
+        """A market that rises may not come back: the order follows. One that was filled meanwhile stays."""
+        wanted = live.ask("MSFT") - tick
+        if wanted <= limit:
+            return order_id, limit
+        self.screen.note("The market went away. The order goes after it.")
+        try:
+            after = await self.client.patch(
+                f"/api/v1/orders/{order_id}", {"limit_price": str(wanted)}, expect=202
+            )
+        except DemoError as error:
+            self.screen.note(str(error))
+            return order_id, limit
+        return after["order_id"], wanted
 
     async def _final_within(self, order_id: str, seconds: float, live: Live) -> None:
         """Waits for the stream's word; asks over HTTP where it says nothing, for it may have been away."""
