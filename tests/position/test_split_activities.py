@@ -278,7 +278,7 @@ async def test_splits_are_on_their_pages_and_in_their_times(trader: Trader) -> N
     for _ in whole:
         [one] = await trader.lines(symbol="", page_size=1, page_token=token)
         read.append(one)
-        token = str(one.activity_id)
+        token = f"activity-{one.activity_id}"
     assert read == whole
     assert [line.type for line in whole] == ["split", "fill", "split", "fill", "deposit"]
     since = await trader.lines(posted_from=stamp(middle))
